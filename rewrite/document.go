@@ -1,0 +1,61 @@
+package rewrite
+
+import (
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// Document says how one page is to be rewritten.
+type Document struct {
+	Rules *rules.Engine
+	// URL is the page's absolute address, as the visitor sees it.
+	URL []byte
+	// Granted is what may act.
+	Granted consent.Set
+	// Fragment says that nothing is injected: the response is a part of a
+	// page (an htmx or Turbo answer, a frame). Tags are held all the same.
+	Fragment bool
+	// XML says that the document is application/xhtml+xml.
+	XML bool
+
+	// Head appends what goes right after <head>, Foot what goes before
+	// </body>. lang is the value of <html lang>, empty where there is none.
+	// Nil hooks inject nothing.
+	Head func(dst, lang []byte) []byte
+	Foot func(dst, lang []byte) []byte
+	// Placeholder appends the box that stands in for a held widget, up to
+	// where the held element begins; see banner.AppendPlaceholder. The
+	// element's end is followed by PlaceholderEnd.
+	Placeholder func(dst, lang []byte, b *Box) []byte
+	// Seen is told every tag, held or not. Tag and its slices are valid
+	// during the call only.
+	Seen func(t *Tag)
+}
+
+// PlaceholderEnd closes what Document.Placeholder opens.
+const PlaceholderEnd = "</askfirst-placeholder>"
+
+// Box is what a placeholder stands in for.
+type Box struct {
+	Vendor *rules.Vendor
+	// Category that the visitor would have to agree to.
+	Category consent.Category
+	// Element is the held element's name in lower case. For a mark (see
+	// rules.Widget) the held element follows the box instead of standing in it.
+	Element []byte
+	// Width, Height, Class and Style are the held element's own attributes,
+	// decoded, so that the box can take its place. Empty where absent.
+	Width, Height, Class, Style []byte
+	// Title is the held element's title attribute.
+	Title []byte
+}
+
+// Tag is one thing in a page that contacts somebody or stores something.
+type Tag struct {
+	Kind rules.Kind
+	// Host and Path are of the tag's URL, without query; empty for inline
+	// scripts and marks.
+	Host, Path []byte
+	Decision   rules.Decision
+	Fate       consent.Fate
+}

@@ -1,0 +1,52 @@
+package consent
+
+import "time"
+
+// Choice is what a visitor decided, under one revision of the site's policy.
+type Choice struct {
+	// Revision is the policy revision that was shown, from 1.
+	Revision uint32
+	// Categories are those agreed to.
+	Categories Set
+	// At is when the choice was made, in whole seconds.
+	At time.Time
+	// ID names the receipt of the choice.
+	ID ID
+}
+
+// Standing is what holds for one request: the value that every decision about
+// it is made from.
+type Standing struct {
+	// Granted is what may reach the visitor and leave them. It may hold
+	// Unclassified, where the site lets unknown third parties pass.
+	Granted Set
+	// Regime is how consent works for this visitor.
+	Regime Regime
+	// Made reports whether a valid choice stands; without one the visitor
+	// is asked.
+	Made bool
+	// GPC reports whether the browser sent Sec-GPC: 1.
+	GPC bool
+	// Choice is the choice that stands, if Made.
+	Choice Choice
+}
+
+// Stand works out what holds for a visitor. choice is nil where none stands.
+//
+// Without a choice the regime decides: nothing is granted under OptIn,
+// everything under OptOut and Notice. Global Privacy Control takes Marketing
+// and Social out wherever no choice was made by hand.
+func Stand(regime Regime, choice *Choice, gpc bool) Standing {
+	s := Standing{Regime: regime, GPC: gpc}
+	switch {
+	case choice != nil:
+		s.Made, s.Choice, s.Granted = true, *choice, choice.Categories
+	case regime == OptIn:
+	default:
+		s.Granted = All
+		if gpc {
+			s.Granted = s.Granted.Without(Marketing).Without(Social)
+		}
+	}
+	return s
+}

@@ -1,0 +1,42 @@
+package consent
+
+import "time"
+
+// Method is how a visitor made a choice known.
+type Method string
+
+// The methods.
+const (
+	ByButton Method = "button" // the banner or a placeholder, with a script
+	ByForm   Method = "form"   // a form, without one
+	ByGPC    Method = "gpc"    // Global Privacy Control
+	ByAPI    Method = "api"    // window.askfirst
+)
+
+// Receipt is the record of one choice.
+type Receipt struct {
+	Choice
+	// Site is the configured name of the site.
+	Site string
+	// Before is what had been agreed to before this choice.
+	Before Set
+	// Regime and RegimeRule say how consent worked for the visitor and what
+	// decided that.
+	Regime     Regime
+	RegimeRule string
+	// Action is what the visitor asked for: accept-all, reject-all or save.
+	Action string
+	Method Method
+	// Vendors are the IDs of the vendors that were listed.
+	Vendors []string
+	// Language is the BCP 47 tag of the texts that were shown.
+	Language string
+	// Shown is the SHA-256 of the markup and texts that were shown.
+	Shown [32]byte
+	// Address is the visitor's address, cut to /24 (IPv4) or /48 (IPv6).
+	Address string
+	// Browser is the browser's family, without version.
+	Browser string
+	// Erased is when the visitor had the record erased; zero otherwise.
+	Erased time.Time
+}

@@ -1,0 +1,54 @@
+package rules
+
+import (
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// Vendor is one entry of the catalogue: a company's tag or service.
+type Vendor struct {
+	ID       string           `yaml:"id"`
+	Name     string           `yaml:"name"`
+	Company  string           `yaml:"company"`
+	Country  string           `yaml:"country"` // ISO 3166-1 alpha-2 of the company's seat
+	Policy   string           `yaml:"policy"`  // address of the privacy policy
+	Category consent.Category `yaml:"-"`
+	IAB      uint16           `yaml:"iab"` // IAB Global Vendor List ID, 0 for none
+
+	// Domains are the vendor's own: each stands for itself and every
+	// subdomain, whatever the path.
+	Domains []string `yaml:"domains"`
+	// URLs are patterns: host/path?key=value. See ParsePattern.
+	URLs []string `yaml:"urls"`
+	// Inline are signatures of inline scripts. All tokens of one signature
+	// must occur for it to match.
+	Inline [][]string `yaml:"inline"`
+	// Marks are what the vendor's widgets look like in HTML: .class, #id,
+	// element or [attribute].
+	Marks []string `yaml:"marks"`
+	// Cookies and Storage are what the vendor keeps in the browser.
+	Cookies []Cookie `yaml:"cookies"`
+	Storage []Cookie `yaml:"storage"`
+
+	// ConsentMode reports whether the tag heeds Google Consent Mode v2.
+	ConsentMode bool `yaml:"consent_mode"`
+	// Container marks a tag manager: it loads tags of any category, each of
+	// which is held by itself, and is released with the first category.
+	Container bool `yaml:"container"`
+	// Widget says what a visitor misses while the tag is held, and so what its
+	// placeholder says: video, map, comments, social, chat, form, signin,
+	// captcha, audio or embed. Empty for what cannot be seen.
+	Widget string `yaml:"widget"`
+}
+
+// Cookie is a cookie or storage key that a vendor sets.
+type Cookie struct {
+	// Name is exact, or a prefix if it ends in "*".
+	Name    string `yaml:"name"`
+	Purpose string `yaml:"purpose"`
+	// Retention is a number and a unit (s m h d mo y), "session" or
+	// "persistent".
+	Retention string `yaml:"retention"`
+	// Party is "first" or "third".
+	Party    string `yaml:"party"`
+	HTTPOnly bool   `yaml:"http_only"`
+}
