@@ -1,0 +1,147 @@
+package configs
+
+import (
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// Config is everything that an operator can say. It is valid as Load returns
+// it: what reads it need not check again.
+type Config struct {
+	// Listen is the address that visitors reach, host:port.
+	Listen string
+	// Admin is the address of the admin listener; empty for none.
+	Admin string
+	// Data is the folder that records are kept in; empty keeps them in memory.
+	Data string
+	// Rewrite false makes a plain proxy that changes no page.
+	Rewrite bool
+	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields
+	// are believed.
+	TrustedProxies []netip.Prefix
+	Limits         Limits
+	// Sites has at least one entry, with unique names.
+	Sites []Site
+}
+
+// Limits bound what one peer can make the proxy hold or wait for.
+type Limits struct {
+	// RequestHead and ResponseHead are the longest heads taken, in bytes.
+	RequestHead, ResponseHead int
+	// Document is the largest page, in decoded bytes, that is held whole and
+	// memoised; a larger one is streamed.
+	Document int
+	// Memo is how many bytes of finished pages are remembered; 0 for none.
+	Memo int
+	// ReadHead, Idle and Write are how long a visitor may take to send a head,
+	// to send the next request, and to take what is sent without moving.
+	ReadHead, Idle, Write time.Duration
+	// Dial and Response are how long the upstream may take to accept a
+	// connection and to begin its answer.
+	Dial, Response time.Duration
+	// UpstreamConns is how many connections one site's upstream is given;
+	// a request waits at most QueueWait for one.
+	UpstreamConns int
+	QueueWait     time.Duration
+	// Drain is how long requests under way may take after a stop is asked for.
+	Drain time.Duration
+}
+
+// Site is one website that is fronted.
+type Site struct {
+	Name string
+	// Hosts are exact names, *.wildcards or "*" for every host that no other
+	// site names.
+	Hosts []string
+	// Upstream is an http or https URL without path.
+	Upstream *url.URL
+
+	Regime       consent.Regime
+	Unclassified Unclassified
+	// Revision is the policy revision, from 1; raising it asks everybody again.
+	Revision uint32
+	// PolicyURL is the site's privacy policy, absolute or a path.
+	PolicyURL string
+	// Prefix begins the paths of the own endpoints; it begins and ends in "/".
+	Prefix string
+	Cookie CookieOptions
+	Banner Banner
+	// Overrides are the operator's own rules.
+	Overrides []rules.Override
+	// RemoveRivals takes other consent platforms' banner scripts out.
+	RemoveRivals bool
+}
+
+// Unclassified is what becomes of third parties that no rule knows.
+type Unclassified string
+
+// The ways with unclassified third parties.
+const (
+	// PassUnclassified lets them through, counted.
+	PassUnclassified Unclassified = "pass"
+	// HoldUnclassified holds them until the visitor agrees to marketing.
+	HoldUnclassified Unclassified = "hold"
+)
+
+// CookieOptions are the attributes of the consent cookie.
+type CookieOptions struct {
+	// Domain shares the choice across subdomains; empty for the host alone.
+	Domain string
+	// MaxAge is how long a choice stands, at most consent.MaxMaxAge.
+	MaxAge time.Duration
+}
+
+// Banner is how visitors are asked.
+type Banner struct {
+	// Layout is bar, box or centre.
+	Layout string
+	// Language is the BCP 47 tag of the texts where the page and the browser
+	// name none that we have.
+	Language string
+	// Theme sets CSS custom properties of the banner by their names without
+	// the leading --askfirst-.
+	Theme map[string]string
+	// Texts replace texts, by language and key.
+	Texts map[string]map[string]string
+}
+
+// Default returns the configuration that holds where nothing else is said,
+// without a site.
+func Default() Config {
+	return Config{
+		Listen:  ":8080",
+		Admin:   "127.0.0.1:9090",
+		Rewrite: true,
+		Limits: Limits{
+			RequestHead:   64 << 10,
+			ResponseHead:  64 << 10,
+			Document:      1 << 20,
+			Memo:          64 << 20,
+			ReadHead:      10 * time.Second,
+			Idle:          75 * time.Second,
+			Write:         60 * time.Second,
+			Dial:          5 * time.Second,
+			Response:      60 * time.Second,
+			UpstreamConns: 512,
+			QueueWait:     5 * time.Second,
+			Drain:         30 * time.Second,
+		},
+	}
+}
+
+// DefaultSite returns a site with everything set but its name, hosts and
+// upstream.
+func DefaultSite() Site {
+	return Site{
+		Regime:       consent.OptIn,
+		Unclassified: PassUnclassified,
+		Revision:     1,
+		Prefix:       "/_askfirst/",
+		Cookie:       CookieOptions{MaxAge: consent.DefaultMaxAge},
+		Banner:       Banner{Layout: "bar", Language: "en"},
+	}
+}
