@@ -1,0 +1,378 @@
+package configs
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// MaxFile is the longest configuration file that is read, in bytes.
+const MaxFile = 4 << 20
+
+// Load reads and checks a configuration file. Its error is of type Mistakes
+// where the file could be read and says something wrong.
+func Load(path string) (*Config, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	if info.Size() > MaxFile {
+		return nil, fmt.Errorf("configuration: %s is %d bytes long, the limit is %d", path, info.Size(), MaxFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return Parse(path, text)
+}
+
+// Parse checks the text of a configuration file. It does no I/O; file is the
+// name that mistakes are reported under.
+func Parse(file string, text []byte) (*Config, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil, Mistakes{syntaxMistake(file, err)}
+	}
+	r := &reader{file: file}
+	cfg := Default()
+	if len(document.Content) == 0 {
+		r.refuse(&yaml.Node{Line: 1, Column: 1}, "", "the file is empty", "name at least one site with its upstream")
+	} else {
+		r.config(document.Content[0], &cfg)
+	}
+	if len(r.mistakes) > 0 {
+		return nil, r.mistakes
+	}
+	return &cfg, nil
+}
+
+func (r *reader) config(n *yaml.Node, cfg *Config) {
+	var sites *yaml.Node
+	r.mapping(n, "", fields{
+		"listen":          func(n *yaml.Node, at string) { r.address(n, at, &cfg.Listen) },
+		"admin":           func(n *yaml.Node, at string) { r.adminAddress(n, at, &cfg.Admin) },
+		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
+		"rewrite":         func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Rewrite) },
+		"trusted_proxies": func(n *yaml.Node, at string) { r.prefixes(n, at, &cfg.TrustedProxies) },
+		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
+		"sites":           func(n *yaml.Node, at string) { sites = n },
+	})
+	if sites == nil {
+		r.refuse(n, "sites", "no site is named", "add sites: with at least a name, hosts and an upstream")
+		return
+	}
+	names, hosts := map[string]int{}, map[string]int{}
+	r.sequence(sites, "sites", func(n *yaml.Node, at string) {
+		site := DefaultSite()
+		r.site(n, at, &site)
+		if line, taken := names[site.Name]; taken {
+			r.refuse(n, at+".name", fmt.Sprintf("the name %q is taken by the site in line %d", site.Name, line), "give each site a name of its own")
+		}
+		names[site.Name] = n.Line
+		for _, host := range site.Hosts {
+			if line, taken := hosts[host]; taken {
+				r.refuse(n, at+".hosts", fmt.Sprintf("the host %q belongs to the site in line %d", host, line), "a host can belong to one site only")
+			}
+			hosts[host] = n.Line
+		}
+		cfg.Sites = append(cfg.Sites, site)
+	})
+	if len(cfg.Sites) == 0 {
+		r.refuse(sites, "sites", "no site is named", "add at least one")
+	}
+}
+
+func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
+	r.mapping(n, at, fields{
+		"request_head":   func(n *yaml.Node, at string) { r.size(n, at, &l.RequestHead, 4<<10, 1<<20) },
+		"response_head":  func(n *yaml.Node, at string) { r.size(n, at, &l.ResponseHead, 4<<10, 1<<20) },
+		"document":       func(n *yaml.Node, at string) { r.size(n, at, &l.Document, 16<<10, 64<<20) },
+		"memo":           func(n *yaml.Node, at string) { r.size(n, at, &l.Memo, 0, 64<<30) },
+		"read_head":      func(n *yaml.Node, at string) { r.duration(n, at, &l.ReadHead) },
+		"idle":           func(n *yaml.Node, at string) { r.duration(n, at, &l.Idle) },
+		"write":          func(n *yaml.Node, at string) { r.duration(n, at, &l.Write) },
+		"dial":           func(n *yaml.Node, at string) { r.duration(n, at, &l.Dial) },
+		"response":       func(n *yaml.Node, at string) { r.duration(n, at, &l.Response) },
+		"upstream_conns": func(n *yaml.Node, at string) { r.number(n, at, &l.UpstreamConns, 1, 1<<20) },
+		"queue_wait":     func(n *yaml.Node, at string) { r.duration(n, at, &l.QueueWait) },
+		"drain":          func(n *yaml.Node, at string) { r.duration(n, at, &l.Drain) },
+	})
+}
+
+func (r *reader) site(n *yaml.Node, at string, s *Site) {
+	r.mapping(n, at, fields{
+		"name":          func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
+		"hosts":         func(n *yaml.Node, at string) { r.hosts(n, at, &s.Hosts) },
+		"upstream":      func(n *yaml.Node, at string) { r.upstream(n, at, &s.Upstream) },
+		"regime":        func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
+		"unclassified":  func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
+		"revision":      func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
+		"policy_url":    func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
+		"prefix":        func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
+		"cookie":        func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
+		"banner":        func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
+		"overrides":     func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
+		"remove_rivals": func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
+	})
+	if s.Name == "" {
+		r.refuse(n, at+".name", "is missing", "name the site; records are kept under this name")
+	}
+	if len(s.Hosts) == 0 && !r.refused(at+".hosts") {
+		r.refuse(n, at+".hosts", "is missing", `list the host names, or ["*"] for every host`)
+	}
+	if s.Upstream == nil && !r.refused(at+".upstream") {
+		r.refuse(n, at+".upstream", "is missing", "give the site's own address, such as http://127.0.0.1:3000")
+	}
+	if s.PolicyURL == "" && !r.refused(at+".policy_url") {
+		r.refuse(n, at+".policy_url", "is missing", "visitors must find the privacy policy from the banner (EDPB Guidelines 05/2020 on consent, informed consent)")
+	}
+}
+
+func (r *reader) cookie(n *yaml.Node, at string, c *CookieOptions) {
+	r.mapping(n, at, fields{
+		"domain": func(n *yaml.Node, at string) {
+			r.text(n, at, &c.Domain)
+			c.Domain = strings.TrimPrefix(c.Domain, ".")
+			if !validHost(c.Domain) {
+				r.refuse(n, at, fmt.Sprintf("%q is not a domain", c.Domain), "write a domain such as shop.example")
+			}
+		},
+		"max_age": func(n *yaml.Node, at string) {
+			r.duration(n, at, &c.MaxAge)
+			if c.MaxAge > consent.MaxMaxAge {
+				r.refuse(n, at, "is longer than browsers keep a cookie", "use at most 395d; 180d is what data protection authorities expect")
+			}
+		},
+	})
+}
+
+func (r *reader) banner(n *yaml.Node, at string, b *Banner) {
+	r.mapping(n, at, fields{
+		"layout":   func(n *yaml.Node, at string) { oneOf(r, n, at, &b.Layout, "bar", "box", "centre") },
+		"language": func(n *yaml.Node, at string) { r.text(n, at, &b.Language) },
+		"theme":    func(n *yaml.Node, at string) { b.Theme = r.strings(n, at) },
+		"texts": func(n *yaml.Node, at string) {
+			b.Texts = map[string]map[string]string{}
+			r.entries(n, at, func(language string, n *yaml.Node, at string) { b.Texts[language] = r.strings(n, at) })
+		},
+		"reject": func(n *yaml.Node, at string) {
+			r.refuse(n, at, "cannot be set", "refusing is always offered beside agreeing, in the same weight (EDPB Cookie Banner Taskforce report, practice A; CNIL guidelines of 17 September 2020)")
+		},
+		"preticked": func(n *yaml.Node, at string) {
+			r.refuse(n, at, "cannot be set", "boxes are never ticked beforehand (CJEU C-673/17 Planet49; EDPB Cookie Banner Taskforce report, practice B)")
+		},
+	})
+}
+
+func (r *reader) overrides(n *yaml.Node, at string, overrides *[]rules.Override) {
+	r.sequence(n, at, func(n *yaml.Node, at string) {
+		o := rules.Override{Category: consent.Unclassified, File: r.file, Line: n.Line}
+		about, categorised := 0, false
+		subject := func(to *string) func(*yaml.Node, string) {
+			return func(n *yaml.Node, at string) { about++; r.text(n, at, to) }
+		}
+		r.mapping(n, at, fields{
+			"vendor": subject(&o.Vendor),
+			"domain": subject(&o.Domain),
+			"url":    subject(&o.URL),
+			"cookie": subject(&o.Cookie),
+			"inline": func(n *yaml.Node, at string) { about++; o.Inline = r.list(n, at) },
+			"category": func(n *yaml.Node, at string) {
+				categorised = true
+				r.category(n, at, &o.Category)
+			},
+			"as":          func(n *yaml.Node, at string) { r.text(n, at, &o.As) },
+			"always_hold": func(n *yaml.Node, at string) { r.boolean(n, at, &o.AlwaysHold) },
+			"pages":       func(n *yaml.Node, at string) { r.text(n, at, &o.Pages) },
+		})
+		if about != 1 {
+			r.refuse(n, at, "must name exactly one of vendor, domain, url, inline and cookie", "split it into one override for each")
+		}
+		if !categorised && o.As == "" && !o.AlwaysHold {
+			r.refuse(n, at, "does not say what the thing becomes", "add category:, as: or always_hold:")
+		}
+		*overrides = append(*overrides, o)
+	})
+	if r.refusedUnder(at) {
+		return
+	}
+	if _, err := rules.New(rules.Options{Overrides: *overrides}); err != nil {
+		r.refuse(n, at, err.Error(), "")
+	}
+}
+
+func (r *reader) hosts(n *yaml.Node, at string, hosts *[]string) {
+	for _, host := range r.list(n, at) {
+		host = strings.ToLower(strings.TrimSuffix(host, "."))
+		if host != "*" && !validHost(strings.TrimPrefix(host, "*.")) {
+			r.refuse(n, at, fmt.Sprintf("%q is not a host name", host), "write names without scheme, port or path, such as shop.example, *.shop.example or *")
+			continue
+		}
+		*hosts = append(*hosts, host)
+	}
+}
+
+// validHost reports whether host can stand in a Host field: letters, digits,
+// hyphens and dots, or an IP address.
+func validHost(host string) bool {
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return true
+	}
+	if host == "" || len(host) > 253 {
+		return false
+	}
+	for _, label := range strings.Split(host, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label {
+			return false
+		}
+		for _, c := range []byte(label) {
+			if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (r *reader) upstream(n *yaml.Node, at string, to **url.URL) {
+	var text string
+	r.text(n, at, &text)
+	u, err := ParseUpstream(text)
+	if err != nil {
+		r.refuse(n, at, err.Error(), "write the address of the site itself, such as http://127.0.0.1:3000")
+		return
+	}
+	*to = u
+}
+
+// ParseUpstream reads the address of a site: http or https, a host, nothing
+// after it.
+func ParseUpstream(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%q is not a URL", text)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("%q is neither an http nor an https URL", text)
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("%q names no host", text)
+	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "", u.User != nil:
+		return nil, fmt.Errorf("%q carries more than a host; paths are passed on as visitors ask for them", text)
+	}
+	if port := u.Port(); port != "" {
+		if _, err := net.LookupPort("tcp", port); err != nil {
+			return nil, fmt.Errorf("%q has no valid port", text)
+		}
+	}
+	u.Path = ""
+	return u, nil
+}
+
+func (r *reader) link(n *yaml.Node, at string, to *string) {
+	r.text(n, at, to)
+	u, err := url.Parse(*to)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "") || (u.Scheme == "" && !strings.HasPrefix(u.Path, "/")) {
+		r.refuse(n, at, fmt.Sprintf("%q is neither a path nor an http address", *to), "write /privacy or https://shop.example/privacy")
+	}
+}
+
+func (r *reader) prefix(n *yaml.Node, at string, to *string) {
+	r.text(n, at, to)
+	if p := *to; len(p) < 3 || p[0] != '/' || p[len(p)-1] != '/' || strings.ContainsAny(p, "?#% \\\"'<>") || strings.Contains(p, "//") || strings.Contains(p, "..") {
+		r.refuse(n, at, fmt.Sprintf("%q is not a path prefix", p), "write a path that begins and ends in a slash, such as /_askfirst/")
+	}
+}
+
+func (r *reader) regime(n *yaml.Node, at string, to *consent.Regime) {
+	var name string
+	r.text(n, at, &name)
+	regime, ok := consent.ParseRegime(name)
+	if !ok {
+		r.refuse(n, at, fmt.Sprintf("%q is no regime", name), "choose opt-in, opt-out or notice")
+	}
+	*to = regime
+}
+
+func (r *reader) category(n *yaml.Node, at string, to *consent.Category) {
+	var name string
+	r.text(n, at, &name)
+	c, ok := consent.ParseCategory(name)
+	if !ok || c == consent.Unclassified {
+		r.refuse(n, at, fmt.Sprintf("%q is no category", name), "choose necessary, functional, analytics, marketing or social")
+		return
+	}
+	*to = c
+}
+
+func (r *reader) revision(n *yaml.Node, at string, to *uint32) {
+	revision := int(*to)
+	r.number(n, at, &revision, 1, 1<<31-1)
+	*to = uint32(revision)
+}
+
+func (r *reader) prefixes(n *yaml.Node, at string, to *[]netip.Prefix) {
+	for _, text := range r.list(n, at) {
+		prefix, err := netip.ParsePrefix(text)
+		if addr, e := netip.ParseAddr(text); e == nil {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			r.refuse(n, at, fmt.Sprintf("%q is neither an address nor a range", text), "write 10.0.0.0/8 or 192.0.2.7")
+			continue
+		}
+		*to = append(*to, prefix)
+	}
+}
+
+func (r *reader) address(n *yaml.Node, at string, to *string) {
+	r.text(n, at, to)
+	if err := CheckAddress(*to); err != nil {
+		r.refuse(n, at, err.Error(), "write host:port, or :port for every address of this machine")
+	}
+}
+
+// CheckAddress tells what is wrong with a listening address.
+func CheckAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port", address)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("%q has no valid port", address)
+	}
+	return nil
+}
+
+func (r *reader) adminAddress(n *yaml.Node, at string, to *string) {
+	var text string
+	r.text(n, at, &text)
+	if text == "off" {
+		*to = ""
+		return
+	}
+	*to = text
+	if err := CheckAdmin(text); err != nil {
+		r.refuse(n, at, err.Error(), "write 127.0.0.1:9090, or off for none")
+	}
+}
+
+// CheckAdmin tells what is wrong with the admin listener's address: it shows
+// records, and so answers on loopback only.
+func CheckAdmin(address string) error {
+	if err := CheckAddress(address); err != nil {
+		return err
+	}
+	host, _, _ := net.SplitHostPort(address)
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return fmt.Errorf("the admin listener answers on a loopback address only, and %q is none", address)
+	}
+	return nil
+}
