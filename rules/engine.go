@@ -1,117 +1,244 @@
 package rules
 
 import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
-// Kind is the way in which a page uses a URL.
-type Kind uint8
-
-// The kinds.
-const (
-	Other Kind = iota
-	Script
-	Style
-	Image
-	Font
-	Media
-	Frame
-	Object
-	Connect // fetch, XMLHttpRequest, WebSocket, EventSource
-	Ping    // sendBeacon, ping=, attributionsrc
-	Hint    // preconnect, dns-prefetch, preload and the like
-	Form
-	Inline // inline script
-	Widget // a mark in HTML
-	StoredCookie
-	kinds
-)
-
-var kindNames = [kinds]string{"other", "script", "style", "image", "font", "media", "frame", "object", "connect", "ping", "hint", "form", "inline", "widget", "cookie"}
-
-// String returns the kind's name.
-func (k Kind) String() string { return kindNames[k] }
-
-// Party says whose a URL is.
-type Party uint8
-
-// The parties. NoParty is for references that make no request: data:, blob:,
-// about:, javascript:, fragments and what cannot be parsed.
-const (
-	NoParty Party = iota
-	FirstParty
-	ThirdParty
-)
-
-// Decision is what the rules say of one thing. It always carries its reason.
-type Decision struct {
-	// Vendor is nil where no vendor is known.
-	Vendor   *Vendor
-	Category consent.Category
-	Party    Party
-	// Rule is what decided; nil where nothing did: a first-party URL that no
-	// rule names, or an unclassified third party.
-	Rule *Rule
-}
-
-// Allowed reports whether the thing may act under what was granted.
-func (d Decision) Allowed(granted consent.Set) bool {
-	if d.Vendor != nil && d.Vendor.Container {
-		return !granted.Empty()
-	}
-	return granted.Has(d.Category)
-}
-
-// Rule is the reason of a decision.
-type Rule struct {
-	// Source is what kind of rule it is: override, exception, catalogue,
-	// table, list, heuristic.
-	Source string
-	// Text is the rule as it was written.
-	Text string
-	// File and Line are where it was written. Line counts from 1.
-	File string
-	Line int
-}
-
 // Engine is a compiled set of rules.
-type Engine struct{}
+//
+// What decides about a URL, first to last: an override about a URL pattern, a
+// domain, a vendor; the catalogue's URL patterns, then its domains. What
+// nothing names is unclassified if it is a third party's and necessary if it is
+// the page's own. The page's own URLs are matched only by rules that name them:
+// overrides, and patterns with the host "*".
+type Engine struct {
+	overrides []*overrideSet // in the order in which they are looked at
+	catalogue layer
+	vendors   []*Vendor
+	byID      map[string]*Vendor
+	revision  [16]byte
+}
 
 // New compiles the embedded catalogue with the given options. Its error joins
 // every mistake found, each with file and line.
-func New(o Options) (*Engine, error) { return &Engine{}, nil }
+func New(o Options) (*Engine, error) {
+	sources, err := readCatalogue(embedded, "catalogue")
+	if err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	return compile(sources, o)
+}
+
+func compile(sources []*source, o Options) (*Engine, error) {
+	e := &Engine{byID: map[string]*Vendor{}}
+	digest := sha256.New()
+	encoder := json.NewEncoder(digest)
+	order := 0
+	for _, s := range sources {
+		v := &s.Vendor
+		e.vendors = append(e.vendors, v)
+		e.byID[v.ID] = v
+		encoder.Encode(v)
+		encoder.Encode(v.Category)
+		e.addVendor(s, &order)
+	}
+	var mistakes []error
+	for i := range o.Overrides {
+		if err := e.addOverride(&o.Overrides[i], order+i); err != nil {
+			mistakes = append(mistakes, err)
+		}
+	}
+	if len(mistakes) > 0 {
+		return nil, fmt.Errorf("rules: %w", errors.Join(mistakes...))
+	}
+	for _, s := range e.overrides {
+		s.build()
+	}
+	e.catalogue.build()
+	encoder.Encode(o)
+	copy(e.revision[:], digest.Sum(nil))
+	return e, nil
+}
+
+func (e *Engine) addVendor(s *source, order *int) {
+	v := &s.Vendor
+	said := func(text string, line int) verdict {
+		return verdict{vendor: v, category: v.Category, rule: Rule{SourceCatalogue, text, s.file, line}}
+	}
+	for i, domain := range v.Domains {
+		e.catalogue.addDomain(domain, said(domain, s.domains[i]))
+	}
+	for i, text := range v.URLs {
+		e.catalogue.addURL(s.patterns[i], *order, said(text, s.urls[i]))
+		*order++
+	}
+	for i, tokens := range v.Inline {
+		e.catalogue.addInline(tokens, said(quoteTokens(tokens), s.inline[i]))
+	}
+	for i, mark := range v.Marks {
+		e.catalogue.marks.add(mark, said(mark, s.marks[i]))
+	}
+	// What a vendor keeps under its own domain does not pass through here, and
+	// the site may use the same name for something of its own.
+	for i, c := range v.Cookies {
+		if c.Party != "third" {
+			e.catalogue.cookies.add(c.Name, said(c.Name, s.cookieLines[i]))
+		}
+	}
+	for i, c := range v.Storage {
+		if c.Party != "third" {
+			e.catalogue.storage.add(c.Name, said(c.Name, s.storages[i]))
+		}
+	}
+}
+
+func quoteTokens(tokens []string) string {
+	text := ""
+	for i, t := range tokens {
+		if i > 0 {
+			text += " … "
+		}
+		text += t
+	}
+	return text
+}
 
 // Revision identifies the rules: two engines with equal revisions decide alike.
-func (e *Engine) Revision() [16]byte { return [16]byte{} }
+func (e *Engine) Revision() [16]byte { return e.revision }
 
 // URL decides about a reference as it stands in the page, character references
 // decoded. ref is read as browsers read it (WHATWG URL).
-func (e *Engine) URL(p *Page, ref []byte, k Kind) Decision { return Decision{} }
+func (e *Engine) URL(p *Page, ref []byte, k Kind) Decision {
+	party := p.resolve(ref)
+	if party == NoParty {
+		return Decision{}
+	}
+	return e.decide(p, party, nil)
+}
+
+// decide decides about the reference that p has resolved, as if the rule
+// except were not there.
+func (e *Engine) decide(p *Page, party Party, except *Rule) Decision {
+	for _, s := range e.overrides {
+		if !s.holdsFor(p) {
+			continue
+		}
+		if v := s.findURL(p, true, except); v != nil {
+			return v.decision(party)
+		}
+		if v := s.findDomain(p, except); v != nil {
+			return v.decision(party)
+		}
+	}
+	v := e.catalogue.findURL(p, party == ThirdParty, except)
+	if v == nil && party == ThirdParty {
+		v = e.catalogue.findDomain(p, except)
+	}
+	if v != nil {
+		return e.overridden(p, v, except).decision(party)
+	}
+	if party == ThirdParty {
+		return Decision{Category: consent.Unclassified, Party: party}
+	}
+	return Decision{Party: party}
+}
+
+// overridden returns the override about the vendor that v names, v itself if
+// there is none. p is nil where no page is known.
+func (e *Engine) overridden(p *Page, v *verdict, except *Rule) *verdict {
+	for _, s := range e.overrides {
+		if len(s.byVendor) == 0 || !s.holdsFor(p) {
+			continue
+		}
+		for _, o := range s.byVendor[v.vendor] {
+			if &o.rule != except {
+				return o
+			}
+		}
+	}
+	return v
+}
 
 // Inline decides about the code of an inline script, event handler or
-// javascript: URL.
-func (e *Engine) Inline(p *Page, code []byte) Decision { return Decision{} }
+// javascript: URL. Code that no rule knows is Necessary with a nil Rule.
+func (e *Engine) Inline(p *Page, code []byte) Decision { return e.decideInline(p, code, nil) }
+
+func (e *Engine) decideInline(p *Page, code []byte, except *Rule) Decision {
+	for _, s := range e.overrides {
+		if s.holdsFor(p) {
+			if v := s.inline.find(p, code, except); v != nil {
+				return v.decision(NoParty)
+			}
+		}
+	}
+	if v := e.catalogue.inline.find(p, code, except); v != nil {
+		return e.overridden(p, v, except).decision(NoParty)
+	}
+	return Decision{}
+}
 
 // Cookie decides about a cookie by its name. A cookie that no rule knows is
 // Necessary with a nil Rule.
-func (e *Engine) Cookie(name []byte) Decision { return Decision{} }
+func (e *Engine) Cookie(name []byte) Decision { return e.decideCookie(name, nil) }
+
+func (e *Engine) decideCookie(name []byte, except *Rule) Decision {
+	for _, s := range e.overrides {
+		if v := s.cookies.find(name, except); v != nil {
+			return v.decision(NoParty)
+		}
+	}
+	return e.decideName(&e.catalogue.cookies, name, except)
+}
 
 // Storage decides about a localStorage or sessionStorage key likewise.
-func (e *Engine) Storage(key []byte) Decision { return Decision{} }
+func (e *Engine) Storage(key []byte) Decision { return e.decideName(&e.catalogue.storage, key, nil) }
 
-// Class, ID, Element and Attribute decide about marks in HTML. A mark that no
-// rule knows is Necessary with a nil Rule.
-func (e *Engine) Class(name []byte) Decision     { return Decision{} }
-func (e *Engine) ID(name []byte) Decision        { return Decision{} }
-func (e *Engine) Element(name []byte) Decision   { return Decision{} }
-func (e *Engine) Attribute(name []byte) Decision { return Decision{} }
+func (e *Engine) decideName(t *nameTable, name []byte, except *Rule) Decision {
+	if v := t.find(name, except); v != nil {
+		return e.overridden(nil, v, except).decision(NoParty)
+	}
+	return Decision{}
+}
+
+// Class decides about a class in HTML. A mark that no rule knows is Necessary
+// with a nil Rule.
+func (e *Engine) Class(name []byte) Decision { return e.mark('.', name, 0) }
+
+// ID decides about an element's id likewise.
+func (e *Engine) ID(name []byte) Decision { return e.mark('#', name, 0) }
+
+// Element decides about an element by its name in lower case.
+func (e *Engine) Element(name []byte) Decision { return e.mark(0, name, 0) }
+
+// Attribute decides about an attribute by its name in lower case.
+func (e *Engine) Attribute(name []byte) Decision { return e.mark('[', name, ']') }
+
+// maxMarkLength is the longest class, id or name that is looked up.
+const maxMarkLength = 128
+
+func (e *Engine) mark(before byte, name []byte, after byte) Decision {
+	var buf [maxMarkLength + 2]byte
+	if len(name) > maxMarkLength {
+		return Decision{}
+	}
+	text := buf[:0]
+	if before != 0 {
+		text = append(text, before)
+	}
+	text = append(text, name...)
+	if after != 0 {
+		text = append(text, after)
+	}
+	return e.decideName(&e.catalogue.marks, text, nil)
+}
 
 // Vendor returns the vendor with the given ID, nil for none.
-func (e *Engine) Vendor(id string) *Vendor { return nil }
+func (e *Engine) Vendor(id string) *Vendor { return e.byID[id] }
 
 // Vendors returns all vendors in the order of their IDs.
-func (e *Engine) Vendors() []*Vendor { return nil }
-
-// AppendTable appends the rules as JSON for the guard, which decides in the
-// page as the engine does on the wire.
-func (e *Engine) AppendTable(dst []byte) []byte { return dst }
+func (e *Engine) Vendors() []*Vendor { return e.vendors }

@@ -1,6 +1,14 @@
 package rules
 
-import "github.com/askfirst/askfirst/rules/consent"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
 
 // Override is an operator's own rule. Exactly one of Vendor, Domain, URL,
 // Inline and Cookie says what it is about.
@@ -18,8 +26,9 @@ type Override struct {
 	As string
 	// AlwaysHold holds it whatever the visitor agreed to.
 	AlwaysHold bool
-	// Pages limits the override to pages whose path matches this glob; empty
-	// for all.
+	// Pages limits the override to pages whose path matches this glob wholly;
+	// empty for all. Overrides so limited are looked at before the others,
+	// longer globs first. A cookie's cannot be limited.
 	Pages string
 
 	// File and Line are where the override was written.
@@ -30,4 +39,126 @@ type Override struct {
 // Options are what an Engine is made from beside the embedded catalogue.
 type Options struct {
 	Overrides []Override
+}
+
+// String returns the override as one line.
+func (o *Override) String() string {
+	var b strings.Builder
+	switch {
+	case o.Vendor != "":
+		b.WriteString("vendor " + o.Vendor)
+	case o.Domain != "":
+		b.WriteString("domain " + o.Domain)
+	case o.URL != "":
+		b.WriteString("url " + o.URL)
+	case o.Cookie != "":
+		b.WriteString("cookie " + o.Cookie)
+	default:
+		b.WriteString("inline " + strconv.Quote(strings.Join(o.Inline, " … ")))
+	}
+	if o.Pages != "" {
+		b.WriteString(" on " + o.Pages)
+	}
+	switch {
+	case o.AlwaysHold:
+		b.WriteString(": always hold")
+	case o.As != "":
+		b.WriteString(": as " + o.As)
+	default:
+		b.WriteString(": " + o.Category.String())
+	}
+	return b.String()
+}
+
+// overrideSet are the overrides that hold for the same pages.
+type overrideSet struct {
+	pages string // glob of paths, empty for all
+	layer
+	byVendor map[*Vendor][]*verdict
+}
+
+// holdsFor reports whether the set is about pages like p, which is nil where no
+// page is known.
+func (s *overrideSet) holdsFor(p *Page) bool {
+	return s.pages == "" || p != nil && p.parsed && globMatch(s.pages, p.page.path())
+}
+
+// overrideSet returns the set for the given pages.
+func (e *Engine) overrideSet(pages string) *overrideSet {
+	i, ok := slices.BinarySearchFunc(e.overrides, pages, func(s *overrideSet, pages string) int {
+		return cmp.Or(len(pages)-len(s.pages), strings.Compare(s.pages, pages))
+	})
+	if !ok {
+		e.overrides = slices.Insert(e.overrides, i, &overrideSet{pages: pages, byVendor: map[*Vendor][]*verdict{}})
+	}
+	return e.overrides[i]
+}
+
+// addOverride enters an override, or says what is wrong with it.
+func (e *Engine) addOverride(o *Override, order int) error {
+	refuse := func(format string, args ...any) error {
+		return &Mistake{o.File, o.Line, "override: " + fmt.Sprintf(format, args...)}
+	}
+	subjects := 0
+	for _, said := range []bool{o.Vendor != "", o.Domain != "", o.URL != "", len(o.Inline) > 0, o.Cookie != ""} {
+		if said {
+			subjects++
+		}
+	}
+	if subjects != 1 {
+		return refuse("needs exactly one of vendor, domain, url, inline, cookie")
+	}
+	if o.Category > consent.Unclassified {
+		return refuse("no such category")
+	}
+	v := verdict{category: o.Category, never: o.AlwaysHold, rule: Rule{SourceOverride, o.String(), o.File, o.Line}}
+	if o.As != "" {
+		if v.vendor = e.byID[o.As]; v.vendor == nil {
+			return refuse("no vendor has the id %q", o.As)
+		}
+		if o.Category == consent.Necessary {
+			v.category = v.vendor.Category
+		}
+	}
+	if v.never && v.category == consent.Necessary {
+		v.category = consent.Marketing
+	}
+	set := e.overrideSet(o.Pages)
+	switch {
+	case o.Vendor != "":
+		vendor := e.byID[o.Vendor]
+		if vendor == nil {
+			return refuse("no vendor has the id %q", o.Vendor)
+		}
+		if v.vendor == nil {
+			v.vendor = vendor
+		}
+		set.byVendor[vendor] = append(set.byVendor[vendor], &v)
+	case o.Domain != "":
+		domain, err := parseDomain(o.Domain)
+		if err != nil {
+			return refuse("%v", err)
+		}
+		set.addDomain(domain, v)
+	case o.URL != "":
+		p, err := ParsePattern(o.URL)
+		if err != nil {
+			return refuse("url %q: %v", o.URL, err)
+		}
+		set.addURL(p, order, v)
+	case o.Cookie != "":
+		if o.Pages != "" {
+			return refuse("pages cannot limit a cookie, which is set for the whole site")
+		}
+		if err := checkName(o.Cookie); err != nil {
+			return refuse("%v", err)
+		}
+		set.cookies.add(o.Cookie, v)
+	default:
+		if err := checkTokens(o.Inline); err != nil {
+			return refuse("%v", err)
+		}
+		set.addInline(o.Inline, v)
+	}
+	return nil
 }

@@ -1,12 +1,96 @@
 package rules
 
+import (
+	"bytes"
+
+	"golang.org/x/net/publicsuffix"
+)
+
 // Page is the document in which references are read. It holds scratch memory
 // and must not be used by two goroutines at once. The zero Page is ready for
 // Reset.
-type Page struct{}
+type Page struct {
+	page, base, ref address
+	parsed          bool // page is an address
+	based           bool // base is one
+	site            []byte
+	// wholeSite says that the site is the host alone: an IP address, or a name
+	// that is itself a public suffix.
+	wholeSite bool
+	labels    labels // of ref's host
+	siteName  labels // of page's host
+	// tried has a bit for each inline signature whose other tokens were not
+	// found in the code that is being read.
+	tried []uint64
+}
 
-// Reset starts a page at the given absolute address.
-func (p *Page) Reset(url []byte) {}
+// Reset starts a page at the given absolute address. Where it is not one, all
+// that the page refers to by an absolute URL is a third party's.
+func (p *Page) Reset(url []byte) {
+	p.based, p.site = false, nil
+	if p.parsed = p.page.read(url, nil); !p.parsed {
+		return
+	}
+	host := p.page.host()
+	p.siteName.read(p.page.buf, p.page.hostAt, p.page.hostEnd)
+	p.site, p.wholeSite = host, true
+	if p.page.ip {
+		return
+	}
+	suffix, _ := publicsuffix.PublicSuffix(string(host))
+	if n := len(host) - len(suffix) - 1; n > 0 {
+		p.site = host[bytes.LastIndexByte(host[:n], '.')+1:]
+		p.wholeSite = false
+	}
+}
 
-// SetBase takes the href of the page's first <base>.
-func (p *Page) SetBase(href []byte) {}
+// Site returns the registrable domain of the page's host; the host itself where
+// it has none: an IP address, or a public suffix such as localhost. It is valid
+// until the next Reset.
+func (p *Page) Site() []byte { return p.site }
+
+// SetBase takes the href of the page's first <base>. A base that leads to no
+// host is ignored, and the page's own address stands.
+func (p *Page) SetBase(href []byte) {
+	if p.parsed {
+		p.based = p.base.read(href, &p.page)
+	}
+}
+
+// resolve reads a reference of the page into p.ref.
+func (p *Page) resolve(ref []byte) Party {
+	var base *address
+	switch {
+	case p.based:
+		base = &p.base
+	case p.parsed:
+		base = &p.page
+	}
+	if !p.ref.read(ref, base) {
+		return NoParty
+	}
+	p.labels.read(p.ref.buf, p.ref.hostAt, p.ref.hostEnd)
+	if p.own(p.ref.host()) {
+		return FirstParty
+	}
+	return ThirdParty
+}
+
+// own reports whether a host belongs to the page's site.
+func (p *Page) own(host []byte) bool {
+	if p.wholeSite || len(p.site) == 0 {
+		return p.parsed && bytes.Equal(host, p.site)
+	}
+	n := len(host) - len(p.site)
+	return n >= 0 && string(host[n:]) == string(p.site) && (n == 0 || host[n-1] == '.')
+}
+
+// Target returns the host and the path, without query, of the reference that
+// was last decided about, as the browser would read it. They are valid until
+// the next call with p, and empty if the reference had NoParty.
+func (p *Page) Target() (host, path []byte) {
+	if p.ref.end == 0 {
+		return nil, nil
+	}
+	return p.ref.host(), p.ref.path()
+}

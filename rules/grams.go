@@ -1,0 +1,155 @@
+package rules
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"strings"
+)
+
+// gramLength is how many bytes are looked at together.
+const gramLength = 4
+
+// grams finds which of many literals may occur in a text, in one pass whatever
+// their number. It looks at four bytes of the text at every stride-th place
+// only: a literal of n bytes is entered under each of the four-byte runs that
+// begin in its first stride bytes, so that one of them falls on such a place.
+// The stride follows from the shortest literal. The case of letters is not
+// looked at; who asks compares the literal itself.
+type grams struct {
+	stride int
+	filter []uint64
+	shift  uint
+	slots  []gramSlot
+	refs   []gramRef
+}
+
+type gramSlot struct {
+	gram  uint32
+	first uint32 // 1 + index into refs, 0 for an empty slot
+	n     uint32
+}
+
+// gramRef says that a run of a literal has been seen: the one at offset of the
+// literal with number id.
+type gramRef struct {
+	id     uint32
+	offset uint32
+}
+
+// newGrams enters literals of at least gramLength bytes each.
+func newGrams(literals []string) grams {
+	var g grams
+	if len(literals) == 0 {
+		return g
+	}
+	shortest := len(literals[0])
+	for _, s := range literals {
+		shortest = min(shortest, len(s))
+	}
+	g.stride = shortest - gramLength + 1
+	byGram := map[uint32][]gramRef{}
+	var order []uint32
+	for id, s := range literals {
+		at := 0
+		if len(s) > shortest {
+			at = rarest(s, shortest)
+		}
+		for o := at; o < at+g.stride; o++ {
+			gram := fold(uint32(s[o]) | uint32(s[o+1])<<8 | uint32(s[o+2])<<16 | uint32(s[o+3])<<24)
+			if len(byGram[gram]) == 0 {
+				order = append(order, gram)
+			}
+			byGram[gram] = append(byGram[gram], gramRef{uint32(id), uint32(o)})
+		}
+	}
+	size := max(1<<10, 1<<bits.Len(uint(16*len(order))))
+	g.filter = make([]uint64, size/64)
+	g.shift = uint(32 - bits.Len(uint(size-1)))
+	g.slots = make([]gramSlot, max(16, 1<<bits.Len(uint(2*len(order)))))
+	for _, gram := range order {
+		h := gram * gramHash
+		bit := h >> g.shift
+		g.filter[bit/64] |= 1 << (bit % 64)
+		mask := uint32(len(g.slots) - 1)
+		at := (h >> 7) & mask
+		for g.slots[at].first != 0 {
+			at = (at + 1) & mask
+		}
+		g.slots[at] = gramSlot{gram, uint32(len(g.refs) + 1), uint32(len(byGram[gram]))}
+		g.refs = append(g.refs, byGram[gram]...)
+	}
+	return g
+}
+
+const gramHash = 0x9e3779b1
+
+// fold maps upper-case letters to lower case, and some other bytes to one
+// another, which is as good for a filter.
+func fold(gram uint32) uint32 { return gram | 0x20202020 }
+
+// next returns the first place from i on, in steps of the stride, where a run
+// of some literal may stand; -1 for none. The first i is 0, each next one the
+// place found plus the stride.
+func (g *grams) next(text []byte, i int) int {
+	if g.stride == 0 {
+		return -1
+	}
+	filter, shift, stride := g.filter, g.shift&31, g.stride
+	for ; i+gramLength <= len(text); i += stride {
+		bit := fold(binary.LittleEndian.Uint32(text[i:])) * gramHash >> shift
+		if filter[bit/64]&(1<<(bit%64)) != 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// at returns the literals whose runs stand at place i.
+func (g *grams) at(text []byte, i int) []gramRef {
+	gram := fold(binary.LittleEndian.Uint32(text[i:]))
+	mask := uint32(len(g.slots) - 1)
+	for at := (gram * gramHash >> 7) & mask; g.slots[at].first != 0; at = (at + 1) & mask {
+		if s := &g.slots[at]; s.gram == gram {
+			return g.refs[s.first-1 : s.first-1+s.n]
+		}
+	}
+	return nil
+}
+
+// rarest returns where in s the stretch of n bytes begins whose runs are the
+// least likely to occur elsewhere.
+func rarest(s string, n int) int {
+	best, bestCost := 0, -1
+	for at := 0; at+n <= len(s); at++ {
+		cost := 0
+		for o := at; o+gramLength <= at+n; o++ {
+			cost += commonness(s[o : o+gramLength])
+		}
+		if bestCost < 0 || cost < bestCost {
+			best, bestCost = at, cost
+		}
+	}
+	return best
+}
+
+// commonRuns are what URLs and scripts are full of.
+const commonRuns = "https://www. .com/ .min.js? .html .php? .gif? .png? /images/ /assets/ /static/ /scripts/ /content/ " +
+	"function(window,document,'script') var return createElement getElementsByTagName .async=1; .src= true false null " +
+	"appendChild insertBefore parentNode typeof undefined push(arguments) length prototype this. ==== ---- .js?id= &id= ?id= ?v= &v="
+
+// commonness weighs a run of bytes: how often it would be met in vain.
+func commonness(run string) int {
+	cost := 1
+	if strings.Contains(commonRuns, strings.ToLower(run)) {
+		cost += 20
+	}
+	for i := 0; i < len(run); i++ {
+		switch c := run[i] | 0x20; {
+		case strings.IndexByte("etaoinsr", c) >= 0:
+			cost += 2
+		case 'a' <= c && c <= 'z':
+			cost++
+		}
+	}
+	return cost
+}

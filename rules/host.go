@@ -1,0 +1,216 @@
+package rules
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// hostByte maps the bytes of ordinary host names to lower case and all others
+// to 0.
+var hostByte = func() (t [256]byte) {
+	for c := byte('a'); c <= 'z'; c++ {
+		t[c], t[c-0x20] = c, c
+	}
+	for c := byte('0'); c <= '9'; c++ {
+		t[c] = c
+	}
+	t['-'], t['.'], t['_'] = '-', '.', '_'
+	return t
+}()
+
+// maxHostLength is the longest host that is read. DNS ends at 253 bytes;
+// browsers accept more, and none of that can be reached.
+const maxHostLength = 1 << 10
+
+// toASCII maps a domain as the URL standard does (UTS #46, non-transitional).
+var toASCII = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(),
+	idna.StrictDomainName(false), idna.CheckHyphens(false), idna.VerifyDNSLength(false))
+
+// readHost appends a host. It reports false for one that the URL standard
+// refuses.
+func (a *address) readHost(host []byte) bool {
+	if len(host) == 0 || len(host) > maxHostLength {
+		return false
+	}
+	a.ip = false
+	plain := true
+	for _, c := range host {
+		lower := hostByte[c]
+		if lower == 0 {
+			plain = false
+			break
+		}
+		a.buf = append(a.buf, lower)
+	}
+	if !plain {
+		a.buf = a.buf[:a.hostAt]
+		if host[0] == '[' {
+			return a.readIPv6(host)
+		}
+		return a.readEncodedHost(host)
+	}
+	return a.finishHost()
+}
+
+// finishHost looks whether the host just appended is an IPv4 address, and takes
+// trailing dots off.
+func (a *address) finishHost() bool {
+	for len(a.buf) > a.hostAt && a.buf[len(a.buf)-1] == '.' {
+		a.buf = a.buf[:len(a.buf)-1]
+	}
+	host := a.buf[a.hostAt:]
+	if len(host) == 0 {
+		return false
+	}
+	last := host[bytes.LastIndexByte(host, '.')+1:]
+	if last[0] < '0' || last[0] > '9' || !isIPv4Part(last) {
+		return true
+	}
+	ip, ok := readIPv4(string(host))
+	if !ok {
+		return false
+	}
+	a.buf = netip.AddrFrom4([4]byte{byte(ip >> 24), byte(ip >> 16), byte(ip >> 8), byte(ip)}).AppendTo(a.buf[:a.hostAt])
+	a.ip = true
+	return true
+}
+
+// readEncodedHost reads a host with bytes beyond letters, digits, "-", "." and
+// "_". Unlike the rest of the package it allocates: such hosts are rare.
+func (a *address) readEncodedHost(host []byte) bool {
+	domain := string(percentDecode(host))
+	ascii := true
+	for i := 0; i < len(domain); i++ {
+		ascii = ascii && domain[i] < 0x80
+	}
+	if !ascii {
+		// Where our tables refuse what a newer browser may accept, the name is
+		// kept as it is: it is a third party that no rule knows, not nothing.
+		if mapped, err := toASCII.ToASCII(domain); err == nil || mapped != "" {
+			domain = mapped
+		}
+	}
+	if strings.ContainsAny(domain, "\x00\t\n\r #/:<>?@[\\]^|%\x7f") || domain == "" {
+		return false
+	}
+	for i := 0; i < len(domain); i++ {
+		if domain[i] < 0x20 {
+			return false
+		}
+	}
+	a.buf = append(a.buf, strings.ToLower(domain)...)
+	return a.finishHost()
+}
+
+func (a *address) readIPv6(host []byte) bool {
+	if host[len(host)-1] != ']' {
+		return false
+	}
+	ip, err := netip.ParseAddr(string(host[1 : len(host)-1]))
+	if err != nil || !ip.Is6() || ip.Zone() != "" {
+		return false
+	}
+	a.buf = append(a.buf, '[')
+	// An IPv4-mapped address is serialized like any other, without dots.
+	if ip.Is4In6() {
+		b := ip.As16()
+		a.buf = append(a.buf, "::ffff:"...)
+		a.buf = strconv.AppendUint(a.buf, uint64(b[12])<<8|uint64(b[13]), 16)
+		a.buf = append(a.buf, ':')
+		a.buf = strconv.AppendUint(a.buf, uint64(b[14])<<8|uint64(b[15]), 16)
+	} else {
+		a.buf = ip.AppendTo(a.buf)
+	}
+	a.buf = append(a.buf, ']')
+	a.ip = true
+	return true
+}
+
+// isIPv4Part reports whether the last label of a host makes the URL standard
+// read the host as an IPv4 address: all digits, or a hexadecimal number.
+func isIPv4Part(label []byte) bool {
+	digits := true
+	for _, c := range label {
+		digits = digits && '0' <= c && c <= '9'
+	}
+	if digits {
+		return true
+	}
+	if len(label) < 2 || label[0] != '0' || label[1] != 'x' {
+		return false
+	}
+	for _, c := range label[2:] {
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// readIPv4 reads an address of one to four decimal, octal or hexadecimal
+// numbers, of which the last fills the bytes that are left.
+func readIPv4(host string) (uint32, bool) {
+	parts := strings.Split(host, ".")
+	if len(parts) > 4 {
+		return 0, false
+	}
+	var ip uint64
+	for i, part := range parts {
+		n, ok := readIPv4Number(part)
+		if !ok {
+			return 0, false
+		}
+		if i == len(parts)-1 {
+			if n >= 1<<(8*(5-len(parts))) {
+				return 0, false
+			}
+			return uint32(ip | n), true
+		}
+		if n > 255 {
+			return 0, false
+		}
+		ip |= n << (8 * (3 - i))
+	}
+	return 0, false
+}
+
+func readIPv4Number(s string) (uint64, bool) {
+	if s == "" {
+		return 0, false
+	}
+	base := 10
+	switch {
+	case strings.HasPrefix(s, "0x"):
+		s, base = s[2:], 16
+	case len(s) > 1 && s[0] == '0':
+		s, base = s[1:], 8
+	}
+	if s == "" {
+		return 0, true
+	}
+	if s[0] == '+' || s[0] == '-' || strings.Contains(s, "_") {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s, base, 64)
+	return n, err == nil
+}
+
+// percentDecode returns s with its percent-encoded bytes decoded.
+func percentDecode(s []byte) []byte {
+	decoded := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(string(s[i+1:i+3]), 16, 8); err == nil {
+				decoded = append(decoded, byte(n))
+				i += 2
+				continue
+			}
+		}
+		decoded = append(decoded, s[i])
+	}
+	return decoded
+}

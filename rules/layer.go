@@ -1,0 +1,167 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// verdict is what a rule says of what it matches.
+type verdict struct {
+	vendor   *Vendor
+	category consent.Category
+	never    bool // held whatever was agreed to
+	rule     Rule
+}
+
+func (v *verdict) decision(party Party) Decision {
+	return Decision{Vendor: v.vendor, Category: v.category, Party: party, Rule: &v.rule, Never: v.never}
+}
+
+// layer is a set of rules of one rank: the overrides are one, the catalogue is
+// another. It is filled by the add methods and then built.
+type layer struct {
+	hosts  domainTable
+	byHost []hostRules // by the numbers of hosts
+	// anyHost are the patterns whose host is "*": those with a literal that
+	// can be looked for, at the same index as in grams, and the rest.
+	anyHost   []urlRule
+	anyGrams  grams
+	unindexed []urlRule
+
+	inline                  inlineTable
+	cookies, storage, marks nameTable
+}
+
+// hostRules are the rules about a domain.
+type hostRules struct {
+	domains []*verdict
+	urls    []urlRule
+}
+
+type urlRule struct {
+	Pattern
+	order int
+	*verdict
+}
+
+func (l *layer) addDomain(domain string, v verdict) {
+	r := l.host(domain)
+	r.domains = append(r.domains, &v)
+}
+
+func (l *layer) addURL(p Pattern, order int, v verdict) {
+	u := urlRule{p, order, &v}
+	switch {
+	case p.Host != "*":
+		r := l.host(p.Host)
+		r.urls = append(r.urls, u)
+	case len(p.literal()) >= gramLength:
+		l.anyHost = append(l.anyHost, u)
+	default:
+		l.unindexed = append(l.unindexed, u)
+	}
+}
+
+func (l *layer) host(domain string) *hostRules {
+	n := l.hosts.add(domain)
+	if n == len(l.byHost) {
+		l.byHost = append(l.byHost, hostRules{})
+	}
+	return &l.byHost[n]
+}
+
+// addInline enters a signature as checkTokens passes it.
+func (l *layer) addInline(tokens []string, v verdict) {
+	s := signature{verdict: v}
+	for _, t := range tokens {
+		s.tokens = append(s.tokens, []byte(t))
+	}
+	l.inline.signatures = append(l.inline.signatures, s)
+}
+
+func (l *layer) build() {
+	l.inline.build()
+	literals := make([]string, len(l.anyHost))
+	for i := range l.anyHost {
+		literals[i] = l.anyHost[i].literal()
+	}
+	l.anyGrams = newGrams(literals)
+	for i := range l.byHost {
+		slices.SortStableFunc(l.byHost[i].urls, bySpecificity)
+	}
+}
+
+func bySpecificity(a, b urlRule) int {
+	return cmp.Or(b.specificity-a.specificity, a.order-b.order)
+}
+
+// urls returns every pattern of the layer, the one that decides first first.
+func (l *layer) urls() []urlRule {
+	all := append(slices.Clone(l.anyHost), l.unindexed...)
+	for _, h := range l.byHost {
+		all = append(all, h.urls...)
+	}
+	slices.SortFunc(all, bySpecificity)
+	return all
+}
+
+// findURL returns the most specific pattern that matches p's reference. named
+// says whether patterns that name a host are looked at.
+func (l *layer) findURL(p *Page, named bool, except *Rule) *verdict {
+	var best *urlRule
+	consider := func(u *urlRule, path, query []byte) {
+		if (best == nil || bySpecificity(*u, *best) < 0) && &u.rule != except && u.matches(path, query) {
+			best = u
+		}
+	}
+	path, query := p.ref.path(), p.ref.query()
+	if named && len(l.hosts.slots) > 0 {
+		host := p.ref.host()
+		for i := range p.labels.n {
+			if n := l.hosts.find(&p.labels, host, i); n >= 0 {
+				urls := l.byHost[n].urls
+				for j := range urls {
+					consider(&urls[j], path, query)
+				}
+			}
+		}
+	}
+	if len(l.anyHost) > 0 {
+		text := p.ref.buf[p.ref.pathAt:p.ref.end]
+		for i := l.anyGrams.next(text, 0); i >= 0; i = l.anyGrams.next(text, i+l.anyGrams.stride) {
+			for _, ref := range l.anyGrams.at(text, i) {
+				consider(&l.anyHost[ref.id], path, query)
+			}
+		}
+	}
+	for i := range l.unindexed {
+		consider(&l.unindexed[i], path, query)
+	}
+	if best == nil {
+		return nil
+	}
+	return best.verdict
+}
+
+// findDomain returns the rule of the longest domain that the host of p's
+// reference is in.
+func (l *layer) findDomain(p *Page, except *Rule) *verdict {
+	if len(l.hosts.slots) == 0 {
+		return nil
+	}
+	host := p.ref.host()
+	for i := p.labels.n - 1; i >= 0; i-- {
+		n := l.hosts.find(&p.labels, host, i)
+		if n < 0 {
+			continue
+		}
+		for _, v := range l.byHost[n].domains {
+			if &v.rule != except {
+				return v
+			}
+		}
+	}
+	return nil
+}
