@@ -21,6 +21,7 @@ type Hit struct {
 // Contact sums up what reached one host.
 type Contact struct {
 	Host     string
+	Path     string // of the first request
 	Requests int
 	// Cookies is how many cookies the host has set.
 	Cookies int
@@ -66,7 +67,7 @@ func (p *Parties) Contacts() []Contact {
 		if !ok {
 			i = len(contacts)
 			index[h.Host] = i
-			contacts = append(contacts, Contact{Host: h.Host, Cookies: p.set[h.Host]})
+			contacts = append(contacts, Contact{Host: h.Host, Path: h.Path, Cookies: p.set[h.Host]})
 		}
 		contacts[i].Requests++
 	}

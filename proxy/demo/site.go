@@ -5,6 +5,7 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"text/template"
@@ -91,7 +92,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", f.contentType)
 	if strings.HasPrefix(f.contentType, "text/html") {
-		s.setCookies(w)
+		s.setCookies(w, r)
 		h.Add("Link", "<https://connect.facebook.net>; rel=preconnect, </style.css>; rel=preload; as=style")
 		h.Set("Cache-Control", "no-cache")
 	} else {
@@ -105,10 +106,12 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body))
 }
 
-// setCookies sets what such a site's server sets: one cookie that it needs,
-// and two that its server-side tagging tracks visitors with.
-func (s *Site) setCookies(w http.ResponseWriter) {
-	http.SetCookie(w, &http.Cookie{Name: "session", Value: "s3cr3t", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+// setCookies sets what such a site's server sets: the cart, once something is
+// put into it, and two cookies that its server-side tagging tracks visitors with.
+func (s *Site) setCookies(w http.ResponseWriter, r *http.Request) {
+	if size := r.FormValue("add"); size != "" {
+		http.SetCookie(w, &http.Cookie{Name: "cart", Value: url.QueryEscape(size), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	}
 	http.SetCookie(w, &http.Cookie{Name: "_ga", Value: "GA1.1.1740000000.1740000000", Path: "/", MaxAge: 63072000, HttpOnly: true})
 	http.SetCookie(w, &http.Cookie{Name: "_fbp", Value: "fb.0.1740000000000.1098765432", Path: "/", MaxAge: 7776000, HttpOnly: true})
 }

@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/askfirst/askfirst/configs"
+)
+
+func runCheck(c *console, args []string) error {
+	f := c.flags("check", "check --config FILE")
+	file := f.String("config", "", "the configuration `file`")
+	if err := parse(f, args, 0); err != nil {
+		return err
+	}
+	if *file == "" {
+		return usageErrorf("--config FILE is missing")
+	}
+	cfg, err := loadConfig(*file)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s is sound: %d site(s)\n", *file, len(cfg.Sites))
+	return nil
+}
+
+// loadConfig reads a configuration file; whatever is wrong with it is the
+// operator's to mend.
+func loadConfig(file string) (*configs.Config, error) {
+	cfg, err := configs.Load(file)
+	if mistakes := (configs.Mistakes)(nil); errors.As(err, &mistakes) {
+		return nil, usageError{mistakes}
+	}
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return cfg, nil
+}

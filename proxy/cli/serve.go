@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/proxy"
+	"github.com/askfirst/askfirst/proxy/admin"
+	"github.com/askfirst/askfirst/proxy/audit"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// dataFolder is where records are kept when nothing else is said: one folder
+// a port, so that two proxies on a machine do not share a store unasked.
+const dataFolder = "askfirst-data"
+
+func runServe(c *console, args []string) error {
+	cfg := configs.Default()
+	site := configs.DefaultSite()
+	site.Name, site.Hosts = "default", []string{"*"}
+
+	f := c.flags("serve", "serve --upstream URL | --config FILE")
+	file := f.String("config", "", "the configuration `file`; no other setting is taken beside it")
+	upstream := f.String("upstream", "", "the `URL` of the site to front, such as http://127.0.0.1:3000")
+	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "the `address` that visitors reach")
+	f.StringVar(&cfg.Admin, "admin", cfg.Admin, "the loopback `address` of audit, health and metrics, or off")
+	f.StringVar(&cfg.Data, "data", "", "the `folder` that records are kept in (default "+dataFolder+"/PORT)")
+	unclassified := f.String("unclassified", string(site.Unclassified), "fate of third parties that no rule knows: `pass or hold`")
+	regime := f.String("regime", site.Regime.String(), "how consent works: `opt-in, opt-out or notice`")
+	f.BoolVar(&cfg.Rewrite, "rewrite", true, "false makes a plain proxy that changes no page")
+	logger := c.logFormat(f)
+	if err := parse(f, args, 0); err != nil {
+		return err
+	}
+	log, err := logger()
+	if err != nil {
+		return err
+	}
+	if *file != "" {
+		var beside error
+		f.Visit(func(set *flag.Flag) {
+			if set.Name != "config" && set.Name != "log" {
+				beside = errors.Join(beside, fmt.Errorf("--%s cannot stand beside --config; set it in the file", set.Name))
+			}
+		})
+		if beside != nil {
+			return usageError{beside}
+		}
+		loaded, err := loadConfig(*file)
+		if err != nil {
+			return err
+		}
+		return serve(loaded, log, nil)
+	}
+
+	var mistakes error
+	wrong := func(err error) { mistakes = errors.Join(mistakes, err) }
+	if *upstream == "" {
+		wrong(errors.New("--upstream URL or --config FILE is missing"))
+	} else if site.Upstream, err = configs.ParseUpstream(*upstream); err != nil {
+		wrong(fmt.Errorf("--upstream: %w", err))
+	}
+	if err := configs.CheckAddress(cfg.Listen); err != nil {
+		wrong(fmt.Errorf("--listen: %w", err))
+	}
+	if cfg.Admin == "off" {
+		cfg.Admin = ""
+	} else if err := configs.CheckAdmin(cfg.Admin); err != nil {
+		wrong(fmt.Errorf("--admin: %w", err))
+	}
+	switch site.Unclassified = configs.Unclassified(*unclassified); site.Unclassified {
+	case configs.PassUnclassified, configs.HoldUnclassified:
+	default:
+		wrong(fmt.Errorf("--unclassified is %q; it can be pass or hold", *unclassified))
+	}
+	var ok bool
+	if site.Regime, ok = consent.ParseRegime(*regime); !ok {
+		wrong(fmt.Errorf("--regime is %q; it can be opt-in, opt-out or notice", *regime))
+	}
+	if mistakes != nil {
+		return usageError{mistakes}
+	}
+	if cfg.Data == "" {
+		_, port, _ := net.SplitHostPort(cfg.Listen)
+		cfg.Data = filepath.Join(dataFolder, port)
+	}
+	cfg.Sites = []configs.Site{site}
+	return serve(&cfg, log, nil)
+}
+
+// serve runs a proxy and its admin listener until SIGTERM or SIGINT, then
+// drains what is under way. ready, if any, is called once visitors are let in.
+func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
+	if o == nil {
+		o = &serveOptions{}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	store, err := audit.Open(ctx, cfg.Data, log)
+	if err != nil {
+		return fmt.Errorf("records in %q: %w", cfg.Data, err)
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			log.Error("records not closed", "error", err)
+		}
+	}()
+	p, err := proxy.New(cfg, proxy.Options{
+		Records:  store,
+		Observer: observer{store},
+		Counter:  counter{store},
+		Log:      log,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	failed := make(chan error, 2)
+	if cfg.Admin != "" {
+		adminListener, err := net.Listen("tcp", cfg.Admin)
+		if err != nil {
+			listener.Close()
+			return fmt.Errorf("admin listener: %w", err)
+		}
+		server := &http.Server{
+			Handler: admin.New(admin.Options{
+				Store:    store,
+				Engines:  p.Engines(),
+				Ready:    p.Ready,
+				Metrics:  p.WriteMetrics,
+				Contacts: o.contacts,
+				Log:      log,
+			}).Handler(),
+			ReadHeaderTimeout: 10 * time.Second,
+			IdleTimeout:       2 * time.Minute,
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		}
+		go func() { failed <- server.Serve(adminListener) }()
+		defer server.Close()
+		log.Info("admin ready", "admin", adminListener.Addr().String())
+		o.adminAddress = adminListener.Addr().String()
+	}
+	go func() { failed <- p.Serve(listener) }()
+	log.Info("listening", "listen", listener.Addr().String(), "sites", len(cfg.Sites))
+	if o.ready != nil {
+		o.ready(listener.Addr().String(), o.adminAddress)
+	}
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	stop() // a second signal ends the process at once
+	log.Info("draining", "limit", cfg.Limits.Drain)
+	drain, cancel := context.WithTimeout(context.Background(), cfg.Limits.Drain)
+	defer cancel()
+	if err := p.Shutdown(drain); err != nil {
+		log.Warn("drained only in part", "error", err)
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// serveOptions are what the demo adds to serve.
+type serveOptions struct {
+	contacts     func() []admin.Contact
+	ready        func(listen, admin string)
+	adminAddress string
+}
