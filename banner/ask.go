@@ -1,0 +1,117 @@
+package banner
+
+import (
+	"embed"
+	"html/template"
+	"strings"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+//go:embed templates/*.html templates/*.css
+var templateFiles embed.FS
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"stores": func(t texts, list []declaredStorage) any {
+		return struct {
+			T    texts
+			List []declaredStorage
+		}{t, list}
+	},
+}).ParseFS(templateFiles, "templates/*.html"))
+
+// styles returns the named style sheets, one after the other.
+func styles(names ...string) string {
+	var css strings.Builder
+	for _, name := range names {
+		sheet, err := templateFiles.ReadFile("templates/" + name + ".css")
+		if err != nil {
+			panic(err) // the names are constants and validated layouts
+		}
+		css.Write(sheet)
+	}
+	return css.String()
+}
+
+// askKey is all that the banner's markup depends on beside its slots.
+type askKey struct {
+	language int
+	made     bool
+	regime   consent.Regime
+	gpc      bool
+}
+
+// state is how data-askfirst-state spells whether a choice stands.
+func (k askKey) state() string {
+	if k.made {
+		return "made"
+	}
+	return "ask"
+}
+
+// offer is one category as it is asked about.
+type offer struct {
+	Category   consent.Category
+	Name, Text string
+	// Tick is the slot of the box's checked attribute.
+	Tick template.HTMLAttr
+}
+
+// ask is what the banner's template is given.
+type ask struct {
+	T          texts
+	Lang       string
+	State      string
+	Made       bool
+	Layout     string
+	Prefix     string
+	PolicyURL  string
+	Intro      string
+	Reject     string
+	GPC        bool
+	Offers     []offer
+	CookiesURL string
+}
+
+func (b *Banner) renderAsk(k askKey) *tree {
+	l := b.languages.list[k.language]
+	a := ask{
+		T: l.texts, Lang: l.tag, State: k.state(), Made: k.made, Layout: b.o.Layout, Prefix: b.o.Prefix,
+		PolicyURL: b.o.PolicyURL, GPC: k.gpc, Offers: b.offers(l.texts),
+	}
+	a.Intro, a.Reject = b.wording(l.texts, k.regime)
+	return b.renderTree("ask.html", b.askCSS, a)
+}
+
+// wording returns the introduction and the label of refusing under a regime.
+func (b *Banner) wording(t texts, r consent.Regime) (intro, reject string) {
+	intro, reject = t["intro"], t["reject_all"]
+	switch r {
+	case consent.OptOut:
+		intro, reject = t["intro_opt_out"], t["opt_out"]
+	case consent.Notice:
+		intro = t["intro_notice"]
+	}
+	return strings.ReplaceAll(intro, "{site}", b.o.Site), reject
+}
+
+func (b *Banner) offers(t texts) []offer {
+	var offers []offer
+	for _, c := range consent.Optional {
+		if b.offered.Has(c) {
+			offers = append(offers, offer{c, t[c.String()], t[c.String()+"_text"], template.HTMLAttr("⟦" + c.String() + "⟧")})
+		}
+	}
+	return offers
+}
+
+// renderTree executes a template of markup for pages and puts its style sheet
+// in.
+func (b *Banner) renderTree(name, css string, data any) *tree {
+	var markup strings.Builder
+	if err := templates.ExecuteTemplate(&markup, name, data); err != nil {
+		b.log.Error("banner: render", "template", name, "error", err)
+		return &tree{}
+	}
+	return newTree(strings.Replace(strings.TrimSpace(markup.String()), "<style></style>", "<style⟦nonce⟧>"+css+"</style>", 1))
+}

@@ -1,0 +1,293 @@
+package banner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// DefaultPrefix is where the own endpoints are unless the site says otherwise.
+const DefaultPrefix = "/_askfirst/"
+
+// Layouts are what Options.Layout may say.
+var Layouts = [3]string{"bar", "box", "centre"}
+
+// Options say how one site asks. The zero Options ask for every category in a
+// bar at the bottom.
+type Options struct {
+	// Site is the site's name, as visitors and receipts read it.
+	Site string
+	// Prefix is where the own endpoints are: a path that begins and ends
+	// with a slash. Empty for DefaultPrefix.
+	Prefix string
+	// Revision is that of the site's policy, from 1. Zero is taken as 1.
+	Revision uint32
+	// PolicyURL is where the site's privacy policy stands. Empty for none.
+	PolicyURL string
+	// Language is asked in where neither page nor browser says one that there
+	// are texts in. Empty for English.
+	Language string
+	// Texts replace embedded texts, by language and key.
+	Texts map[string]map[string]string
+	// Theme sets CSS custom properties, named with or without --askfirst-:
+	// accent, ink, paper, radius and font, and accent-dark, ink-dark and
+	// paper-dark for dark mode.
+	Theme map[string]string
+	// Layout is bar, box or centre. Empty for bar.
+	Layout string
+	// Categories are those asked about. Empty for all that can be.
+	Categories []consent.Category
+	// CookieDomain shares the choice between hosts. Empty for the page's own.
+	CookieDomain string
+	// CookieMaxAge is how long a choice stands, in whole seconds, at most
+	// consent.MaxMaxAge. Zero for consent.DefaultMaxAge.
+	CookieMaxAge time.Duration
+	// Unclassified is pass or hold: what becomes of third parties that no
+	// rule knows. Empty for pass.
+	Unclassified string
+	// Log takes what goes wrong. Nil for slog.Default.
+	Log *slog.Logger
+}
+
+// Records keeps the receipts. Receipt and Erase return an error that is
+// fs.ErrNotExist where there is none of that ID.
+type Records interface {
+	// Record returns when the receipt is durable.
+	Record(ctx context.Context, r *consent.Receipt) error
+	Receipt(ctx context.Context, id consent.ID) (*consent.Receipt, error)
+	Erase(ctx context.Context, id consent.ID) error
+}
+
+// Observer learns what pages report, and tells what was seen on a site.
+type Observer interface {
+	Report(site string, r *Report)
+	// Seen returns the IDs of the vendors that were really seen.
+	Seen(site string) []string
+}
+
+// View is what a page's markup depends on.
+type View struct {
+	Standing consent.Standing
+	// Host is the page's host, with or without port.
+	Host []byte
+	// Return is the page's path and query.
+	Return []byte
+	// AcceptLanguage is the request's field.
+	AcceptLanguage []byte
+	// Nonce is that of the page's Content-Security-Policy. Empty for none.
+	Nonce []byte
+	// Integrity says that the page's policy names the guard by GuardHash, so
+	// that its element must carry the hash too.
+	Integrity bool
+}
+
+// ticked reports whether the box of a category is ticked: where a choice
+// stands, by the choice; without one, only under a regime in which the category
+// is in force already. Under opt-in nothing is ticked before the visitor does.
+func (v *View) ticked(c consent.Category) bool {
+	return (v.Standing.Made || v.Standing.Regime != consent.OptIn) && v.Standing.Granted.Has(c)
+}
+
+// Banner asks on behalf of one site. It is immutable but for what it has
+// rendered, and safe for concurrent use.
+type Banner struct {
+	o         Options
+	engine    *rules.Engine
+	records   Records
+	observer  Observer
+	log       *slog.Logger
+	languages *languages
+	offered   consent.Set
+	guard     *asset
+	asks      *forest[askKey]
+	boxes     *forest[boxKey]
+	askCSS    string
+	boxCSS    string
+	pageCSS   string
+	limit     limiter
+	counters  counters
+}
+
+// New makes the Banner of a site. Its error joins every mistake in o.
+func New(o Options, e *rules.Engine, records Records, observer Observer) (*Banner, error) {
+	err := o.complete()
+	l, textErr := newLanguages(o.Language, o.Texts)
+	theme, themeErr := themeCSS(o.Theme)
+	if err := errors.Join(err, textErr, themeErr); err != nil {
+		return nil, err
+	}
+	b := &Banner{o: o, engine: e, records: records, observer: observer, log: o.Log, languages: l, offered: consent.SetOf(o.Categories...)}
+	b.guard = newGuard(o.Prefix, e)
+	b.askCSS = compact(styles("tokens", "ask", "layout-"+o.Layout)) + theme
+	b.boxCSS = compact(styles("tokens", "box")) + theme
+	b.pageCSS = compact(styles("tokens", "page")) + theme
+	b.asks = newForest(b.renderAsk)
+	b.boxes = newForest(b.renderBox)
+	return b, nil
+}
+
+// complete sets what was left to defaults and refuses what cannot be.
+func (o *Options) complete() error {
+	var errs []error
+	refuse := func(format string, a ...any) { errs = append(errs, fmt.Errorf("banner: "+format, a...)) }
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
+	}
+	if len(o.Prefix) < 3 || o.Prefix[0] != '/' || o.Prefix[len(o.Prefix)-1] != '/' || strings.Contains(o.Prefix, "//") ||
+		strings.ContainsFunc(o.Prefix, func(r rune) bool { return !isPrefixRune(r) }) {
+		refuse("prefix %q: want a path that begins and ends with a slash, of letters, digits, - . _ ~", o.Prefix)
+	}
+	if o.Revision == 0 {
+		o.Revision = 1
+	}
+	if o.PolicyURL != "" {
+		u, err := url.Parse(o.PolicyURL)
+		if err != nil || u.Scheme != "" && u.Scheme != "https" && u.Scheme != "http" {
+			refuse("policy address %q: want http, https or a path", o.PolicyURL)
+		}
+	}
+	if o.Layout == "" {
+		o.Layout = Layouts[0]
+	}
+	if !slices.Contains(Layouts[:], o.Layout) {
+		refuse("layout %q: want bar, box or centre", o.Layout)
+	}
+	if len(o.Categories) == 0 {
+		o.Categories = consent.Optional[:]
+	}
+	for _, c := range o.Categories {
+		if !slices.Contains(consent.Optional[:], c) {
+			refuse("category %q cannot be asked about", c)
+		}
+	}
+	if o.CookieMaxAge == 0 {
+		o.CookieMaxAge = consent.DefaultMaxAge
+	}
+	if o.CookieMaxAge < time.Second || o.CookieMaxAge > consent.MaxMaxAge {
+		refuse("cookie age %v: want one second to %v", o.CookieMaxAge, consent.MaxMaxAge)
+	}
+	if strings.ContainsFunc(o.CookieDomain, func(r rune) bool { return !isHostRune(r) }) {
+		refuse("cookie domain %q: want a domain in ASCII", o.CookieDomain)
+	}
+	if o.Unclassified == "" {
+		o.Unclassified = "pass"
+	}
+	if o.Unclassified != "pass" && o.Unclassified != "hold" {
+		refuse("unclassified %q: want pass or hold", o.Unclassified)
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return errors.Join(errs...)
+}
+
+func isHostRune(r rune) bool {
+	return r == '-' || r == '.' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+}
+
+func isPrefixRune(r rune) bool { return isHostRune(r) || r == '/' || r == '_' || r == '~' }
+
+// Language returns the tag of the language that a page of the given <html lang>
+// is asked in. What goes into a page depends on a request's Accept-Language by
+// this alone.
+func (b *Banner) Language(lang, accept []byte) string {
+	return b.languages.list[b.languages.choose(lang, accept)].tag
+}
+
+// AppendHead appends what goes first into <head>: the guard's element.
+func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
+	dst = append(dst, `<script src="`...)
+	dst = append(dst, b.guard.url...)
+	dst = append(dst, `" data-askfirst-guard data-granted="`...)
+	dst, _ = v.Standing.Granted.AppendText(dst)
+	dst = append(dst, `" data-made="`...)
+	if v.Standing.Made {
+		dst = append(dst, '1')
+	} else {
+		dst = append(dst, '0')
+	}
+	dst = append(dst, `" data-regime="`...)
+	dst = append(dst, v.Standing.Regime.String()...)
+	dst = append(dst, `" data-unclassified="`...)
+	dst = append(dst, b.o.Unclassified...)
+	dst = append(dst, `" data-revision="`...)
+	dst = strconv.AppendUint(dst, uint64(b.o.Revision), 10)
+	dst = append(dst, `" data-site="`...)
+	dst = appendEscaped(dst, registrable(v.Host))
+	dst = append(dst, '"')
+	if v.Integrity {
+		dst = append(dst, ` integrity="`...)
+		dst = append(dst, b.guard.integrity...)
+		dst = append(dst, '"')
+	}
+	dst = appendNonce(dst, v.Nonce)
+	return append(dst, "></script>"...)
+}
+
+// AppendFoot appends what goes before </body>: the banner while no choice
+// stands, the reopen control afterwards.
+func (b *Banner) AppendFoot(dst []byte, v *View, lang []byte) []byte {
+	k := askKey{language: b.languages.choose(lang, v.AcceptLanguage), made: v.Standing.Made, regime: v.Standing.Regime, gpc: v.Standing.GPC}
+	return b.asks.get(k).appendTo(dst, v, nil)
+}
+
+// GuardURL returns the guard's path, which holds a hash of its bytes.
+func (b *Banner) GuardURL() string { return b.guard.url }
+
+// GuardHash returns the guard's integrity value, sha384-…
+func (b *Banner) GuardHash() string { return b.guard.integrity }
+
+// StyleHashes returns CSP source expressions of every <style> that goes into
+// pages.
+func (b *Banner) StyleHashes() []string {
+	return []string{styleHash(b.askCSS), styleHash(b.boxCSS)}
+}
+
+// Owns reports whether a request path is one of the own endpoints.
+func (b *Banner) Owns(path []byte) bool {
+	return len(path) >= len(b.o.Prefix) && string(path[:len(b.o.Prefix)]) == b.o.Prefix || string(path) == gpcPath
+}
+
+// registrable returns the registrable domain of a host, or the host without its
+// port where there is none: addresses, single names, public suffixes. The
+// result is a part of host.
+func registrable(host []byte) []byte {
+	host = withoutPort(host)
+	// The public suffix list takes a string. It keeps none of it, so host is
+	// lent to it as one; a copy would be made for every page otherwise.
+	name := unsafe.String(unsafe.SliceData(host), len(host))
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return host
+	}
+	suffix, _ := publicsuffix.PublicSuffix(name)
+	rest := len(host) - len(suffix) - 1
+	if rest <= 0 {
+		return host
+	}
+	return host[strings.LastIndexByte(name[:rest], '.')+1:]
+}
+
+func withoutPort(host []byte) []byte {
+	for i := len(host) - 1; i >= 0; i-- {
+		switch c := host[i]; {
+		case c == ':':
+			return host[:i]
+		case c < '0' || c > '9':
+			return host
+		}
+	}
+	return host
+}

@@ -1,0 +1,153 @@
+package banner
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// Box is what a placeholder stands in for.
+type Box struct {
+	// Vendor is nil where none is known.
+	Vendor *rules.Vendor
+	// Category is what the visitor would have to agree to.
+	Category consent.Category
+	// Element is the held element's name in lower case.
+	Element []byte
+	// Width, Height, Class and Style are the held element's attributes,
+	// decoded. Empty where absent.
+	Width, Height, Class, Style []byte
+	// Title is the held element's title attribute.
+	Title []byte
+}
+
+// BoxEnd closes what AppendPlaceholder opens, after the held element.
+const BoxEnd = "</askfirst-placeholder>"
+
+// maxTitle is how much of the held element's title is shown, in bytes.
+const maxTitle = 160
+
+// boxKey is all that a placeholder's markup depends on beside its slots.
+type boxKey struct {
+	language int
+	vendor   *rules.Vendor
+	category consent.Category
+}
+
+// AppendPlaceholder appends the box that stands in for a held element, up to
+// where that element begins.
+func (b *Banner) AppendPlaceholder(dst []byte, v *View, lang []byte, box *Box) []byte {
+	category := box.Category
+	if category == consent.Unclassified {
+		category = consent.Marketing
+	}
+	dst = append(dst, `<askfirst-placeholder data-vendor="`...)
+	if box.Vendor != nil {
+		dst = append(dst, box.Vendor.ID...)
+	}
+	dst = append(dst, `" data-category="`...)
+	dst = append(dst, category.String()...)
+	dst = append(dst, '"')
+	dst = appendAttribute(dst, ` width="`, box.Width)
+	dst = appendAttribute(dst, ` height="`, box.Height)
+	dst = appendAttribute(dst, ` class="`, box.Class)
+	if width, ok := bytes.CutSuffix(box.Width, percent); ok && number(width) {
+		dst = append(dst, ` style="width:`...)
+		dst = append(dst, width...)
+		dst = append(dst, '%', ';')
+		dst = appendEscaped(dst, box.Style)
+		dst = append(dst, '"')
+	} else {
+		dst = appendAttribute(dst, ` style="`, box.Style)
+	}
+	dst = append(dst, '>')
+	return b.boxes.get(boxKey{b.languages.choose(lang, v.AcceptLanguage), box.Vendor, category}).appendTo(dst, v, box)
+}
+
+func appendAttribute(dst []byte, open string, value []byte) []byte {
+	if len(value) == 0 {
+		return dst
+	}
+	dst = append(dst, open...)
+	dst = appendEscaped(dst, value)
+	return append(dst, '"')
+}
+
+var percent = []byte{'%'}
+
+// number reports whether s is a run of one to five digits.
+func number(s []byte) bool {
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= 5
+}
+
+// appendStrut appends the size that holds the box open: that of the held
+// element's attributes, or what browsers give such an element without them
+// (HTML §15.4.1). A mark has no size of its own: its box takes what the text
+// needs.
+func (box *Box) appendStrut(dst []byte) []byte {
+	width, height := "300", "150"
+	switch string(box.Element) {
+	case "audio":
+		height = "54"
+	case "iframe", "embed", "object", "video", "img":
+	default:
+		return append(dst, ` class="none"`...)
+	}
+	w, _ := bytes.CutSuffix(box.Width, pixels)
+	h, _ := bytes.CutSuffix(box.Height, pixels)
+	dst = append(dst, ` width="`...)
+	switch p, ok := bytes.CutSuffix(w, percent); {
+	case ok && number(p):
+		dst = append(dst, "100%"...)
+	case number(w):
+		dst = append(dst, w...)
+	default:
+		dst = append(dst, width...)
+	}
+	dst = append(dst, `" height="`...)
+	if number(h) {
+		dst = append(dst, h...)
+	} else {
+		dst = append(dst, height...)
+	}
+	return append(dst, '"')
+}
+
+var pixels = []byte("px")
+
+// placeholder is what its template is given.
+type placeholder struct {
+	T        texts
+	Lang     string
+	Prefix   string
+	Label    string
+	Text     string
+	Always   string
+	Category consent.Category
+	Vendor   string
+}
+
+func (b *Banner) renderBox(k boxKey) *tree {
+	l := b.languages.list[k.language]
+	p := placeholder{
+		T: l.texts, Lang: l.tag, Prefix: b.o.Prefix, Category: k.category,
+		Label: l.texts["box_embed"], Text: l.texts["box_unknown"],
+		Always: strings.ReplaceAll(l.texts["always"], "{category}", l.texts[k.category.String()]),
+	}
+	if v := k.vendor; v != nil {
+		if label, ok := l.texts["box_"+v.Widget]; ok {
+			p.Label = label
+		}
+		p.Vendor = v.ID
+		p.Label += " · " + v.Name
+		p.Text = strings.NewReplacer("{vendor}", v.Name, "{company}", v.Company, "{country}", l.country(v.Country)).Replace(l.texts["box_text"])
+	}
+	return b.renderTree("box.html", b.boxCSS, p)
+}

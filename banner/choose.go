@@ -1,0 +1,236 @@
+package banner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// OnceCookie is the name of the cookie that lets one vendor pass in the next
+// document; its value is the vendor's ID.
+const OnceCookie = "askfirst-once"
+
+const (
+	maxChoice = 4 << 10 // bytes of a choice's body
+	// recordTime is how long a choice waits for its receipt to be durable
+	// before it is obeyed without.
+	recordTime = 5 * time.Second
+)
+
+// answer is what a visitor posted.
+type answer struct {
+	// Choice is accept-all, reject-all, save, always (the categories beside
+	// what stands) or once (a vendor, in the next document only).
+	Choice     string   `json:"choice"`
+	Categories []string `json:"categories"`
+	Vendor     string   `json:"vendor"`
+	Return     string   `json:"return"`
+	Language   string   `json:"language"`
+	// Method is button, api or gpc. A form that a browser posts by itself
+	// says none.
+	Method string `json:"method"`
+}
+
+// parseAnswer reads a form or JSON; form says which.
+func parseAnswer(media string, body []byte) (a answer, form bool, err error) {
+	switch media {
+	case "application/x-www-form-urlencoded":
+		f, err := url.ParseQuery(string(body))
+		if err != nil {
+			return a, true, err
+		}
+		for _, key := range []string{"choice", "vendor", "return", "language"} {
+			if len(f[key]) > 1 {
+				return a, true, fmt.Errorf("%s is said twice", key)
+			}
+		}
+		return answer{f.Get("choice"), f["categories"], f.Get("vendor"), f.Get("return"), f.Get("language"), string(consent.ByForm)}, true, nil
+	case "application/json":
+		return a, false, decodeStrict(body, &a)
+	}
+	return a, false, errMediaType
+}
+
+var errMediaType = fmt.Errorf("want a form (application/x-www-form-urlencoded) or JSON (application/json)")
+
+// decodeStrict reads one JSON value with no unknown fields and nothing after.
+func decodeStrict(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("something follows the value")
+	}
+	return nil
+}
+
+// serveConsent takes a choice.
+func (b *Banner) serveConsent(ctx *fasthttp.RequestCtx, v *Visit) {
+	data, ok := b.readBody(ctx, maxChoice)
+	if !ok {
+		return
+	}
+	a, form, err := parseAnswer(mediaType(ctx), data)
+	if err == errMediaType {
+		b.refuse(ctx, fasthttp.StatusUnsupportedMediaType, err.Error())
+		return
+	}
+	var granted consent.Set
+	if err == nil {
+		granted, err = b.grant(&a, v.Standing)
+	}
+	if err != nil {
+		b.refuse(ctx, fasthttp.StatusBadRequest, "choice: "+err.Error())
+		return
+	}
+	private(ctx)
+	if a.Choice == "once" {
+		setCookie(ctx, OnceCookie+"="+a.Vendor+"; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"+secure(v))
+	} else {
+		b.choose(ctx, v, &a, granted)
+	}
+	if form {
+		seeOther(ctx, local(a.Return))
+	} else {
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+	}
+}
+
+// grant works out what an answer agrees to.
+func (b *Banner) grant(a *answer, standing consent.Standing) (consent.Set, error) {
+	var named consent.Set
+	for _, name := range a.Categories {
+		c, ok := consent.ParseCategory(name)
+		if !ok || c != consent.Necessary && !b.offered.Has(c) {
+			return 0, fmt.Errorf("category %q is not one that was asked about", clipString(name))
+		}
+		named = named.With(c)
+	}
+	switch m := consent.Method(a.Method); m {
+	case "":
+		a.Method = string(consent.ByButton)
+	case consent.ByButton, consent.ByForm, consent.ByAPI, consent.ByGPC:
+	default:
+		return 0, fmt.Errorf("method %q: want button, form, api or gpc", clipString(a.Method))
+	}
+	switch a.Choice {
+	case "accept-all":
+		return b.offered, nil
+	case "reject-all":
+		return 0, nil
+	case "save":
+		return named, nil
+	case "always":
+		if named.Empty() {
+			return 0, fmt.Errorf("always needs a category")
+		}
+		return standing.Granted&consent.All | named, nil
+	case "once":
+		if vendor := b.engine.Vendor(a.Vendor); vendor == nil {
+			return 0, fmt.Errorf("vendor %q is not known", clipString(a.Vendor))
+		}
+		return 0, nil
+	}
+	return 0, fmt.Errorf("%q: want accept-all, reject-all, save, always or once", clipString(a.Choice))
+}
+
+// clipString shortens what a stranger wrote for an error.
+func clipString(s string) string { return string(clip([]byte(s), 40)) }
+
+// choose makes a choice stand: the receipt first, then the cookies.
+func (b *Banner) choose(ctx *fasthttp.RequestCtx, v *Visit, a *answer, granted consent.Set) {
+	choice := consent.Choice{Revision: b.o.Revision, Categories: granted, At: time.Unix(time.Now().Unix(), 0), ID: consent.NewID()}
+	b.record(ctx, v, a, &choice)
+	value := string(choice.AppendCookie(nil))
+	setCookie(ctx, consent.CookieName+"="+value+"; Path=/; Max-Age="+strconv.Itoa(int(b.o.CookieMaxAge/time.Second))+"; SameSite=Lax"+secure(v)+b.domain())
+	b.expire(ctx, v, granted, local(a.Return))
+}
+
+// record makes the receipt durable. A store that fails or does not answer costs
+// the receipt, not the choice: that is what the visitor is owed first.
+func (b *Banner) record(ctx *fasthttp.RequestCtx, v *Visit, a *answer, c *consent.Choice) {
+	i, ok := b.languages.match([]byte(a.Language))
+	if !ok {
+		i = b.languages.choose(nil, ctx.Request.Header.Peek("Accept-Language"))
+	}
+	r := &consent.Receipt{
+		Choice: *c, Site: b.o.Site, Regime: v.Standing.Regime, RegimeRule: v.RegimeRule,
+		Action: a.Choice, Method: consent.Method(a.Method), Vendors: b.listed(), Language: b.languages.list[i].tag,
+		Address: v.Address, Browser: browser(string(ctx.UserAgent())),
+	}
+	if r.Action == "always" {
+		r.Action = "save"
+	}
+	if v.Standing.Made {
+		r.Before = v.Standing.Choice.Categories
+	}
+	r.Shown = b.asks.get(askKey{i, v.Standing.Made, v.Standing.Regime, v.Standing.GPC}).sum
+	limited, cancel := context.WithTimeout(context.Background(), recordTime)
+	defer cancel()
+	if err := b.records.Record(limited, r); err != nil {
+		b.counters.unrecorded.Add(1)
+		b.log.Error("a choice stands without a receipt", "site", b.o.Site, "receipt", c.ID.String(), "error", err)
+		return
+	}
+	b.counters.recorded.Add(1)
+}
+
+// listed returns the IDs of the vendors that the declaration lists.
+func (b *Banner) listed() []string {
+	var ids []string
+	for _, id := range b.observer.Seen(b.o.Site) {
+		if v := b.engine.Vendor(id); v != nil && v.Category != consent.Necessary {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+func secure(v *Visit) string {
+	if v.Secure {
+		return "; Secure"
+	}
+	return ""
+}
+
+func (b *Banner) domain() string {
+	if b.o.CookieDomain == "" {
+		return ""
+	}
+	return "; Domain=" + b.o.CookieDomain
+}
+
+func setCookie(ctx *fasthttp.RequestCtx, cookie string) {
+	ctx.Response.Header.Add("Set-Cookie", cookie)
+}
+
+// browsers are the families that receipts tell apart, with the token that gives
+// each away. Earlier ones carry the tokens of later ones too.
+var browsers = []struct{ token, family string }{
+	{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"FxiOS", "Firefox"},
+	{"Chrome/", "Chrome"}, {"CriOS", "Chrome"}, {"Safari/", "Safari"},
+}
+
+// browser returns the family of a browser, without its version.
+func browser(userAgent string) string {
+	for _, b := range browsers {
+		if strings.Contains(userAgent, b.token) {
+			return b.family
+		}
+	}
+	return "other"
+}

@@ -1,0 +1,137 @@
+package banner
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// declaration says which companies' services a site may use and what each keeps
+// in the browser.
+type declaration struct {
+	Site    string            `json:"site"`
+	Vendors []declaredVendor  `json:"vendors"`
+	Own     []declaredStorage `json:"own"`
+}
+
+type declaredVendor struct {
+	ID          string            `json:"id"`
+	Name        string            `json:"name"`
+	Company     string            `json:"company"`
+	Country     string            `json:"country"`
+	CountryName string            `json:"-"`
+	OutsideEEA  bool              `json:"outside_eea"`
+	Policy      string            `json:"policy"`
+	Category    string            `json:"category"`
+	Stores      []declaredStorage `json:"stores"`
+}
+
+type declaredStorage struct {
+	Name      string `json:"name"`
+	Kind      string `json:"kind"` // cookie or storage
+	Party     string `json:"party"`
+	Purpose   string `json:"purpose"`
+	Retention string `json:"retention"`
+	// Kept is the retention in the page's language.
+	Kept string `json:"-"`
+}
+
+// declaredCategory is one section of the page.
+type declaredCategory struct {
+	Name, Text string
+	Vendors    []declaredVendor
+}
+
+type declarationPage struct {
+	Own        []declaredStorage
+	Categories []declaredCategory
+}
+
+func (b *Banner) serveDeclaration(ctx *fasthttp.RequestCtx, _ *Visit) {
+	p := b.newPage(ctx, "cookies")
+	l := b.languages.list[b.languages.index[strings.ToLower(p.Lang)]]
+	d := b.declare(&l)
+	if strings.HasSuffix(string(ctx.Path()), ".json") {
+		serveJSON(ctx, d)
+		return
+	}
+	p.Heading, p.Lead = p.T["cookies"], b.fill(p.T["declaration_text"])
+	body := declarationPage{Own: d.Own}
+	for _, c := range append([]consent.Category{consent.Necessary}, consent.Optional[:]...) {
+		section := declaredCategory{Name: p.T[c.String()], Text: p.T[c.String()+"_text"]}
+		for _, v := range d.Vendors {
+			if v.Category == c.String() {
+				section.Vendors = append(section.Vendors, v)
+			}
+		}
+		if section.Vendors != nil {
+			body.Categories = append(body.Categories, section)
+		}
+	}
+	p.Body = &body
+	b.servePage(ctx, p)
+}
+
+// declare lists the vendors that were seen on the site, by name.
+func (b *Banner) declare(l *language) *declaration {
+	days := strconv.Itoa(int(b.o.CookieMaxAge.Hours()/24)) + "d"
+	d := &declaration{Site: b.o.Site, Vendors: []declaredVendor{}, Own: []declaredStorage{{
+		Name: consent.CookieName, Kind: "cookie", Party: "first", Purpose: l.texts["consent_cookie"], Retention: days, Kept: retention(l.texts, days),
+	}}}
+	seen := b.observer.Seen(b.o.Site)
+	slices.Sort(seen)
+	for _, id := range slices.Compact(seen) {
+		v := b.engine.Vendor(id)
+		if v == nil {
+			continue
+		}
+		declared := declaredVendor{
+			ID: v.ID, Name: v.Name, Company: v.Company, Country: v.Country, CountryName: l.country(v.Country), OutsideEEA: v.Country != "" && !inEEA(v.Country),
+			Policy: v.Policy, Category: v.Category.String(), Stores: []declaredStorage{},
+		}
+		declared.add(l.texts, "cookie", v.Cookies)
+		declared.add(l.texts, "storage", v.Storage)
+		d.Vendors = append(d.Vendors, declared)
+	}
+	slices.SortStableFunc(d.Vendors, func(a, b declaredVendor) int {
+		return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+	})
+	return d
+}
+
+func (v *declaredVendor) add(t texts, kind string, cookies []rules.Cookie) {
+	for _, c := range cookies {
+		v.Stores = append(v.Stores, declaredStorage{c.Name, kind, c.Party, c.Purpose, c.Retention, retention(t, c.Retention)})
+	}
+}
+
+// units are the texts for the units of rules.Cookie.Retention.
+var units = map[string]string{"s": "second", "m": "minute", "h": "hour", "d": "day", "mo": "month", "y": "year"}
+
+// retention writes how long something is kept: "2y" as "2 yr" in English.
+func retention(t texts, r string) string {
+	switch r {
+	case "session", "persistent":
+		return t[r]
+	}
+	digits := strings.IndexFunc(r, func(c rune) bool { return c < '0' || c > '9' })
+	if digits <= 0 || units[r[digits:]] == "" {
+		return r
+	}
+	return strings.ReplaceAll(t[units[r[digits:]]], "{n}", r[:digits])
+}
+
+// serveJSON answers with data.
+func serveJSON(ctx *fasthttp.RequestCtx, v any) {
+	private(ctx)
+	ctx.SetContentType("application/json")
+	e := json.NewEncoder(ctx)
+	e.SetIndent("", "  ")
+	e.Encode(v) // the values are this package's own, and the body takes any length
+}

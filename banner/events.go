@@ -1,0 +1,253 @@
+package banner
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// Report is what a page tells of its tags and cookies. It names no visitor.
+type Report struct {
+	// Page is the page's path.
+	Page    string
+	Granted consent.Set
+	Tags    []ReportedTag
+	Cookies []ReportedCookie
+}
+
+// ReportedTag is one tag and what became of it.
+type ReportedTag struct {
+	Host, Path string
+	Kind       rules.Kind
+	// Decision is the engine's own, made anew: a page is not believed.
+	Decision rules.Decision
+	// Event is held, released, fired or stopped.
+	Event string
+	Count int
+}
+
+// ReportedCookie is a cookie that a page saw being set.
+type ReportedCookie struct {
+	Name string
+	// Source says what set it: script, storage or header.
+	Source   string
+	Decision rules.Decision
+}
+
+const (
+	maxEvents      = 2 << 10 // bytes of a report's body
+	maxReported    = 200     // tags, and cookies, of a report
+	maxPage        = 1 << 10 // bytes of a page's path
+	maxCount       = 1 << 16
+	maxCookieName  = 100
+	maxReportedURL = 1 << 10
+)
+
+var (
+	eventNames   = []string{"held", "released", "fired", "stopped"}
+	cookieSource = []string{"script", "storage", "header"}
+	kindsByName  = func() map[string]rules.Kind {
+		kinds := map[string]rules.Kind{}
+		for k := rules.Other; k <= rules.StoredCookie; k++ {
+			kinds[k.String()] = k
+		}
+		return kinds
+	}()
+)
+
+// events is a report on the wire.
+type events struct {
+	Page    string        `json:"page"`
+	Granted string        `json:"granted"`
+	Tags    []eventTag    `json:"tags"`
+	Cookies []eventCookie `json:"cookies"`
+}
+
+// eventTag is [URL without query, kind, event, count].
+type eventTag struct {
+	url, kind, event string
+	count            int
+}
+
+// UnmarshalJSON refuses an array of another length, which encoding/json does
+// not.
+func (t *eventTag) UnmarshalJSON(data []byte) error {
+	return tuple(data, &t.url, &t.kind, &t.event, &t.count)
+}
+
+// eventCookie is [name, source].
+type eventCookie struct{ name, source string }
+
+// UnmarshalJSON is as that of eventTag.
+func (c *eventCookie) UnmarshalJSON(data []byte) error { return tuple(data, &c.name, &c.source) }
+
+func tuple(data []byte, fields ...any) error {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	if len(raw) != len(fields) {
+		return fmt.Errorf("%d fields where %d are due", len(raw), len(fields))
+	}
+	for i, field := range fields {
+		if err := json.Unmarshal(raw[i], field); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Banner) serveEvents(ctx *fasthttp.RequestCtx, v *Visit) {
+	if !b.limit.allow(v.Address, time.Now()) {
+		b.tooFast(ctx)
+		return
+	}
+	switch mediaType(ctx) {
+	case "application/json", "text/plain":
+	default:
+		b.refuse(ctx, fasthttp.StatusUnsupportedMediaType, "want JSON")
+		return
+	}
+	data, ok := b.readBody(ctx, maxEvents)
+	if !ok {
+		return
+	}
+	var e events
+	if err := decodeStrict(data, &e); err != nil {
+		b.refuse(ctx, fasthttp.StatusBadRequest, "events: malformed JSON")
+		return
+	}
+	r, err := b.examine(&e, v)
+	if err != nil {
+		b.refuse(ctx, fasthttp.StatusBadRequest, "events: "+err.Error())
+		return
+	}
+	b.observer.Report(b.o.Site, r)
+	private(ctx)
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}
+
+func (b *Banner) tooFast(ctx *fasthttp.RequestCtx) {
+	b.counters.limited.Add(1)
+	ctx.Response.Header.Set("Retry-After", "10")
+	b.refuse(ctx, fasthttp.StatusTooManyRequests, "too many reports")
+}
+
+// examine holds a report against the vocabularies and decides about each tag
+// and cookie itself.
+func (b *Banner) examine(e *events, v *Visit) (*Report, error) {
+	granted, ok := consent.ParseSet(e.Granted)
+	if !ok {
+		return nil, errors.New("granted is not a set of categories")
+	}
+	if !isLocal(e.Page) || len(e.Page) > maxPage || bytes.ContainsAny([]byte(e.Page), "?#") {
+		return nil, errors.New("page is not a path")
+	}
+	if len(e.Tags) > maxReported || len(e.Cookies) > maxReported {
+		return nil, errors.New("too many entries")
+	}
+	r := &Report{Page: e.Page, Granted: granted}
+	var page rules.Page
+	page.Reset([]byte(origin(v) + e.Page))
+	for _, t := range e.Tags {
+		kind, known := kindsByName[t.kind]
+		if !known || !slices.Contains(eventNames, t.event) || t.count < 1 || t.count > maxCount {
+			return nil, errors.New("a tag's kind, event or count is unknown")
+		}
+		tag, ok := b.tag(&page, t.url, kind)
+		if !ok {
+			return nil, errors.New("a tag's address is not one")
+		}
+		tag.Event, tag.Count = t.event, t.count
+		r.Tags = append(r.Tags, tag)
+	}
+	for _, c := range e.Cookies {
+		if len(c.name) > maxCookieName || !printable(c.name) || !slices.Contains(cookieSource, c.source) {
+			return nil, errors.New("a cookie's name or source is unknown")
+		}
+		d := b.engine.Cookie([]byte(c.name))
+		if c.source == "storage" {
+			d = b.engine.Storage([]byte(c.name))
+		}
+		r.Cookies = append(r.Cookies, ReportedCookie{c.name, c.source, d})
+	}
+	return r, nil
+}
+
+func origin(v *Visit) string {
+	if v.Secure {
+		return "https://" + v.Host
+	}
+	return "http://" + v.Host
+}
+
+// tag decides about an address that a page reported. Query and fragment are
+// dropped, should there be any: they may name a visitor.
+func (b *Banner) tag(page *rules.Page, address string, kind rules.Kind) (ReportedTag, bool) {
+	if len(address) > maxReportedURL || !printable(address) {
+		return ReportedTag{}, false
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme) {
+		return ReportedTag{}, false
+	}
+	bare := u.Scheme + "://" + u.Host + u.EscapedPath()
+	return ReportedTag{Host: u.Hostname(), Path: u.EscapedPath(), Kind: kind, Decision: b.engine.URL(page, []byte(bare), kind)}, true
+}
+
+func printable(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// limiter lets each address report now and then. Addresses share a fixed number
+// of buckets, so its memory is bounded whoever comes.
+type limiter struct {
+	mu      sync.Mutex
+	buckets [4096]bucket
+}
+
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+const (
+	reportBurst     = 60 // reports that an address may send at once
+	reportPerSecond = 5  // and from then on
+)
+
+var limiterSeed = maphash.MakeSeed()
+
+// allow takes one token from the bucket of an address.
+func (l *limiter) allow(address string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := &l.buckets[maphash.String(limiterSeed, address)%uint64(len(l.buckets))]
+	if b.at.IsZero() {
+		b.tokens = reportBurst
+	} else {
+		b.tokens = min(reportBurst, b.tokens+max(0, now.Sub(b.at).Seconds())*reportPerSecond)
+	}
+	b.at = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}

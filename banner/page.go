@@ -1,0 +1,73 @@
+package banner
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// page is what the templates of whole pages are given.
+type page struct {
+	T         texts
+	Lang      string
+	Site      string
+	Prefix    string
+	PolicyURL string
+	CSS       string
+	Heading   string
+	Lead      string
+	// Return is the way back to where the visitor was.
+	Return string
+	// Current is the page's own name below the prefix.
+	Current string
+	Body    any
+}
+
+// newPage fills in what all pages share. Own pages have no <html lang> to go by
+// but one that a link may have brought along.
+func (b *Banner) newPage(ctx *fasthttp.RequestCtx, name string) *page {
+	args := ctx.QueryArgs()
+	l := b.languages.list[b.languages.choose(args.Peek("language"), ctx.Request.Header.Peek("Accept-Language"))]
+	return &page{
+		T: l.texts, Lang: l.tag, Site: b.o.Site, Prefix: b.o.Prefix, PolicyURL: b.o.PolicyURL,
+		Return: local(string(args.Peek("return"))), Current: name,
+	}
+}
+
+// fill puts the site's name into a text.
+func (b *Banner) fill(text string) string { return strings.ReplaceAll(text, "{site}", b.o.Site) }
+
+// servePage answers with a whole page. It loads nothing and runs nothing.
+func (b *Banner) servePage(ctx *fasthttp.RequestCtx, p *page) {
+	var markup bytes.Buffer
+	if err := templates.ExecuteTemplate(&markup, p.Current+".html", p); err != nil {
+		b.log.Error("banner: render", "template", p.Current, "error", err)
+		b.refuse(ctx, fasthttp.StatusInternalServerError, "this page could not be made")
+		return
+	}
+	private(ctx)
+	h := &ctx.Response.Header
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+styleHash(b.pageCSS)+"; form-action 'self'; base-uri 'none'; frame-ancestors 'self'")
+	h.Set("Vary", "Accept-Language, Cookie")
+	h.SetContentType("text/html; charset=utf-8")
+	ctx.SetBody(bytes.Replace(markup.Bytes(), []byte("<style></style>"), []byte("<style>"+b.pageCSS+"</style>"), 1))
+}
+
+// moment writes a time as everybody can read it: ISO 8601, in UTC.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// agreed names the categories of a set.
+func agreed(t texts, s consent.Set) string {
+	var names []string
+	for _, c := range s.Categories() {
+		names = append(names, t[c.String()])
+	}
+	if names == nil {
+		return t["agreed_none"]
+	}
+	return strings.Join(names, ", ")
+}

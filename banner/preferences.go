@@ -1,0 +1,42 @@
+package banner
+
+import (
+	"github.com/valyala/fasthttp"
+)
+
+// preferences is the body of the preferences page.
+type preferences struct {
+	Intro, Reject string
+	GPC           bool
+	Saved         bool
+	Made          bool
+	At            string
+	Agreed        string
+	Offers        []preference
+	// Back is where the form leads: to where the visitor was, or here.
+	Back string
+}
+
+type preference struct {
+	offer
+	Ticked bool
+}
+
+func (b *Banner) servePreferences(ctx *fasthttp.RequestCtx, v *Visit) {
+	p := b.newPage(ctx, "preferences")
+	p.Heading, p.Lead = p.T["reopen"], b.fill(p.T["preferences_text"])
+	body := preferences{GPC: v.Standing.GPC, Made: v.Standing.Made, Saved: ctx.QueryArgs().Has("saved"), Back: p.Return}
+	body.Intro, body.Reject = b.wording(p.T, v.Standing.Regime)
+	if !ctx.QueryArgs().Has("return") {
+		body.Back = b.o.Prefix + "preferences?saved"
+	}
+	if v.Standing.Made {
+		body.At, body.Agreed = moment(v.Standing.Choice.At), agreed(p.T, v.Standing.Choice.Categories)
+	}
+	view := View{Standing: v.Standing}
+	for _, o := range b.offers(p.T) {
+		body.Offers = append(body.Offers, preference{o, view.ticked(o.Category)})
+	}
+	p.Body = &body
+	b.servePage(ctx, p)
+}

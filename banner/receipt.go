@@ -1,0 +1,152 @@
+package banner
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// receipt is a visitor's own record as JSON.
+type receipt struct {
+	ID         string    `json:"id"`
+	Site       string    `json:"site"`
+	At         time.Time `json:"at"`
+	Revision   uint32    `json:"revision"`
+	Categories []string  `json:"categories"`
+	Before     []string  `json:"before"`
+	Regime     string    `json:"regime"`
+	RegimeRule string    `json:"regime_rule"`
+	Action     string    `json:"action"`
+	Method     string    `json:"method"`
+	Vendors    []string  `json:"vendors"`
+	Language   string    `json:"language"`
+	Shown      string    `json:"shown"` // SHA-256, hexadecimal
+	Address    string    `json:"address"`
+	Browser    string    `json:"browser"`
+}
+
+func newReceipt(r *consent.Receipt) *receipt {
+	names := func(s consent.Set) []string {
+		list := []string{}
+		for _, c := range s.Categories() {
+			list = append(list, c.String())
+		}
+		return list
+	}
+	vendors := r.Vendors
+	if vendors == nil {
+		vendors = []string{}
+	}
+	return &receipt{
+		ID: r.ID.String(), Site: r.Site, At: r.At.UTC(), Revision: r.Revision, Categories: names(r.Categories), Before: names(r.Before),
+		Regime: r.Regime.String(), RegimeRule: r.RegimeRule, Action: r.Action, Method: string(r.Method), Vendors: vendors,
+		Language: r.Language, Shown: hex.EncodeToString(r.Shown[:]), Address: r.Address, Browser: r.Browser,
+	}
+}
+
+// receiptPage is the body of the record's page. Receipt is nil where there is
+// none.
+type receiptPage struct {
+	Receipt *receipt
+	Erased  bool
+	At      string
+	Agreed  string
+	Before  string
+}
+
+// find returns the record of the choice that stands: fs.ErrNotExist where no
+// choice stands or its record is gone.
+func (b *Banner) find(v *Visit) (*consent.Receipt, error) {
+	if !v.Standing.Made {
+		return nil, fs.ErrNotExist
+	}
+	limited, cancel := context.WithTimeout(context.Background(), recordTime)
+	defer cancel()
+	r, err := b.records.Receipt(limited, v.Standing.Choice.ID)
+	if err == nil && !r.Erased.IsZero() {
+		err = fs.ErrNotExist
+	}
+	return r, err
+}
+
+func (b *Banner) serveReceipt(ctx *fasthttp.RequestCtx, v *Visit) {
+	r, err := b.find(v)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		b.log.Error("a record could not be read", "site", b.o.Site, "error", err)
+		b.refuse(ctx, fasthttp.StatusServiceUnavailable, "the records cannot be read at the moment")
+		return
+	}
+	if strings.HasSuffix(string(ctx.Path()), ".json") {
+		if missing {
+			serveJSON(ctx, map[string]string{"error": "there is no record of a choice in this browser"})
+			ctx.SetStatusCode(fasthttp.StatusNotFound)
+			return
+		}
+		serveJSON(ctx, newReceipt(r))
+		return
+	}
+	p := b.newPage(ctx, "receipt")
+	p.Heading, p.Lead = p.T["record"], p.T["record_text"]
+	body := receiptPage{Erased: ctx.QueryArgs().Has("erased")}
+	if !missing {
+		body.Receipt = newReceipt(r)
+		body.At, body.Agreed, body.Before = moment(r.At), agreed(p.T, r.Categories), agreed(p.T, r.Before)
+	}
+	p.Body = &body
+	b.servePage(ctx, p)
+	if missing {
+		ctx.SetStatusCode(fasthttp.StatusNotFound)
+	}
+}
+
+// serveErase erases the record of the choice that stands, and the choice with
+// it. Should the record not be erased, the choice stays, so that the visitor
+// can try again.
+func (b *Banner) serveErase(ctx *fasthttp.RequestCtx, v *Visit) {
+	data, ok := b.readBody(ctx, maxChoice)
+	if !ok {
+		return
+	}
+	a := answer{}
+	media, form := mediaType(ctx), false
+	if media != "" || len(data) > 0 {
+		var err error
+		if a, form, err = parseAnswer(media, data); err == errMediaType {
+			b.refuse(ctx, fasthttp.StatusUnsupportedMediaType, err.Error())
+			return
+		} else if err != nil {
+			b.refuse(ctx, fasthttp.StatusBadRequest, "erase: "+err.Error())
+			return
+		}
+	}
+	if v.Standing.Made {
+		limited, cancel := context.WithTimeout(context.Background(), recordTime)
+		defer cancel()
+		if err := b.records.Erase(limited, v.Standing.Choice.ID); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			b.log.Error("a record could not be erased", "site", b.o.Site, "receipt", v.Standing.Choice.ID.String(), "error", err)
+			b.refuse(ctx, fasthttp.StatusServiceUnavailable, "the record cannot be erased at the moment")
+			return
+		}
+	}
+	private(ctx)
+	setCookie(ctx, consent.CookieName+"=; Path=/; Max-Age=0; SameSite=Lax"+secure(v)+b.domain())
+	left := consent.Stand(v.Standing.Regime, nil, v.Standing.GPC)
+	b.expire(ctx, v, left.Granted, local(a.Return))
+	if !form {
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return
+	}
+	back := b.o.Prefix + "receipt?erased"
+	if a.Return != "" {
+		back = local(a.Return)
+	}
+	seeOther(ctx, back)
+}
