@@ -12,8 +12,8 @@ import (
 // Engine is a compiled set of rules.
 //
 // What decides about a URL, first to last: an override about a URL pattern, a
-// domain, a vendor; the catalogue's URL patterns, then its domains. What
-// nothing names is unclassified if it is a third party's and necessary if it is
+// domain, a vendor; the catalogue's URL patterns, then its domains; a
+// heuristic. What nothing names is unclassified if it is a third party's and necessary if it is
 // the page's own. The page's own URLs are matched only by rules that name them:
 // overrides, and patterns with the host "*".
 type Engine struct {
@@ -21,6 +21,8 @@ type Engine struct {
 	catalogue layer
 	vendors   []*Vendor
 	byID      map[string]*Vendor
+	guesses   [len(heuristics)]verdict
+	guessing  [len(heuristics)]bool
 	revision  [16]byte
 }
 
@@ -48,6 +50,9 @@ func compile(sources []*source, o Options) (*Engine, error) {
 		e.addVendor(s, &order)
 	}
 	var mistakes []error
+	if err := e.setHeuristics(o.HeuristicsOff); err != nil {
+		mistakes = append(mistakes, err)
+	}
 	for i := range o.Overrides {
 		if err := e.addOverride(&o.Overrides[i], order+i); err != nil {
 			mistakes = append(mistakes, err)
@@ -113,25 +118,29 @@ func (e *Engine) Revision() [16]byte { return e.revision }
 
 // URL decides about a reference as it stands in the page, character references
 // decoded. ref is read as browsers read it (WHATWG URL).
-func (e *Engine) URL(p *Page, ref []byte, k Kind) Decision {
+func (e *Engine) URL(p *Page, ref []byte, k Kind) Decision { return e.URLWith(p, ref, k, 0) }
+
+// URLWith decides about a reference likewise, of an element that shows the
+// given signs.
+func (e *Engine) URLWith(p *Page, ref []byte, k Kind, s Sign) Decision {
 	party := p.resolve(ref)
 	if party == NoParty {
 		return Decision{}
 	}
-	return e.decide(p, party, nil)
+	return e.decide(p, party, k, s, nil)
 }
 
-// decide decides about the reference that p has resolved, as if the rule
+// decide decides about the reference that p has resolved, as if the rules in
 // except were not there.
-func (e *Engine) decide(p *Page, party Party, except *Rule) Decision {
-	for _, s := range e.overrides {
-		if !s.holdsFor(p) {
+func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) Decision {
+	for _, set := range e.overrides {
+		if !set.holdsFor(p) {
 			continue
 		}
-		if v := s.findURL(p, true, except); v != nil {
+		if v := set.findURL(p, true, except); v != nil {
 			return v.decision(party)
 		}
-		if v := s.findDomain(p, except); v != nil {
+		if v := set.findDomain(p, except); v != nil {
 			return v.decision(party)
 		}
 	}
@@ -142,21 +151,24 @@ func (e *Engine) decide(p *Page, party Party, except *Rule) Decision {
 	if v != nil {
 		return e.overridden(p, v, except).decision(party)
 	}
-	if party == ThirdParty {
-		return Decision{Category: consent.Unclassified, Party: party}
+	if party == FirstParty {
+		return Decision{Party: party}
 	}
-	return Decision{Party: party}
+	if v := e.guess(p, k, s, except); v != nil {
+		return v.decision(party)
+	}
+	return Decision{Category: consent.Unclassified, Party: party}
 }
 
 // overridden returns the override about the vendor that v names, v itself if
 // there is none. p is nil where no page is known.
-func (e *Engine) overridden(p *Page, v *verdict, except *Rule) *verdict {
+func (e *Engine) overridden(p *Page, v *verdict, except without) *verdict {
 	for _, s := range e.overrides {
 		if len(s.byVendor) == 0 || !s.holdsFor(p) {
 			continue
 		}
 		for _, o := range s.byVendor[v.vendor] {
-			if &o.rule != except {
+			if !except.has(&o.rule) {
 				return o
 			}
 		}
@@ -168,7 +180,7 @@ func (e *Engine) overridden(p *Page, v *verdict, except *Rule) *verdict {
 // javascript: URL. Code that no rule knows is Necessary with a nil Rule.
 func (e *Engine) Inline(p *Page, code []byte) Decision { return e.decideInline(p, code, nil) }
 
-func (e *Engine) decideInline(p *Page, code []byte, except *Rule) Decision {
+func (e *Engine) decideInline(p *Page, code []byte, except without) Decision {
 	for _, s := range e.overrides {
 		if s.holdsFor(p) {
 			if v := s.inline.find(p, code, except); v != nil {
@@ -186,7 +198,7 @@ func (e *Engine) decideInline(p *Page, code []byte, except *Rule) Decision {
 // Necessary with a nil Rule.
 func (e *Engine) Cookie(name []byte) Decision { return e.decideCookie(name, nil) }
 
-func (e *Engine) decideCookie(name []byte, except *Rule) Decision {
+func (e *Engine) decideCookie(name []byte, except without) Decision {
 	for _, s := range e.overrides {
 		if v := s.cookies.find(name, except); v != nil {
 			return v.decision(NoParty)
@@ -198,7 +210,7 @@ func (e *Engine) decideCookie(name []byte, except *Rule) Decision {
 // Storage decides about a localStorage or sessionStorage key likewise.
 func (e *Engine) Storage(key []byte) Decision { return e.decideName(&e.catalogue.storage, key, nil) }
 
-func (e *Engine) decideName(t *nameTable, name []byte, except *Rule) Decision {
+func (e *Engine) decideName(t *nameTable, name []byte, except without) Decision {
 	if v := t.find(name, except); v != nil {
 		return e.overridden(nil, v, except).decision(NoParty)
 	}

@@ -75,8 +75,8 @@ func signatureLength(tokens [][]byte) int {
 }
 
 // find returns the first signature that code has, passing over the one whose
-// rule is except.
-func (t *inlineTable) find(p *Page, code []byte, except *Rule) *verdict {
+// rule is in except.
+func (t *inlineTable) find(p *Page, code []byte, except without) *verdict {
 	best := len(t.signatures)
 	fresh := false // p.tried is this call's
 	for i := t.anchors.next(code, 0); i >= 0; i = t.anchors.next(code, i+t.anchors.stride) {
@@ -98,7 +98,7 @@ func (t *inlineTable) find(p *Page, code []byte, except *Rule) *verdict {
 				continue
 			}
 			p.tried[id/64] |= 1 << (id % 64)
-			if &s.rule != except && s.complete(code) {
+			if !except.has(&s.rule) && s.complete(code) {
 				best = id
 			}
 		}

@@ -109,10 +109,10 @@ func (l *layer) urls() []urlRule {
 
 // findURL returns the most specific pattern that matches p's reference. named
 // says whether patterns that name a host are looked at.
-func (l *layer) findURL(p *Page, named bool, except *Rule) *verdict {
+func (l *layer) findURL(p *Page, named bool, except without) *verdict {
 	var best *urlRule
 	consider := func(u *urlRule, path, query []byte) {
-		if (best == nil || bySpecificity(*u, *best) < 0) && &u.rule != except && u.matches(path, query) {
+		if (best == nil || bySpecificity(*u, *best) < 0) && !except.has(&u.rule) && u.matches(path, query) {
 			best = u
 		}
 	}
@@ -147,7 +147,7 @@ func (l *layer) findURL(p *Page, named bool, except *Rule) *verdict {
 
 // findDomain returns the rule of the longest domain that the host of p's
 // reference is in.
-func (l *layer) findDomain(p *Page, except *Rule) *verdict {
+func (l *layer) findDomain(p *Page, except without) *verdict {
 	if len(l.hosts.slots) == 0 {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (l *layer) findDomain(p *Page, except *Rule) *verdict {
 			continue
 		}
 		for _, v := range l.byHost[n].domains {
-			if &v.rule != except {
+			if !except.has(&v.rule) {
 				return v
 			}
 		}

@@ -125,7 +125,7 @@ func (t *nameTable) lookup(h uint32, name []byte, prefix bool) uint32 {
 }
 
 // find returns what is known of a name, nil for nothing.
-func (t *nameTable) find(name []byte, except *Rule) *verdict {
+func (t *nameTable) find(name []byte, except without) *verdict {
 	if len(t.slots) == 0 || len(name) == 0 {
 		return nil
 	}
@@ -148,9 +148,9 @@ func (t *nameTable) find(name []byte, except *Rule) *verdict {
 	return prefix
 }
 
-func (t *nameTable) first(entry uint32, except *Rule) *verdict {
+func (t *nameTable) first(entry uint32, except without) *verdict {
 	for ; entry != 0; entry = t.entries[entry-1].next {
-		if v := &t.entries[entry-1].verdict; &v.rule != except {
+		if v := &t.entries[entry-1].verdict; !except.has(&v.rule) {
 			return v
 		}
 	}

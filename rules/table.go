@@ -11,6 +11,8 @@ type table struct {
 	Vendors [][5]any `json:"vendors"`
 	tableRules
 	Overrides tableOverrides `json:"overrides"`
+	// Heuristics are the names of those that are asked.
+	Heuristics []string `json:"heuristics"`
 }
 
 // tableRules are the rules of one rank. Where a vendor's index stands, an
@@ -80,6 +82,12 @@ func (e *Engine) AppendTable(dst []byte) []byte {
 			t.Overrides.tableSet = set
 		} else {
 			t.Overrides.Pages = append(t.Overrides.Pages, [2]any{s.pages, set})
+		}
+	}
+	t.Heuristics = []string{}
+	for i, h := range heuristics {
+		if e.guessing[i] {
+			t.Heuristics = append(t.Heuristics, h.name)
 		}
 	}
 	text, err := json.Marshal(&t)

@@ -1,0 +1,125 @@
+package rules
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// Sign is what an element shows of being there to be counted, not seen. Who
+// reads the page tells the engine so with URLWith.
+type Sign uint8
+
+// The signs, to be joined with "|".
+const (
+	// Tiny is an element whose width and height, by attributes or by its own
+	// style, are both at most 1 pixel, or one of them 0.
+	Tiny Sign = 1 << iota
+	// Hidden is an element that is not shown: the hidden attribute, or
+	// display:none, visibility:hidden or opacity:0 in its own style.
+	Hidden
+	// Noscript is an element inside <noscript>.
+	Noscript
+)
+
+// heuristic guesses about a third party's URL that no rule knows.
+type heuristic struct {
+	name  string
+	holds func(a *address, k Kind, s Sign) bool
+}
+
+// The heuristics, in the order in which they are asked. Each yields Marketing.
+var heuristics = [...]heuristic{
+	{"pixel", func(_ *address, k Kind, s Sign) bool { return k == Image && s&(Tiny|Hidden) != 0 }},
+	{"hidden-frame", func(_ *address, k Kind, s Sign) bool { return k == Frame && s&(Tiny|Hidden) != 0 }},
+	{"noscript-image", func(a *address, k Kind, s Sign) bool {
+		return k == Image && s&Noscript != 0 && !isPicture(a.path())
+	}},
+	{"beacon", func(_ *address, k Kind, _ Sign) bool { return k == Ping }},
+	{"gif-query", func(a *address, k Kind, _ Sign) bool {
+		return k == Image && bytes.HasSuffix(a.path(), gifSuffix) && isUnique(a.query())
+	}},
+}
+
+var (
+	gifSuffix = []byte(".gif")
+	pictures  = [...]string{".jpg", ".jpeg", ".png", ".webp", ".avif", ".svg"}
+)
+
+// isPicture reports whether a path ends as those of pictures do, which pages
+// that load them late repeat inside <noscript>.
+func isPicture(path []byte) bool {
+	for _, p := range pictures {
+		if n := len(path) - len(p); n >= 0 && equalFold(path[n:], p) {
+			return true
+		}
+	}
+	return false
+}
+
+// A query is unique to a visit if it is this long and has a run of letters and
+// digits mixed, or of digits alone, this long.
+const (
+	uniqueQueryLength = 40
+	uniqueRunLength   = 12
+)
+
+func isUnique(query []byte) bool {
+	if len(query) < uniqueQueryLength {
+		return false
+	}
+	run, digits := 0, 0
+	for _, c := range query {
+		switch {
+		case '0' <= c && c <= '9':
+			run++
+			digits++
+		case 'a' <= c|0x20 && c|0x20 <= 'z' || c == '-':
+			run++
+		default:
+			run, digits = 0, 0
+		}
+		if run >= uniqueRunLength && digits >= 4 {
+			return true
+		}
+	}
+	return false
+}
+
+// Heuristics returns the names of all heuristics: guesses about third-party
+// URLs that no rule knows.
+func Heuristics() []string {
+	names := make([]string, len(heuristics))
+	for i := range heuristics {
+		names[i] = heuristics[i].name
+	}
+	return names
+}
+
+// setHeuristics enters all heuristics but those named.
+func (e *Engine) setHeuristics(off []string) error {
+	for _, name := range off {
+		if !slices.Contains(Heuristics(), name) {
+			return fmt.Errorf("no heuristic is called %q; there are %s", name, strings.Join(Heuristics(), ", "))
+		}
+	}
+	for i := range heuristics {
+		h := &heuristics[i]
+		e.guesses[i] = verdict{category: consent.Marketing, rule: Rule{Source: SourceHeuristic, Text: SourceHeuristic + ":" + h.name}}
+		e.guessing[i] = !slices.Contains(off, h.name)
+	}
+	return nil
+}
+
+// guess asks the heuristics about p's reference.
+func (e *Engine) guess(p *Page, k Kind, s Sign, except without) *verdict {
+	for i := range heuristics {
+		if v := &e.guesses[i]; e.guessing[i] && heuristics[i].holds(&p.ref, k, s) && !except.has(&v.rule) {
+			return v
+		}
+	}
+	return nil
+}
