@@ -1,0 +1,134 @@
+/** The banner and the boxes, taken over from their forms: no page is left for a choice. */
+import { type Action, choose } from './choice'
+import { all, get, set } from './native'
+import { once, standing } from './page'
+import { may, release } from './release'
+
+const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
+
+/** Gives an element its declared shadow tree where the browser did not. */
+export function attachDeclared(): void {
+	for (const template of all(document, 'askfirst-banner>template[shadowrootmode],askfirst-placeholder>template[shadowrootmode]')) {
+		const host = template.parentElement
+		if (host && !host.shadowRoot && template instanceof HTMLTemplateElement) host.attachShadow({ mode: 'open' }).append(template.content)
+		template.remove()
+	}
+}
+
+/** Shows every banner as things stand. */
+export function show(): void {
+	for (const banner of banners()) {
+		set(banner, 'data-askfirst-state', standing.made ? 'made' : 'ask')
+		banner.removeAttribute('data-askfirst-open')
+		tick(banner)
+	}
+}
+
+function tick(banner: Element): void {
+	for (const box of boxes(banner)) box.checked = standing.granted.has(box.value as never)
+}
+
+const boxes = (banner: Element): HTMLInputElement[] => (banner.shadowRoot ? ([...all(banner.shadowRoot, 'input[name=categories]')] as HTMLInputElement[]) : [])
+
+/** Opens the settings in place. Reports whether there is a banner to open. */
+export function open(): boolean {
+	const banner = banners()[0]
+	const root = banner?.shadowRoot
+	if (!banner || !root) return false
+	if (!standing.made && get(banner, 'data-askfirst-state') !== 'ask') return false
+	tick(banner)
+	if (standing.made) set(banner, 'data-askfirst-open', '')
+	const details = root.querySelector('details')
+	if (details) details.open = true
+	focus(root, '.panel')
+	return true
+}
+
+function close(banner: Element): void {
+	banner.removeAttribute('data-askfirst-open')
+	if (banner.shadowRoot) focus(banner.shadowRoot, '[data-askfirst=reopen]')
+}
+
+const focus = (root: ShadowRoot, selector: string): void => root.querySelector<HTMLElement>(selector)?.focus({ preventScroll: true })
+
+/** Makes the choice that a control stands for; the form goes the long way where that fails. */
+async function decide(control: HTMLElement, action: Action, categories?: string[]): Promise<void> {
+	const form = control.closest('form')
+	try {
+		await choose(action, categories, { language: form?.querySelector<HTMLInputElement>('[name=language]')?.value })
+	} catch {
+		form?.requestSubmit(control)
+	}
+}
+
+function press(event: MouseEvent): void {
+	if (event.button || event.metaKey || event.ctrlKey) return
+	const control = event.composedPath().find((at): at is HTMLElement => at instanceof HTMLElement && !!get(at, 'data-askfirst'))
+	const root = control?.getRootNode()
+	if (!control || !(root instanceof ShadowRoot) || !/^askfirst-/.test(root.host.localName) || retried.has(control)) return
+	const ask = get(control, 'data-askfirst')
+	const host = root.host
+	if (ask === 'settings') return
+	switch (ask) {
+		case 'accept-all':
+		case 'reject-all':
+			void take(event, control, ask)
+			break
+		case 'withdraw':
+			void take(event, control, 'reject-all')
+			break
+		case 'save':
+			void take(event, control, 'save', boxes(host).filter((box) => box.checked).map((box) => box.value))
+			break
+		case 'always':
+			void take(event, control, 'save', [...standing.granted, get(host, 'data-category') ?? ''])
+			break
+		case 'load':
+			event.preventDefault()
+			loadOnce(host)
+			break
+		case 'reopen':
+			if (open()) event.preventDefault()
+	}
+}
+
+/** Controls whose choice the proxy did not take: their forms are let go. */
+const retried = new WeakSet<Element>()
+
+async function take(event: Event, control: HTMLElement, action: Action, categories?: string[]): Promise<void> {
+	event.preventDefault()
+	retried.add(control)
+	await decide(control, action, categories)
+	retried.delete(control)
+}
+
+/** Lets the element that a box stands for act on this page, with the scripts of its vendor if it is a mark that they fill. */
+function loadOnce(box: Element): void {
+	const vendor = get(box, 'data-vendor') ?? ''
+	const element = [...box.children].find((el) => get(el, 'data-askfirst-category'))
+	if (!element && vendor) once.add(vendor)
+	void release((el) => el === element || (!element && (may(el) || el.previousElementSibling === box)))
+}
+
+export function guardAsking(): void {
+	document.addEventListener('click', press, true)
+	document.addEventListener('keydown', (event) => {
+		if (event.key !== 'Escape') return
+		const banner = event.composedPath().find((at): at is Element => at instanceof Element && at.localName === 'askfirst-banner')
+		const details = banner?.shadowRoot?.querySelector('details')
+		if (banner?.hasAttribute('data-askfirst-open')) close(banner)
+		else if (banner && details?.open) {
+			details.open = false
+			details.querySelector('summary')?.focus()
+		}
+	})
+}
+
+/** After a choice the visitor is where the choice can be found again. */
+export function settled(): void {
+	for (const banner of banners()) {
+		const inside = document.activeElement === banner
+		show()
+		if (inside && banner.shadowRoot) focus(banner.shadowRoot, '[data-askfirst=reopen]')
+	}
+}

@@ -1,0 +1,54 @@
+/** The visitor's choice: given to the proxy first, obeyed when its receipt is durable. */
+import { nativeFetch } from './native'
+import { type Optional, type Standing, chosen, once, optional, prefix, standing } from './page'
+import { release } from './release'
+import { send } from './reports'
+import { signalChoice } from './signals'
+import { sweep } from './storage'
+
+export type Action = 'accept-all' | 'reject-all' | 'save'
+type Listener = (standing: Standing) => void
+
+const listeners = new Set<Listener>()
+
+/** Calls listener after every choice, until the function that comes back is called. */
+export function on(listener: Listener): () => void {
+	listeners.add(listener)
+	return () => listeners.delete(listener)
+}
+
+/** Makes a choice. Resolves when it is recorded and obeyed; rejects when the proxy did not take it. */
+export async function choose(action: Action, categories: readonly string[] = [], more: { language?: string | undefined; method?: 'api' } = {}): Promise<void> {
+	const answer = await nativeFetch.call(self, prefix + 'consent', {
+		method: 'POST',
+		credentials: 'same-origin',
+		headers: { 'Content-Type': 'application/json' },
+		body: JSON.stringify({ choice: action, categories, ...more }),
+	})
+	if (answer.status !== 204) throw new Error('askfirst: the choice was not taken: ' + answer.status)
+	const asked = action === 'accept-all' ? optional : action === 'reject-all' ? [] : optional.filter((c) => categories.includes(c))
+	obey(chosen() ?? { made: true, granted: new Set(asked) })
+}
+
+/** Lets everything on the page follow a choice. What was withdrawn cannot be unloaded, so the page is. */
+export function obey(choice: Standing): void {
+	const before: Set<Optional> = standing.granted
+	Object.assign(standing, choice)
+	const withdrawn = [...before].some((c) => !standing.granted.has(c))
+	if (withdrawn) once.clear()
+	signalChoice()
+	for (const listener of listeners) {
+		try {
+			listener({ ...standing })
+		} catch {
+			// A listener's error is its own.
+		}
+	}
+	if (!withdrawn) {
+		void release().then(send)
+		return
+	}
+	sweep()
+	send()
+	location.reload()
+}

@@ -1,0 +1,249 @@
+/** Holding an element in its place, and making it whole again. */
+import type { Decision } from './matcher'
+import { all, drop, get, has, insert, later, remove, set } from './native'
+import { allowed, grants, judge, matcher } from './page'
+import { type Kind, count } from './reports'
+import type { Category } from './table'
+
+const held = 'data-askfirst-'
+const heldCategory = held + 'category'
+const heldVendor = held + 'vendor'
+const heldType = held + 'type'
+
+/** The attributes by which an element makes a request. */
+const acting: Record<string, string[]> = {
+	script: ['src', 'href', 'xlink:href'],
+	img: ['src', 'srcset'],
+	image: ['href', 'xlink:href'],
+	input: ['src'],
+	iframe: ['src'],
+	frame: ['src'],
+	embed: ['src'],
+	object: ['data'],
+	video: ['src', 'poster'],
+	audio: ['src'],
+	source: ['src', 'srcset'],
+	track: ['src'],
+	link: ['href', 'imagesrcset'],
+	a: ['ping'],
+	area: ['ping'],
+}
+
+const kinds: Record<string, Kind> = {
+	script: 'script',
+	img: 'image',
+	image: 'image',
+	input: 'image',
+	iframe: 'frame',
+	frame: 'frame',
+	embed: 'object',
+	object: 'object',
+	link: 'hint',
+	a: 'ping',
+	area: 'ping',
+}
+
+const linkKinds: [RegExp, Kind][] = [
+	[/\bstylesheet\b/i, 'style'],
+	[/\bicon\b|\bmanifest\b|apple-touch/i, 'image'],
+	[/preconnect|dns-prefetch|preload|prefetch|prerender/i, 'hint'],
+]
+
+/** Every element that may act. */
+const names = [...Object.keys(acting), 'style']
+export const actors = names.map((name) => (/^a/.test(name) && name !== 'audio' ? name + '[ping]' : name)).join()
+export const actorNames = names.join('|')
+
+/** Trusted values of renamed attributes: a string would be refused when they come back. */
+const trusted = new WeakMap<Element, Record<string, unknown>>()
+
+export const isHeld = (el: Element): boolean => has(el, heldCategory)
+export const isScript = (el: Element): el is HTMLScriptElement => el.localName === 'script'
+
+function kindOf(el: Element): Kind | undefined {
+	return el.localName === 'link' ? linkKinds.find(([rel]) => rel.test(get(el, 'rel') ?? ''))?.[1] : (kinds[el.localName] ?? 'media')
+}
+
+/** Whether an attribute of this element makes a request. */
+export function acts(el: Element, attribute: string): boolean {
+	if (el.localName === 'input' && (get(el, 'type') ?? '').toLowerCase() !== 'image') return false
+	return !!acting[el.localName]?.includes(attribute) && !!kindOf(el)
+}
+
+/** The addresses in an attribute's value. */
+function references(attribute: string, value: string): string[] {
+	if (attribute.endsWith('srcset')) return [...value.matchAll(/\s*([^\s,]\S*[^\s,])(?:\s[^,]*)?(?:,|$)/g)].map((m) => m[1] as string)
+	return attribute === 'ping' ? value.split(/\s+/) : [value]
+}
+
+/** The first address in some CSS that may not be asked for. */
+export function styleHolds(css: string): Decision | undefined {
+	for (const m of css.matchAll(/url\(\s*(?:"([^"]*)"|'([^']*)'|([^)\s]*))|@import\s+(?:"([^"]*)"|'([^']*)')/gi)) {
+		const d = judge(m.slice(1).find(Boolean) ?? '')
+		if (!allowed(d)) return d
+	}
+	return
+}
+
+const codeType = /^(?:module|(?:text|application)\/(?:x-)?(?:java|ecma|j|live)script.*)?$/i
+
+/** Why a value may not be put in an attribute now; undefined where it may. */
+export function valueHolds(el: Element, attribute: string, value: unknown): Decision | undefined {
+	if (!acts(el, attribute)) return
+	const own = mark(el)
+	for (const reference of references(attribute, String(value))) {
+		const d = judge(reference)
+		if (own ? !grants(own) : !allowed(d)) return { ...d, ...(own && { category: own }) }
+	}
+	return
+}
+
+/** The category that the page itself gave an element: it beats all rules. */
+function mark(el: Element): Category | undefined {
+	const own = get(el, 'data-category')
+	return own && /^(necessary|functional|analytics|marketing|social|unclassified)$/.test(own) ? (own as Category) : undefined
+}
+
+/** Why an element as it is may not act now; undefined where it may. */
+export function holds(el: Element, code?: string): Decision | undefined {
+	for (const attribute of acting[el.localName] ?? []) {
+		const value = get(el, attribute)
+		const d = value === null ? undefined : valueHolds(el, attribute, value)
+		if (d) return d
+	}
+	if (isScript(el) && !has(el, 'src') && codeType.test(get(el, 'type') ?? '')) {
+		const d = matcher.inline(code ?? el.textContent ?? '')
+		const own = mark(el)
+		if (own ? !grants(own) : !allowed(d)) return { ...d, ...(own && { category: own }) }
+	}
+	if (el.localName === 'style' && !has(el, 'type')) return styleHolds(el.textContent ?? '')
+	return
+}
+
+/** Holds an element: what would act is renamed, marks say why. */
+export function hold(el: Element, d: Decision): void {
+	park(el, d)
+	const address = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
+	if (address) count(address, kindOf(el) ?? 'other', 'held')
+}
+
+/** Does what hold does without counting it. */
+export function park(el: Element, d: Pick<Decision, 'category' | 'vendor'>): void {
+	for (const attribute of acting[el.localName] ?? []) {
+		const value = get(el, attribute)
+		if (value !== null && acts(el, attribute)) keep(el, attribute, value)
+	}
+	if ((isScript(el) || el.localName === 'style') && !isHeld(el)) {
+		if (isScript(el) && el.async && !has(el, 'async')) wasAsync.add(el)
+		const type = get(el, 'type')
+		if (type !== null) set(el, heldType, type)
+		set(el, 'type', 'text/plain')
+	}
+	set(el, heldCategory, d.category)
+	set(el, heldVendor, d.vendor?.[0] ?? '')
+}
+
+/** Scripts that a script made and that wait for no other: what HTML calls force async. */
+export const wasAsync = new WeakSet<Element>()
+
+/** Sets an attribute under its held name. */
+export function keep(el: Element, attribute: string, value: unknown): void {
+	if (typeof value === 'object' && value) trusted.set(el, { ...trusted.get(el), [attribute]: value })
+	set(el, held + attribute, String(value))
+	drop(el, attribute)
+}
+
+/** The value that an attribute has while it is held; null where it is not. */
+export const kept = (el: Element, attribute: string): string | null => get(el, held + attribute)
+
+/** Forgets a held value that the page has replaced or removed, and the marks with the last one. */
+export function forget(el: Element, attribute: string): void {
+	if (kept(el, attribute) === null) return
+	drop(el, held + attribute)
+	if ((acting[el.localName] ?? []).every((a) => kept(el, a) === null)) restore(el)
+}
+
+/** What an element is held for. */
+export const reason = (el: Element): { category: Category; vendor: string } => ({ category: (get(el, heldCategory) ?? 'marketing') as Category, vendor: get(el, heldVendor) ?? '' })
+
+/** Makes a held element whole: it acts at once, where its kind does. */
+export function restore(el: Element): void {
+	const names = el.getAttributeNames().filter((name) => name.startsWith(held))
+	drop(el, heldCategory)
+	drop(el, heldVendor)
+	if (names.includes(heldCategory) && (isScript(el) || el.localName === 'style') && get(el, 'type') === 'text/plain') drop(el, 'type')
+	// What makes the request comes last, when all that bears on it is back.
+	names.sort((a, b) => Number(/(src|href|data)$/.test(a)) - Number(/(src|href|data)$/.test(b)))
+	for (const name of names) {
+		if (name === heldCategory || name === heldVendor) continue
+		const attribute = name.slice(held.length)
+		const value = trusted.get(el)?.[attribute] ?? get(el, name)
+		drop(el, name)
+		set(el, attribute, scriptURL(el, attribute, value))
+	}
+}
+
+interface Policy {
+	createScriptURL(s: string): unknown
+	createHTML(s: string): unknown
+	createScript(s: string): unknown
+}
+type Trust = { trustedTypes?: { createPolicy(name: string, rules: object): Policy } }
+let policy: Policy | undefined
+let asked = false
+
+/** The page's own markup, addresses and code in the form that its Trusted Types policy wants, where it lets us have one. */
+export function trust(kind: keyof Policy, value: string): unknown {
+	if (!asked) {
+		asked = true
+		const same = (s: string) => s
+		try {
+			policy = (self as Trust).trustedTypes?.createPolicy('askfirst', { createScriptURL: same, createHTML: same, createScript: same })
+		} catch {
+			// The page allows no policy of that name.
+		}
+	}
+	return policy ? policy[kind](value) : value
+}
+
+function scriptURL(el: Element, attribute: string, value: unknown): unknown {
+	return isScript(el) && typeof value === 'string' && /src|href/.test(attribute) ? trust('createScriptURL', value) : value
+}
+
+/**
+ * Looks through what is about to enter a document: elements that may not act
+ * are held, and held ones that may by now are made whole. Reports whether
+ * anything changed.
+ */
+export function admit(root: Node): boolean {
+	let changed = root instanceof Element && look(root)
+	if (root.firstChild && 'querySelectorAll' in root) for (const el of all(root as ParentNode, actors)) changed = look(el) || changed
+	return changed
+}
+
+function look(el: Element): boolean {
+	if (isHeld(el)) {
+		const { category, vendor } = reason(el)
+		if (el.isConnected || !allowed({ category, vendor: matcher.vendor(vendor), never: false })) return false
+		restore(el)
+		return true
+	}
+	const d = holds(el)
+	if (d) hold(el, d)
+	return !!d
+}
+
+/** Tells the listeners of an image that is no part of any document that it failed, as a blocked one does. */
+export function fail(el: Element): void {
+	later(() => {
+		if (!el.isConnected && isHeld(el)) el.dispatchEvent(new Event('error'))
+	}, 0)
+}
+
+/** Moves an element out of its placeholder, which goes. */
+export function unbox(el: Element): void {
+	const box = el.parentElement
+	if (box?.localName !== 'askfirst-placeholder' || !box.parentNode) return
+	insert(box.parentNode, el, box)
+	remove(box)
+}

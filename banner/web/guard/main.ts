@@ -1,0 +1,60 @@
+/**
+ * The guard. It runs first in the page and keeps tags that scripts add under
+ * the same rules as the proxy, asks, releases and withdraws.
+ */
+import { attachDeclared, guardAsking, open, settled, show } from './asking'
+import { choose, obey, on } from './choice'
+import { guardMarkup } from './markup'
+import { guardNetwork } from './network'
+import { guardNodes } from './nodes'
+import { chosen, regime, standing } from './page'
+import { release, watchLife } from './release'
+import { report } from './reports'
+import { signalDefault } from './signals'
+import { guardStorage, sweep } from './storage'
+
+/** window.askfirst: what the site's own scripts may ask and say. */
+const api = {
+	/** What the visitor agreed to. */
+	get: () => ({ made: standing.made, categories: [...standing.granted], regime, gpc: !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl }),
+	/** Makes a choice on the visitor's behalf, for a page that asks in its own way. */
+	set: (choice: 'accept-all' | 'reject-all' | string[]) => (typeof choice === 'string' ? choose(choice, [], { method: 'api' }) : choose('save', choice, { method: 'api' })),
+	/** Opens the settings. */
+	open,
+	/** Calls back after every choice with what get returns; answers with a function that stops it. */
+	on: (listener: (choice: object) => void) => on(() => listener(api.get())),
+}
+
+declare global {
+	interface Window {
+		askfirst?: typeof api
+	}
+}
+
+function step(part: () => void): void {
+	try {
+		part()
+	} catch {
+		// One part that fails takes no other with it.
+	}
+}
+
+if (!self.askfirst) {
+	Object.defineProperty(self, 'askfirst', { value: Object.freeze(api) })
+	for (const part of [signalDefault, guardStorage, guardNetwork, guardMarkup, guardNodes, watchLife, guardAsking, report]) step(part)
+	on(settled)
+
+	document.addEventListener('DOMContentLoaded', () => {
+		attachDeclared()
+		show()
+		void release()
+	})
+	self.addEventListener('load', sweep)
+	self.addEventListener('pageshow', (event) => {
+		if (!event.persisted) return
+		// Out of the cache of a browser: the visitor may have chosen since.
+		const choice = chosen()
+		if (choice && String([...choice.granted]) !== String([...standing.granted])) obey(choice)
+		show()
+	})
+}

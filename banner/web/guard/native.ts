@@ -1,0 +1,81 @@
+/** The browser's own functions, kept before any page script can change them, and the one way in which the guard wraps them. */
+
+export const apply = Reflect.apply
+
+const { getAttribute, setAttribute, setAttributeNS, removeAttribute, hasAttribute } = Element.prototype
+const { insertBefore, removeChild } = Node.prototype
+const queries = [Element.prototype, Document.prototype, DocumentFragment.prototype].map((owner) => owner.querySelectorAll)
+const descriptor = Object.getOwnPropertyDescriptor
+
+const xlink = 'http://www.w3.org/1999/xlink'
+
+export const get = (el: Element, name: string): string | null => apply(getAttribute, el, [name])
+export const has = (el: Element, name: string): boolean => apply(hasAttribute, el, [name])
+export const drop = (el: Element, name: string): void => apply(removeAttribute, el, [name])
+export const set = (el: Element, name: string, value: unknown): void =>
+	name === 'xlink:href' ? apply(setAttributeNS, el, [xlink, name, value]) : apply(setAttribute, el, [name, value])
+export const all = (root: ParentNode, selector: string): NodeListOf<Element> =>
+	apply(queries[root.nodeType === Node.ELEMENT_NODE ? 0 : root.nodeType === Node.DOCUMENT_NODE ? 1 : 2] as Function, root, [selector])
+export const insert = (parent: Node, node: Node, before: Node | null): Node => apply(insertBefore, parent, [node, before])
+export const remove = (node: Node): void => {
+	if (node.parentNode) apply(removeChild, node.parentNode, [node])
+}
+
+export const nativeFetch = self.fetch
+export const nativeBeacon = navigator.sendBeacon
+export const cookieAccess = descriptor(Document.prototype, 'cookie')
+export const later = self.setTimeout.bind(self)
+
+/** What a held call's caller gets instead; undefined lets the call go on. */
+export type Answer = { value: unknown } | undefined | void
+type Check = (self: any, args: any[], native: Function) => Answer
+
+/**
+ * A function that asks check before it does what native does. It is a proxy,
+ * so that its name, its properties, its prototype and its text are native's.
+ * An error of the guard's own never reaches the page: the call goes on.
+ */
+export function wrapped(native: Function, check: Check): Function {
+	const ask: Check = (self, args) => {
+		try {
+			return check(self, args, native)
+		} catch {
+			return
+		}
+	}
+	return new Proxy(native, {
+		apply(target, self, args) {
+			const answer = ask(self, args, target)
+			return answer ? answer.value : apply(target, self, args)
+		},
+		construct(target, args, newTarget) {
+			const answer = ask(undefined, args, target)
+			return answer ? (answer.value as object) : Reflect.construct(target, args, newTarget)
+		},
+	})
+}
+
+/** Wraps a method or constructor where the browser has it and lets it be changed. */
+export function wrap(owner: object | undefined, name: string, check: Check): void {
+	try {
+		const d = owner && descriptor(owner, name)
+		if (d && typeof d.value === 'function') Object.defineProperty(owner, name, { ...d, value: wrapped(d.value, check) })
+	} catch {
+		// Frozen before us: the observer and the policy remain.
+	}
+}
+
+/** Wraps the accessors of a property. read may answer instead of the getter. */
+export function wrapProperty(owner: object | undefined, name: string, write: Check, read?: Check): void {
+	try {
+		const d = owner && descriptor(owner, name)
+		if (!d?.set) return
+		Object.defineProperty(owner, name, {
+			...d,
+			set: wrapped(d.set, write) as (v: unknown) => void,
+			...(read && d.get && { get: wrapped(d.get, read) as () => unknown }),
+		})
+	} catch {
+		// As above.
+	}
+}

@@ -1,0 +1,91 @@
+/** What scripts ask for by calls: a held call answers as a blocked network does. */
+import { styleHolds } from './held'
+import { type Answer, later, wrap } from './native'
+import { allowed, judge } from './page'
+import { type Kind, count } from './reports'
+
+/** Reports whether a call to this address is held, and counts it. */
+function held(reference: unknown, kind: Kind): boolean {
+	if (reference === undefined || reference === null) return false
+	const address = reference instanceof Request ? reference.url : String(reference)
+	if (allowed(judge(address))) return false
+	count(address, kind, 'held')
+	return true
+}
+
+const refused = (): Answer => ({ value: Promise.reject(new TypeError('Failed to fetch')) })
+
+/** An address that no request can be made to. */
+const nowhere = 'about:invalid'
+
+/**
+ * An object of the given class that never connected: its properties say so and
+ * it tells its listeners after the caller has had time to add them.
+ */
+function dead(constructor: Function, properties: Record<string, unknown>, events: () => Event[]): object {
+	const target = new EventTarget()
+	Object.setPrototypeOf(target, constructor.prototype)
+	const own: Record<string, unknown> = { ...properties, onopen: null, onerror: null, onclose: null, onmessage: null, close() {}, send() {}, postMessage() {}, terminate() {} }
+	for (const name of Object.keys(own)) Object.defineProperty(target, name, { value: own[name], writable: true, configurable: true })
+	later(() => {
+		for (const event of events()) {
+			target.dispatchEvent(event)
+			const handler = (target as unknown as Record<string, unknown>)['on' + event.type]
+			if (typeof handler === 'function') handler.call(target, event)
+		}
+	}, 0)
+	return target
+}
+
+const failed = () => [new Event('error')]
+
+/** Takes the addresses that may not be asked for out of some CSS. */
+const emptied = (css: string): string => css.replace(/url\([^)]*\)/gi, (url) => (styleHolds(url) ? 'url(data:,)' : url))
+
+export function guardNetwork(): void {
+	wrap(self, 'fetch', (_, [input]) => (held(input, 'connect') ? refused() : undefined))
+	wrap(self, 'fetchLater', (_, [input]) => (held(input, 'ping') ? { value: { activated: false } } : undefined))
+	wrap(XMLHttpRequest.prototype, 'open', (_, args) => {
+		if (held(args[1], 'connect')) args[1] = nowhere
+	})
+	wrap(Navigator.prototype, 'sendBeacon', (_, [url]) => (held(url, 'ping') ? { value: true } : undefined))
+	wrap(self, 'WebSocket', (_, [url], native) => {
+		if (held(url, 'connect')) return { value: dead(native, { url: String(url), readyState: 3, bufferedAmount: 0, protocol: '', extensions: '' }, () => [new Event('error'), new CloseEvent('close', { code: 1006 })]) }
+	})
+	wrap(self, 'EventSource', (_, [url], native) => {
+		if (held(url, 'connect')) return { value: dead(native, { url: String(url), readyState: 2, withCredentials: false }, failed) }
+	})
+	for (const name of ['Worker', 'SharedWorker']) {
+		wrap(self, name, (_, [url], native) => {
+			if (held(url, 'script')) return { value: dead(native, { port: new MessageChannel().port1 }, failed) }
+		})
+	}
+	wrap(self, 'WebTransport', (_, args) => {
+		if (held(args[0], 'connect')) args[0] = 'https://askfirst.invalid:1/'
+	})
+	wrap(self, 'RTCPeerConnection', (_, args) => {
+		const servers = args[0]?.iceServers
+		if (Array.isArray(servers)) {
+			const free = servers.filter((s) => [s.urls].flat().every((url) => !held(String(url).replace(/^(stun|turn)s?:/, 'https://'), 'connect')))
+			if (free.length < servers.length) args[0] = { ...args[0], iceServers: free }
+		}
+	})
+	if (navigator.serviceWorker) {
+		wrap(Object.getPrototypeOf(navigator.serviceWorker), 'register', (_, [url]) => (held(url, 'script') ? { value: Promise.reject(new TypeError('Failed to register a ServiceWorker')) } : undefined))
+	}
+	wrap(self, 'FontFace', (_, args) => {
+		if (typeof args[1] === 'string' && styleHolds(args[1])) args[1] = emptied(args[1])
+	})
+	for (const name of ['insertRule', 'replace', 'replaceSync', 'addRule']) {
+		wrap(CSSStyleSheet.prototype, name, (_, args) => {
+			const n = name === 'addRule' ? 1 : 0
+			if (typeof args[n] === 'string' && styleHolds(args[n])) args[n] = emptied(args[n])
+		})
+	}
+	// Where the visitor has just clicked or typed, a window or a form is theirs and not the script's.
+	const own = () => navigator.userActivation?.isActive
+	wrap(self, 'open', (_, [url]) => (!own() && held(url, 'other') ? { value: null } : undefined))
+	wrap(HTMLFormElement.prototype, 'submit', (form: HTMLFormElement) => {
+		if (!own() && held(form.getAttribute('action') ?? '', 'form')) return { value: undefined }
+	})
+}

@@ -1,0 +1,156 @@
+/** Making held elements whole again: in place, in document order, each once. */
+import { admit, holds, isHeld, isScript, kept, park, reason, restore, trust, unbox, wasAsync } from './held'
+import { all, apply, get, insert, later, remove, wrapped } from './native'
+import { allowed, matcher } from './page'
+import { count } from './reports'
+import type { Category } from './table'
+
+/** How long the scripts that follow wait for one that does not answer, in milliseconds. */
+const patience = 10_000
+
+const released = new WeakSet<Element>()
+const written = new WeakMap<Element, string>()
+let module: HTMLScriptElement | undefined
+
+/** Held elements in document order, those in open shadow trees too. */
+function held(root: ParentNode, found: Element[] = []): Element[] {
+	for (const el of all(root, '*')) {
+		if (isHeld(el) || parked(el)) found.push(el)
+		if (el.shadowRoot) held(el.shadowRoot, found)
+	}
+	return found
+}
+
+/** A script that the page's author parked by hand. */
+const parked = (el: Element): boolean => isScript(el) && get(el, 'type') === 'text/plain' && !!get(el, 'data-category')
+
+/** Whether a held element may act by now. */
+export function may(el: Element): boolean {
+	const { category, vendor } = isHeld(el) ? reason(el) : { category: get(el, 'data-category') as Category, vendor: '' }
+	return allowed({ category, vendor: matcher.vendor(vendor), never: false })
+}
+
+let queue = Promise.resolve()
+
+/** Releases what the visitor's choice allows by now; resolves when all of it has run. */
+export function release(only: (el: Element) => boolean = may): Promise<void> {
+	queue = queue.then(() => run(held(document).filter(only))).catch(() => {})
+	return queue
+}
+
+async function run(elements: Element[]): Promise<void> {
+	const deferred: HTMLScriptElement[] = []
+	const loading: Promise<void>[] = []
+	for (const el of elements) {
+		if (!el.isConnected || released.has(el)) continue
+		released.add(el)
+		const url = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
+		if (url) count(url, isScript(el) ? 'script' : 'other', 'released')
+		if (!isScript(el)) whole(el)
+		else if (el.hasAttribute('async') || wasAsync.has(el)) loading.push(start(el))
+		else if (deferring(el)) deferred.push(el)
+		else await start(el)
+	}
+	for (const el of deferred) await start(el)
+	if (contentLoaded) tell(document, 'DOMContentLoaded')
+	await Promise.all(loading)
+	if (loaded) tell(self, 'load')
+}
+
+function deferring(el: HTMLScriptElement): boolean {
+	const type = kept(el, 'type') ?? ''
+	return type.toLowerCase() === 'module' || (kept(el, 'src') !== null && el.hasAttribute('defer'))
+}
+
+function whole(el: Element): void {
+	const box = el.previousElementSibling
+	unbox(el)
+	if (box?.localName === 'askfirst-placeholder' && !all(box, '[data-askfirst-category]').length) remove(box)
+	restore(el)
+	const media = el.parentElement
+	if (el.localName === 'source' && media instanceof HTMLMediaElement && !media.currentSrc) media.load()
+}
+
+/** Runs one script; resolves when it has run or failed, and what it wrote has too. */
+async function start(el: HTMLScriptElement): Promise<void> {
+	const onload = self.onload
+	const external = kept(el, 'src') !== null || kept(el, 'href') !== null
+	const isModule = kept(el, 'type')?.toLowerCase() === 'module'
+	const over = new Promise<void>((resolve) => {
+		if (!external && !isModule) return resolve()
+		for (const type of ['load', 'error']) el.addEventListener(type, () => resolve(), { once: true })
+		later(resolve, patience)
+	})
+	if (isModule) module = el
+	restore(el)
+	if (parked(el)) el.removeAttribute('type')
+	const parent = el.parentNode
+	if (!external && parent) {
+		// A script becomes ready to run where it enters the document.
+		const next = el.nextSibling
+		remove(el)
+		insert(parent, el, next)
+	}
+	await over
+	module = undefined
+	if (self.onload !== onload && self.onload && loaded) listenLate(self, 'load', self.onload)
+	const html = written.get(el)
+	if (html && el.parentNode) {
+		written.delete(el)
+		await place(html, el)
+	}
+}
+
+/** Puts what a released script wrote after it, and runs the scripts in it in their order. */
+async function place(html: string, after: HTMLScriptElement): Promise<void> {
+	const range = document.implementation.createHTMLDocument('').createRange()
+	const fragment = range.createContextualFragment(trust('createHTML', html) as string)
+	admit(fragment)
+	const scripts = [...all(fragment, 'script')].filter((el) => !isHeld(el) && !holds(el))
+	for (const el of scripts) park(el, { category: 'necessary', vendor: undefined })
+	if (after.parentNode) insert(after.parentNode, fragment, after.nextSibling)
+	for (const el of scripts) {
+		released.add(el)
+		await start(el as HTMLScriptElement)
+	}
+}
+
+/** Takes what the running script writes, if that script was released: a document that is complete would be wiped by it. */
+export function writes(html: string): boolean {
+	const script = document.currentScript
+	if (!script || !released.has(script)) return false
+	written.set(script, (written.get(script) ?? '') + html)
+	return true
+}
+
+let contentLoaded = document.readyState === 'complete'
+let loaded = contentLoaded
+
+const late = (type: string): string => 'askfirst-late-' + type
+
+/** Fires an event of the document's life for those alone who came too late for it. */
+function tell(target: Document | Window, type: string): void {
+	for (const at of target === document ? [document, self] : [target]) {
+		const event = new Event(late(type))
+		Object.defineProperty(event, 'type', { value: type })
+		at.dispatchEvent(event)
+	}
+}
+
+const listen = EventTarget.prototype.addEventListener
+
+function listenLate(target: EventTarget, type: string, listener: unknown, options?: unknown): void {
+	apply(listen, target, [late(type), listener, typeof options === 'object' ? { ...options, once: true } : { capture: !!options, once: true }])
+}
+
+/** Notes what released scripts wait for that is over already. */
+export function watchLife(): void {
+	document.addEventListener('DOMContentLoaded', () => (contentLoaded = true), { once: true })
+	self.addEventListener('load', () => (loaded = true), { once: true })
+	for (const target of [document, self] as EventTarget[]) {
+		target.addEventListener = wrapped(target.addEventListener, (_, [type, listener, options]) => {
+			const over = type === 'DOMContentLoaded' ? contentLoaded : type === 'load' && target === self && loaded
+			if (over && (module || (document.currentScript && released.has(document.currentScript)))) listenLate(target, type, listener, options)
+		}) as typeof target.addEventListener
+	}
+}

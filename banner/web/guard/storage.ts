@@ -1,0 +1,63 @@
+/** What scripts keep in the browser: cookies and storage keys, by name. */
+import { apply, cookieAccess, wrap, wrapProperty } from './native'
+import { allowed, matcher } from './page'
+import { countCookie } from './reports'
+
+const stores = (): Storage[] => {
+	try {
+		return [localStorage, sessionStorage]
+	} catch {
+		return []
+	}
+}
+
+const removeItem = Storage.prototype.removeItem
+
+const nameOf = (cookie: string): string => (/^\s*([^=;]*?)\s*=/.exec(cookie)?.[1] ?? '')
+
+/** Whether setting this cookie would only take one away. */
+function expires(cookie: string): boolean {
+	const age = /;\s*max-age\s*=\s*"?(-?\d+)/i.exec(cookie)?.[1]
+	if (age !== undefined) return Number(age) <= 0
+	const date = /;\s*expires\s*=\s*([^;]+)/i.exec(cookie)?.[1]
+	return date !== undefined && Date.parse(date) <= Date.now()
+}
+
+function mayStore(name: string): boolean {
+	countCookie(name, 'script')
+	return allowed(matcher.cookie(name))
+}
+
+export function guardStorage(): void {
+	wrapProperty(Document.prototype, 'cookie', (_, [value]) => {
+		const cookie = String(value)
+		if (!expires(cookie) && !mayStore(nameOf(cookie))) return { value: undefined }
+	})
+	const cookieStore = (self as { cookieStore?: object }).cookieStore
+	wrap(cookieStore && Object.getPrototypeOf(cookieStore), 'set', (_, [first]) => {
+		if (!mayStore(String(typeof first === 'object' && first ? first.name : first))) return { value: Promise.resolve() }
+	})
+	wrap(Storage.prototype, 'setItem', (_, [key]) => (allowed(matcher.storage(String(key))) ? undefined : { value: undefined }))
+}
+
+/** Removes every cookie and storage key that may not be there. Scripts write storage keys as properties too, which no wrapper sees. */
+export function sweep(): void {
+	const cookies: string = cookieAccess?.get ? apply(cookieAccess.get, document, []) : ''
+	for (const cookie of cookies.split('; ')) {
+		const name = nameOf(cookie)
+		if (name && !allowed(matcher.cookie(name))) expire(name)
+	}
+	for (const store of stores()) {
+		for (const key of Object.keys(store)) if (!allowed(matcher.storage(key))) apply(removeItem, store, [key])
+	}
+}
+
+/** Expires a cookie over every domain and path that it may have been set for from this page. */
+function expire(name: string): void {
+	if (!cookieAccess?.set) return
+	const labels = location.hostname.split('.')
+	const domains = ['', ...labels.map((_, n) => '; Domain=' + labels.slice(n).join('.'))]
+	const folders = location.pathname.split('/')
+	const paths = ['/', ...folders.map((_, n) => folders.slice(0, n + 1).join('/') || '/'), location.pathname]
+	for (const domain of domains) for (const path of new Set(paths)) apply(cookieAccess.set, document, [`${name}=; Max-Age=0; Path=${path}${domain}`])
+}

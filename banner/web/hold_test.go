@@ -1,0 +1,112 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// interceptions are the ways in which a script makes a request, each to the
+// address U. After consent a held element is released; a held call is not made
+// again, so that the page makes it anew.
+var interceptions = []struct {
+	name, code string
+	again      bool
+}{
+	{"script appendChild", `const s = document.createElement('script'); s.src = U + '.js'; document.head.appendChild(s)`, false},
+	{"script src after insertion", `const s = document.createElement('script'); document.head.appendChild(s); s.src = U + '.js'`, false},
+	{"script setAttribute", `const s = document.createElement('script'); s.setAttribute('src', U + '.js'); document.head.append(s)`, false},
+	{"script type after src", `const s = document.createElement('script'); s.src = U + '.js'; s.type = 'text/javascript'; document.head.prepend(s)`, false},
+	{"script module", `const s = document.createElement('script'); s.type = 'module'; s.src = U + '.js'; document.head.appendChild(s)`, false},
+	{"script setAttributeNS", `const s = document.createElement('script'); s.setAttributeNS(null, 'src', U + '.js'); document.head.append(s)`, false},
+	{"script setAttributeNode", `const s = document.createElement('script'), a = document.createAttribute('src'); a.value = U + '.js'; s.setAttributeNode(a); document.head.append(s)`, false},
+	{"script named item", `const s = document.createElement('script'), a = document.createAttribute('src'); a.value = U + '.js'; s.attributes.setNamedItem(a); document.head.append(s)`, false},
+	{"script before", `const s = document.createElement('script'); s.src = U + '.js'; document.body.firstChild.before(s)`, false},
+	{"script after", `const s = document.createElement('script'); s.src = U + '.js'; document.body.firstChild.after(s)`, false},
+	{"script replaceWith", `const p = document.body.appendChild(document.createElement('p')), s = document.createElement('script'); s.src = U + '.js'; p.replaceWith(s)`, false},
+	{"script replaceChild", `const p = document.body.appendChild(document.createElement('p')), s = document.createElement('script'); s.src = U + '.js'; document.body.replaceChild(s, p)`, false},
+	{"script replaceChildren", `const p = document.body.appendChild(document.createElement('p')), s = document.createElement('script'); s.src = U + '.js'; p.replaceChildren(s)`, false},
+	{"script insertBefore", `const s = document.createElement('script'); s.src = U + '.js'; const f = document.getElementsByTagName('script')[0]; f.parentNode.insertBefore(s, f)`, false},
+	{"script insertAdjacentElement", `const s = document.createElement('script'); s.src = U + '.js'; document.body.insertAdjacentElement('beforeend', s)`, false},
+	{"script range insertNode", `const s = document.createElement('script'); s.src = U + '.js'; const r = document.createRange(); r.selectNodeContents(document.body); r.insertNode(s)`, false},
+	{"script in fragment", `const f = document.createDocumentFragment(), d = document.createElement('div'), s = document.createElement('script'); s.src = U + '.js'; d.append(s); f.append(d); document.body.append(f)`, false},
+	{"script in shadow root", `const h = document.body.appendChild(document.createElement('div')).attachShadow({mode: 'open'}), s = document.createElement('script'); s.src = U + '.js'; h.append(s)`, false},
+	{"script createContextualFragment", `document.body.append(document.createRange().createContextualFragment('<script src="' + U + '.js"><\/script>'))`, false},
+	{"script from DOMParser", `const d = new DOMParser().parseFromString('<img src="' + U + '.gif">', 'text/html'); document.body.append(d.body.firstChild)`, false},
+	{"svg script", `const s = document.createElementNS('http://www.w3.org/2000/svg', 'script'); s.setAttribute('href', U + '.js'); const g = document.createElementNS('http://www.w3.org/2000/svg', 'svg'); g.append(s); document.body.append(g)`, false},
+	{"inline script", `const s = document.createElement('script'); s.text = "meter(1,'init'); new Image().src='https://free.example" + P + ".gif'"; self.meter = () => {}; document.body.append(s)`, false},
+	{"inline script filled in place", `const s = document.createElement('script'); self.meter = () => {}; document.body.append(s); s.textContent = "meter(1,'init'); new Image().src='https://free.example" + P + ".gif'"`, false},
+	{"inline script by text node", `const s = document.createElement('script'); self.meter = () => {}; document.body.append(s); s.appendChild(document.createTextNode("meter(1,'init'); new Image().src='https://free.example" + P + ".gif'"))`, false},
+	{"own category", `const s = document.createElement('script'); s.dataset.category = 'marketing'; s.src = 'https://free.example' + P + '.js'; document.body.append(s)`, false},
+	{"first party named by a rule", `const s = document.createElement('script'); s.src = '/meter-proxy' + P + '.js'; document.body.append(s)`, false},
+	{"innerHTML img", `document.body.appendChild(document.createElement('div')).innerHTML = '<p><img src="' + U + '.gif"></p>'`, false},
+	{"innerHTML iframe", `document.body.appendChild(document.createElement('div')).innerHTML = '<iframe src="' + U + '"></iframe>'`, false},
+	{"innerHTML svg image", `const g = document.body.appendChild(document.createElementNS('http://www.w3.org/2000/svg', 'svg')); g.innerHTML = '<image href="' + U + '.gif" width="5" height="5"/>'`, false},
+	{"innerHTML video source", `document.body.appendChild(document.createElement('div')).innerHTML = '<video preload="auto"><source src="' + U + '.mp4"></video>'`, false},
+	{"shadow innerHTML", `document.body.appendChild(document.createElement('div')).attachShadow({mode: 'open'}).innerHTML = '<img src="' + U + '.gif">'`, false},
+	{"setHTMLUnsafe", `document.body.appendChild(document.createElement('div')).setHTMLUnsafe('<img src="' + U + '.gif">')`, false},
+	{"outerHTML", `document.body.appendChild(document.createElement('div')).outerHTML = '<img src="' + U + '.gif">'`, false},
+	{"insertAdjacentHTML", `document.body.insertAdjacentHTML('beforeend', '<img src="' + U + '.gif">')`, false},
+	{"img src", `document.body.appendChild(document.createElement('img')).src = U + '.gif'`, false},
+	{"img srcset", `document.body.appendChild(document.createElement('img')).srcset = '/own.gif 2x, ' + U + '.gif 1x'`, false},
+	{"img setAttribute", `document.body.appendChild(document.createElement('img')).setAttribute('SRC', U + '.gif')`, false},
+	{"new Image", `new Image().src = U + '.gif'`, true},
+	{"iframe", `const f = document.createElement('iframe'); f.src = U; document.body.append(f)`, false},
+	{"embed", `const f = document.createElement('embed'); f.type = 'text/html'; f.src = U; document.body.append(f)`, false},
+	{"object", `const f = document.createElement('object'); f.type = 'text/html'; f.data = U; document.body.append(f)`, false},
+	{"video poster", `const v = document.createElement('video'); v.poster = U + '.gif'; document.body.append(v)`, false},
+	{"audio", `const v = document.createElement('audio'); v.preload = 'auto'; v.src = U + '.mp3'; document.body.append(v)`, false},
+	{"new Audio", `const v = new Audio(U + '.mp3'); v.preload = 'auto'; document.body.append(v)`, false},
+	{"stylesheet link", `const l = document.createElement('link'); l.rel = 'stylesheet'; l.href = U + '.css'; document.head.append(l)`, false},
+	{"stylesheet link, rel last", `const l = document.createElement('link'); l.href = U + '.css'; l.rel = 'stylesheet'; document.head.append(l)`, false},
+	{"preload link", `const l = document.createElement('link'); l.rel = 'prefetch'; l.href = U + '.css'; document.head.append(l)`, false},
+	{"style import", `const s = document.createElement('style'); s.textContent = '@import url(' + U + '.css)'; document.head.append(s)`, false},
+	{"insertRule", `const s = document.head.appendChild(document.createElement('style')); s.sheet.insertRule('body{background:url(' + U + '.gif)}')`, true},
+	{"FontFace", `await new FontFace('f', 'url(' + U + '.woff)').load().catch(() => {})`, true},
+	{"fetch", `await fetch(U).catch(() => {})`, true},
+	{"fetch Request", `await fetch(new Request(U)).catch(() => {})`, true},
+	{"XMLHttpRequest", `await new Promise(f => { const x = new XMLHttpRequest(); x.onloadend = f; x.open('GET', U); x.send() })`, true},
+	{"sendBeacon", `navigator.sendBeacon(U, 'x')`, true},
+	{"WebSocket", `await new Promise(f => { new WebSocket(U.replace('https', 'wss')).onerror = f })`, true},
+	{"EventSource", `await new Promise(f => { const e = new EventSource(U); e.onerror = () => { e.close(); f() } })`, true},
+	{"Worker of first party named by a rule", `await new Promise(f => { const w = new Worker('/meter-proxy' + P + '.js'); w.onerror = f; setTimeout(f, 200) })`, true},
+	{"form.submit without a click", `const f = document.createElement('form'), i = document.createElement('iframe'); i.name = 'sink'; document.body.append(i, f); f.action = U; f.target = 'sink'; f.submit()`, true},
+	{"service worker", `await navigator.serviceWorker.register('/meter-proxy' + P + '.js').catch(() => {})`, true},
+}
+
+func TestScriptsAskFirst(t *testing.T) {
+	w := newWorld(t)
+	b := browser(t, w)
+	for i, c := range interceptions {
+		t.Run(c.name, func(t *testing.T) {
+			path := fmt.Sprintf("/case-%d.", i)
+			code := fmt.Sprintf("const P = %q, U = 'https://meter.example' + P;\n%s\n", path, c.code)
+			ctx := tab(t, b, "/")
+			do[bool](t, ctx, code+settle)
+			if got := w.hits(path); len(got) > 0 {
+				t.Fatalf("before consent: %v", got)
+			}
+			do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
+			if c.again {
+				if got := w.hits(path); len(got) > 0 {
+					t.Fatalf("released what cannot be: %v", got)
+				}
+				do[bool](t, ctx, code+settle)
+			}
+			if got := w.hits(path); len(got) != 1 {
+				t.Errorf("after consent: %v, want one request", got)
+			}
+		})
+	}
+}
+
+// hits returns the requests in whose path the given text occurs.
+func (w *world) hits(path string) []string {
+	var found []string
+	for _, s := range w.third("/") {
+		if strings.Contains(s, path) {
+			found = append(found, s)
+		}
+	}
+	return found
+}

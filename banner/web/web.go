@@ -1,0 +1,60 @@
+// Package web holds the sources of what askfirst runs in the page: the guard,
+// which is the banner's script too, in TypeScript under guard/. It is bundled
+// into ../dist/guard.js, which is committed, so that building askfirst needs
+// neither Node.js nor npm:
+//
+//	go generate ./banner/web
+//
+// The product does not import this package: it links the bundler, for the
+// generator and for tests that bundle.
+package web
+
+//go:generate go run ./bundle ../dist/guard.js
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// Guard is the entry point of the guard, relative to this folder.
+const Guard = "guard/main.ts"
+
+// Bundle returns an entry point and all that it imports as one script. dir is
+// the folder of this package, which entry is relative to.
+func Bundle(dir, entry string) ([]byte, error) { return build(dir, entry, api.PlatformBrowser) }
+
+func build(dir, entry string, platform api.Platform) ([]byte, error) {
+	browser := platform == api.PlatformBrowser
+	format := api.FormatESModule
+	if browser {
+		format = api.FormatIIFE
+	}
+	result := api.Build(api.BuildOptions{
+		AbsWorkingDir:     dir,
+		EntryPoints:       []string{entry},
+		Bundle:            true,
+		Platform:          platform,
+		Format:            format,
+		Target:            api.ES2020,
+		Charset:           api.CharsetASCII,
+		LegalComments:     api.LegalCommentsNone,
+		MinifyWhitespace:  browser,
+		MinifyIdentifiers: browser,
+		MinifySyntax:      browser,
+		LogLevel:          api.LogLevelSilent,
+	})
+	var mistakes []error
+	for _, m := range append(result.Errors, result.Warnings...) {
+		at := entry
+		if m.Location != nil {
+			at = fmt.Sprintf("%s:%d:%d", m.Location.File, m.Location.Line, m.Location.Column)
+		}
+		mistakes = append(mistakes, fmt.Errorf("%s: %s", at, m.Text))
+	}
+	if len(mistakes) > 0 {
+		return nil, fmt.Errorf("web: bundle: %w", errors.Join(mistakes...))
+	}
+	return result.OutputFiles[0].Contents, nil
+}
