@@ -15,6 +15,9 @@ type Document struct {
 	// Fragment says that nothing is injected: the response is a part of a
 	// page (an htmx or Turbo answer, a frame). Tags are held all the same.
 	Fragment bool
+	// HoldUnclassified says that a third party that no rule knows is held, as
+	// for marketing.
+	HoldUnclassified bool
 	// XML says that the document is application/xhtml+xml.
 	XML bool
 

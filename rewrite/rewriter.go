@@ -1,20 +1,287 @@
 package rewrite
 
-import "io"
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/askfirst/askfirst/rewrite/scan"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// Limit is how much of one tag, inline script, style element, noscript or
+// frame document is kept back to be looked at as a whole, in bytes. What is
+// larger does not pass unexamined:
+//
+//   - a tag is left out, up to its '>';
+//   - a script or style element is held for marketing;
+//   - the content of a noscript element is left out.
+const Limit = 1 << 20
+
+const (
+	// batch is how much output is gathered before it is written. A piece of
+	// the page that is larger is written from where it lies.
+	batch = 4 << 10
+	// bridge is how much of a new chunk is joined at a time to what was kept
+	// back of the one before.
+	bridge = 1 << 10
+	// keepBuffer is the largest buffer that goes back into the pool.
+	keepBuffer = 64 << 10
+)
+
+// ErrClosed is returned by Write after Close.
+var ErrClosed = errors.New("rewrite: write after close")
 
 // Rewriter rewrites one document at a time.
-type Rewriter struct{ w io.Writer }
+type Rewriter struct {
+	w   io.Writer
+	doc *Document
+	err error
+
+	scan scan.Scanner
+	page *rules.Page
+	own  rules.Page // what page points to, but in a nested document
+
+	buf  []byte // kept back from earlier writes
+	out  []byte // decided, not yet written
+	done int    // how much of the bytes being read is decided
+
+	tag     tag
+	pending scan.Element // the element whose raw text is awaited, with its start tag
+	raw     scan.Element // the element whose raw text passes by
+	skip    bool         // what is being read is left out
+	boxes   boxes
+	inject  injection
+	marks   *marks
+
+	based bool // a <base> has been seen
+
+	inner     *Rewriter // rewrites documents inside this one
+	depth     int
+	worst     rules.Decision // the reason of the last category that something was held for
+	worstFate consent.Fate
+
+	sight              Tag
+	boxed              Box
+	value, text, extra []byte // scratch
+	closed, nested     bool
+}
+
+var pool = sync.Pool{New: func() any { return new(Rewriter) }}
 
 // Acquire returns a Rewriter from a pool, set to write doc to w.
-func Acquire(w io.Writer, doc *Document) *Rewriter { return &Rewriter{w} }
+func Acquire(w io.Writer, doc *Document) *Rewriter {
+	rw := pool.Get().(*Rewriter)
+	rw.start(w, doc)
+	rw.page = &rw.own
+	rw.page.Reset(doc.URL)
+	return rw
+}
+
+func (rw *Rewriter) start(w io.Writer, doc *Document) {
+	rw.w, rw.doc, rw.err = w, doc, nil
+	syntax := scan.HTML
+	if doc.XML {
+		syntax = scan.XML
+	}
+	rw.scan.Reset(syntax)
+	rw.buf, rw.out, rw.done = rw.buf[:0], rw.out[:0], 0
+	rw.pending, rw.raw, rw.skip = 0, 0, false
+	rw.boxes = boxes{}
+	rw.inject.reset(doc)
+	rw.marks = marksOf(doc.Rules)
+	rw.closed, rw.nested, rw.based, rw.depth = false, false, false, 0
+	rw.worst, rw.worstFate = rules.Decision{}, consent.Pass
+}
 
 // Release gives rw back to the pool.
-func Release(rw *Rewriter) {}
+func Release(rw *Rewriter) {
+	if cap(rw.buf) > keepBuffer {
+		rw.buf = nil
+	}
+	for _, b := range []*[]byte{&rw.out, &rw.value, &rw.text, &rw.extra} {
+		if cap(*b) > keepBuffer {
+			*b = nil
+		}
+	}
+	rw.w, rw.doc, rw.page = nil, nil, nil
+	pool.Put(rw)
+}
 
 // Write takes the next bytes of the page. What can be decided is written on at
-// once; at most one unfinished tag is kept back.
-func (rw *Rewriter) Write(p []byte) (int, error) { return rw.w.Write(p) }
+// once; at most one unfinished tag is kept back, with the text of an inline
+// script, style or noscript element. Its error is that of the underlying
+// writer.
+func (rw *Rewriter) Write(p []byte) (int, error) {
+	if rw.closed {
+		return 0, ErrClosed
+	}
+	n := len(p)
+	for len(rw.buf) > 0 && len(p) > 0 {
+		// Go on in the buffer only until what was kept back is decided.
+		kept := len(rw.buf)
+		joined := min(len(p), max(bridge, kept))
+		rw.buf = append(rw.buf, p[:joined]...)
+		used := rw.read(rw.buf, kept, false)
+		if used < kept {
+			p = p[joined:]
+			rw.buf = rw.buf[:copy(rw.buf, rw.buf[used:])]
+			continue
+		}
+		p = p[used-kept:]
+		rw.buf = rw.buf[:0]
+	}
+	if len(p) > 0 {
+		used := rw.read(p, len(p)+1, false)
+		rw.buf = append(rw.buf, p[used:]...)
+	}
+	rw.flush()
+	return n, rw.err
+}
 
 // Close ends the page: what was kept back is written, and what could not be
 // injected before is.
-func (rw *Rewriter) Close() error { return nil }
+func (rw *Rewriter) Close() error {
+	if rw.closed {
+		return rw.err
+	}
+	rw.closed = true
+	rw.read(rw.buf, len(rw.buf)+1, true)
+	rw.flush()
+	return rw.err
+}
+
+// read rewrites b, of which it returns how much it is done with: all up to an
+// unfinished tag, or up to the first place at or after enough where nothing is
+// kept back. eof says that b ends the document.
+func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
+	rw.done = 0
+	for {
+		switch rw.scan.Next(b, eof) {
+		case scan.StartTag:
+			rw.startTag(b)
+		case scan.EndTag:
+			rw.endTag(b)
+		case scan.Raw:
+			rw.rawText(b)
+		case scan.Doctype:
+			rw.inject.sawDoctype(rw, b)
+		case scan.Comment, scan.CDATA:
+			if rw.skip {
+				rw.done = rw.scan.End
+			} else if rw.inject.stage < opened {
+				rw.inject.sawText(rw, b, rw.scan.Start)
+				rw.copyTo(b, rw.scan.End)
+			}
+		case scan.More:
+			return rw.more(b, eof)
+		}
+		if at := rw.scan.End; at >= enough && rw.pending == 0 {
+			rw.copyTo(b, at)
+			rw.scan.Shift(at)
+			return at
+		}
+	}
+}
+
+// more decides about the rest of b when the input has run out.
+func (rw *Rewriter) more(b []byte, eof bool) int {
+	s := &rw.scan
+	if eof {
+		rw.end(b)
+		return len(b)
+	}
+	keep := s.Keep()
+	rw.inject.sawText(rw, b, s.Start)
+	if rw.pending != 0 {
+		if len(b)-rw.tag.start <= Limit {
+			keep = rw.tag.start
+		} else {
+			rw.oversize(b)
+		}
+	} else if s.InTag() && len(b)-s.Start > Limit {
+		rw.copyTo(b, s.Start)
+		rw.skip = true
+		s.DropTag(b)
+		keep = len(b)
+	}
+	if rw.skip && keep > rw.done {
+		rw.done = keep
+	}
+	rw.copyTo(b, keep)
+	s.Shift(keep)
+	rw.tag.start -= keep
+	rw.tag.end -= keep
+	return keep
+}
+
+// copyTo passes b on up to i.
+func (rw *Rewriter) copyTo(b []byte, i int) {
+	if i > rw.done {
+		rw.write(b[rw.done:i])
+		rw.done = i
+	}
+}
+
+func (rw *Rewriter) write(p []byte) {
+	if len(rw.out)+len(p) <= batch || rw.nested {
+		rw.out = append(rw.out, p...)
+		return
+	}
+	rw.flush()
+	if len(p) >= batch/2 {
+		rw.writeOut(p)
+		return
+	}
+	rw.out = append(rw.out, p...)
+}
+
+func (rw *Rewriter) flush() {
+	if len(rw.out) > 0 && !rw.nested {
+		rw.writeOut(rw.out)
+		rw.out = rw.out[:0]
+	}
+}
+
+func (rw *Rewriter) writeOut(p []byte) {
+	if rw.err != nil {
+		return
+	}
+	n, err := rw.w.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	rw.err = err
+}
+
+// oversize decides about an element whose text has grown past Limit.
+func (rw *Rewriter) oversize(b []byte) {
+	element := rw.pending
+	rw.pending = 0
+	s := &rw.scan
+	start, end := s.Start, s.End
+	s.Start, s.End = rw.tag.start, rw.tag.end
+	if element == scan.Noscript {
+		rw.copyTo(b, rw.tag.end)
+		rw.skip = true
+	} else {
+		rw.tag.hide = true
+		rw.blame(rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}, consent.Hold, rules.Inline)
+		rw.emit(b)
+	}
+	s.Start, s.End = start, end
+}
+
+var oversizeRule = rules.Rule{Source: "limit", Text: "larger than can be looked at"}
+
+// unfinished decides about an element whose end tag never came. A script cut
+// off does not run, and so passes.
+func (rw *Rewriter) unfinished(b []byte) {
+	if rw.pending == scan.Script {
+		return
+	}
+	rw.scan.End = len(b)
+	rw.scan.Start = rw.tag.end
+	rw.rawText(b)
+}

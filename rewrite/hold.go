@@ -1,0 +1,195 @@
+package rewrite
+
+import (
+	"bytes"
+
+	"github.com/askfirst/askfirst/rewrite/scan"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+const prefix = "data-askfirst-"
+
+// emit writes the tag as decided: nothing where it passes.
+func (rw *Rewriter) emit(b []byte) {
+	t, s := &rw.tag, &rw.scan
+	if t.fate == consent.Pass {
+		return
+	}
+	if t.reason.Category > rw.worst.Category || t.reason.Never || rw.worstFate == consent.Pass {
+		rw.worst, rw.worstFate = t.reason, t.fate
+	}
+	rw.copyTo(b, t.start)
+	if t.fate == consent.Placeholder {
+		rw.box(b)
+	}
+	if t.elem == scan.Script && t.hide {
+		for i, id := range t.ids {
+			if id == attrType {
+				t.held[i] = true
+			}
+		}
+	}
+	rw.holdDuplicates(b)
+	rw.suffix(b)
+	// The suffix comes after the last attribute. Where that is an equals sign
+	// without a value it would become the value, and so comes before it.
+	last := len(s.Attrs) - 1
+	if last >= 0 && s.Attrs[last].Form == '-' {
+		last--
+	}
+	at := s.NameEnd
+	if last >= 0 {
+		at = t.start + int(s.Attrs[last].End)
+	}
+	for i := range s.Attrs {
+		if i == last+1 {
+			rw.copyTo(b, at)
+			rw.write(rw.extra)
+		}
+		if t.held[i] {
+			rw.copyTo(b, t.start+int(s.Attrs[i].Name))
+			rw.out = append(rw.out, prefix...)
+		}
+	}
+	if last == len(s.Attrs)-1 {
+		rw.copyTo(b, at)
+		rw.write(rw.extra)
+	}
+	rw.copyTo(b, t.end)
+	if t.fate == consent.Placeholder && !t.mark && t.elem.Void() {
+		rw.out = append(rw.out, PlaceholderEnd...)
+	}
+}
+
+// holdDuplicates renames the later attributes of a name together with the
+// first one, or one of them would take its place.
+func (rw *Rewriter) holdDuplicates(b []byte) {
+	t, s := &rw.tag, &rw.scan
+	name := func(i int) []byte {
+		return b[t.start+int(s.Attrs[i].Name) : t.start+int(s.Attrs[i].NameEnd)]
+	}
+	for i := range t.held {
+		if !t.held[i] {
+			continue
+		}
+		for j := i + 1; j < len(t.held); j++ {
+			if !t.held[j] && (t.ids[i] != onHandler && t.ids[j] == t.ids[i] || t.ids[i] == onHandler && bytes.EqualFold(name(i), name(j))) {
+				t.held[j] = true
+			}
+		}
+	}
+}
+
+// suffix makes the attributes that are added to a held element.
+func (rw *Rewriter) suffix(b []byte) {
+	t := &rw.tag
+	x := rw.extra[:0]
+	if t.substitute != nil {
+		x = append(x, ' ')
+		x = append(x, t.substituteName...)
+		x = append(x, `="`...)
+		x = appendEscaped(x, t.substitute)
+		x = append(x, '"')
+	}
+	if t.hide {
+		x = append(x, ` type="text/plain"`...)
+	}
+	if rw.find(attrHeld) < 0 {
+		x = append(x, ` data-askfirst-category="`...)
+		x = append(x, categoryMark(t.reason)...)
+		x = append(x, '"')
+		if t.reason.Vendor != nil {
+			x = append(x, ` data-askfirst-vendor="`...)
+			x = append(x, t.reason.Vendor.ID...)
+			x = append(x, '"')
+		}
+	}
+	rw.extra = x
+}
+
+// categoryMark is what data-askfirst-category says: the category whose grant
+// releases the element, "never" where none does.
+func categoryMark(d rules.Decision) string {
+	switch {
+	case d.Never:
+		return "never"
+	case d.Category == consent.Unclassified:
+		return consent.Marketing.String()
+	}
+	return d.Category.String()
+}
+
+// appendEscaped appends text as it stands in a double-quoted attribute.
+func appendEscaped(dst, text []byte) []byte {
+	for _, c := range text {
+		switch c {
+		case '&':
+			dst = append(dst, "&amp;"...)
+		case '"':
+			dst = append(dst, "&quot;"...)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// boxes keeps count of the element that stands in a placeholder.
+type boxes struct {
+	element scan.Element
+	depth   int
+	banned  bool // this is a document inside a box
+}
+
+// boxable reports whether the tag can have a placeholder before or around it.
+func (rw *Rewriter) boxable(v *rules.Vendor) bool {
+	t := &rw.tag
+	if rw.doc.Placeholder == nil || v != nil && v.Widget == "" || rw.boxes.element != 0 || rw.boxes.banned || rw.scan.Foreign {
+		return false
+	}
+	switch t.elem {
+	case scan.HTMLElement, scan.Head, scan.Body, scan.Table, scan.Tbody, scan.Thead, scan.Tfoot, scan.Tr, scan.Td, scan.Th,
+		scan.Caption, scan.Col, scan.Li, scan.Dd, scan.Dt, scan.Option, scan.Select, scan.Source, scan.Track, scan.Param,
+		scan.Meta, scan.Link, scan.Base, scan.Script, scan.Style, scan.Template, scan.Frame, scan.Frameset, scan.Title:
+		return false
+	}
+	return true
+}
+
+// box writes the placeholder before the element.
+func (rw *Rewriter) box(b []byte) {
+	t := &rw.tag
+	box := &rw.boxed
+	box.Vendor, box.Category = t.reason.Vendor, t.reason.Category
+	if box.Category == consent.Unclassified {
+		box.Category = consent.Marketing
+	}
+	rw.text = rw.text[:0]
+	part := func(id attribute) []byte {
+		a := rw.find(id)
+		if a < 0 {
+			return nil
+		}
+		from := len(rw.text)
+		rw.text = scan.AppendValue(rw.text, rw.rawValue(b, a))
+		return rw.text[from:len(rw.text):len(rw.text)]
+	}
+	box.Width, box.Height, box.Class, box.Style, box.Title = part(attrWidth), part(attrHeight), part(attrClass), part(attrStyle), part(attrTitle)
+	from := len(rw.text)
+	for _, c := range rw.scan.Name(b) {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		rw.text = append(rw.text, c)
+	}
+	box.Element = rw.text[from:]
+	rw.extra = rw.doc.Placeholder(rw.extra[:0], rw.inject.lang, box)
+	rw.write(rw.extra)
+	switch {
+	case t.mark:
+		rw.out = append(rw.out, PlaceholderEnd...)
+	case !t.elem.Void():
+		rw.boxes.element, rw.boxes.depth = t.elem, 1
+	}
+}

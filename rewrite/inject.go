@@ -1,0 +1,195 @@
+package rewrite
+
+import (
+	"bytes"
+
+	"github.com/askfirst/askfirst/rewrite/scan"
+)
+
+// stage is how far the page is, as to what is injected.
+type stage uint8
+
+const (
+	first   stage = iota // nothing seen yet: a document or a fragment
+	waiting              // a document, its head not open yet
+	opened               // the head hook has run
+	over                 // nothing is to come
+)
+
+// injection finds the places where the hooks of a Document write.
+type injection struct {
+	stage stage
+	lang  []byte
+	mark  int // how much of a byte order mark has been seen
+}
+
+func (in *injection) reset(doc *Document) {
+	in.stage, in.lang, in.mark = first, in.lang[:0], 0
+	if doc.Fragment {
+		in.stage = over
+	}
+}
+
+// opens holds for the start tags that only a whole document begins with. A
+// fragment may well begin with a link, a script or a style.
+func opens(e scan.Element) bool {
+	switch e {
+	case scan.HTMLElement, scan.Head, scan.Body, scan.Title, scan.Meta, scan.Base, scan.Frameset:
+		return true
+	}
+	return false
+}
+
+func (in *injection) sawDoctype(rw *Rewriter, b []byte) {
+	if in.stage == first {
+		in.stage = waiting
+	}
+	if in.stage == waiting {
+		rw.copyTo(b, rw.scan.End)
+	}
+}
+
+// sawText looks at the text before b[end], which opens the body unless it is
+// white space.
+func (in *injection) sawText(rw *Rewriter, b []byte, end int) {
+	if in.stage >= opened || end <= rw.done {
+		return
+	}
+	text := b[rw.done:end]
+	if in.stage == first {
+		for len(text) > 0 && in.mark < len(byteOrderMark) && text[0] == byteOrderMark[in.mark] {
+			text = text[1:]
+			in.mark++
+		}
+	}
+	if len(bytes.TrimLeft(text, " \t\n\r\f")) == 0 {
+		return
+	}
+	if in.stage == first {
+		in.stage = over
+		return
+	}
+	in.open(rw)
+}
+
+const byteOrderMark = "\xEF\xBB\xBF"
+
+// startTag is told every start tag until the head is open. It reports whether
+// the head hook is to run after this tag.
+func (in *injection) startTag(rw *Rewriter, b []byte) (after bool) {
+	s := &rw.scan
+	in.sawText(rw, b, s.Start)
+	if in.stage == first {
+		in.stage = over
+		if opens(s.Element) {
+			in.stage = waiting
+		}
+	}
+	if in.stage != waiting {
+		return false
+	}
+	switch s.Element {
+	case scan.HTMLElement:
+		if a := rw.find(attrLang); a >= 0 {
+			in.lang = scan.AppendValue(in.lang[:0], rw.rawValue(b, a))
+		}
+		return false
+	case scan.Head:
+		return true
+	}
+	rw.copyTo(b, s.Start)
+	in.open(rw)
+	return false
+}
+
+func (in *injection) endTag(rw *Rewriter, b []byte) {
+	s := &rw.scan
+	switch in.stage {
+	case first, waiting:
+		in.sawText(rw, b, s.Start)
+		switch {
+		case in.stage == waiting && (s.Element == scan.Head || s.Element == scan.Body || s.Element == scan.HTMLElement || s.Element == scan.Br):
+			rw.copyTo(b, s.Start)
+			in.open(rw)
+		case in.stage == waiting:
+			rw.copyTo(b, s.End)
+		}
+	}
+	if in.stage == opened && (s.Element == scan.Body || s.Element == scan.HTMLElement) {
+		rw.copyTo(b, s.Start)
+		in.close(rw)
+	}
+}
+
+// open runs the head hook at the place that is written to next.
+func (in *injection) open(rw *Rewriter) {
+	in.stage = opened
+	if rw.doc.Head != nil {
+		rw.extra = rw.doc.Head(rw.extra[:0], in.lang)
+		rw.write(rw.extra)
+	}
+}
+
+func (in *injection) close(rw *Rewriter) {
+	in.stage = over
+	if rw.doc.Foot != nil {
+		rw.extra = rw.doc.Foot(rw.extra[:0], in.lang)
+		rw.write(rw.extra)
+	}
+}
+
+// end runs what has not run. s is at the end of the document, with what is
+// unfinished beginning at b[s.Start].
+func (rw *Rewriter) end(b []byte) {
+	s, in := &rw.scan, &rw.inject
+	if rw.skip {
+		rw.done = len(b)
+	}
+	if rw.pending != 0 {
+		rw.copyTo(b, rw.tag.start)
+	}
+	in.sawText(rw, b, s.Start)
+	rw.copyTo(b, s.Start)
+	if in.stage == waiting {
+		in.open(rw)
+	}
+	if in.stage == opened && rw.closeOpen() {
+		in.close(rw)
+	}
+	if rw.pending != 0 {
+		rw.unfinished(b)
+	}
+	rw.copyTo(b, len(b))
+}
+
+// closeOpen ends the comment or raw text that is open at the end of the
+// document, as far as it has been passed on, so that the foot is read as
+// markup. It reports false where that cannot be or must not be done: plaintext
+// has no end, and a script that is cut off does not run until it is closed.
+func (rw *Rewriter) closeOpen() bool {
+	s := &rw.scan
+	switch {
+	case rw.pending != 0:
+		return true
+	case s.InComment():
+		if rw.done < s.Start {
+			return true
+		}
+		rw.out = append(rw.out, s.Closing()...)
+	case s.InRaw():
+		if s.Element == scan.Plaintext || s.Element == scan.Script {
+			return false
+		}
+		rw.out = append(rw.out, "</"...)
+		rw.out = append(rw.out, s.Element.String()...)
+		rw.out = append(rw.out, '>')
+	}
+	return true
+}
+
+// frameset gives up the foot: a page of frames has no body.
+func (in *injection) frameset() {
+	if in.stage == opened {
+		in.stage = over
+	}
+}

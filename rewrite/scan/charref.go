@@ -1,0 +1,138 @@
+package scan
+
+import (
+	"bytes"
+	"html"
+	"strings"
+	"unicode/utf8"
+)
+
+// AppendValue appends an attribute's value as a browser reads it: character
+// references decoded by the rules for attributes, NUL as U+FFFD, a carriage
+// return or one with a line feed as a line feed.
+func AppendValue(dst, raw []byte) []byte {
+	for {
+		n := bytes.IndexAny(raw, "&\x00\r")
+		if n < 0 {
+			return append(dst, raw...)
+		}
+		dst = append(dst, raw[:n]...)
+		switch raw[n] {
+		case 0:
+			dst = append(dst, "\uFFFD"...)
+			raw = raw[n+1:]
+		case '\r':
+			dst = append(dst, '\n')
+			raw = bytes.TrimPrefix(raw[n+1:], newline)
+		default:
+			var used int
+			dst, used = appendReference(dst, raw[n:])
+			raw = raw[n+used:]
+		}
+	}
+}
+
+var newline = []byte("\n")
+
+// Plain reports whether raw is already what AppendValue would make of it.
+func Plain(raw []byte) bool {
+	return bytes.IndexByte(raw, '&') < 0 && !bytes.ContainsAny(raw, "\x00\r")
+}
+
+// appendReference appends what the character reference at raw[0], an
+// ampersand, stands for, and returns how many bytes it takes.
+func appendReference(dst, raw []byte) ([]byte, int) {
+	i := 1
+	if len(raw) > 1 && raw[1] == '#' {
+		return appendNumeric(dst, raw)
+	}
+	for i < len(raw) && (letter(raw[i]) || '0' <= raw[i] && raw[i] <= '9') {
+		i++
+	}
+	name := raw[1:i]
+	closed := i < len(raw) && raw[i] == ';'
+	if !closed && i < len(raw) && raw[i] == '=' || len(name) == 0 || len(name) > 32 {
+		return append(dst, raw[:i]...), i
+	}
+	if closed {
+		i++
+	}
+	switch string(name) {
+	case "amp", "AMP":
+		return append(dst, '&'), i
+	case "lt", "LT":
+		return append(dst, '<'), i
+	case "gt", "GT":
+		return append(dst, '>'), i
+	case "quot", "QUOT":
+		return append(dst, '"'), i
+	}
+	// The table of the standard library is reached through its decoder alone,
+	// which also takes a name that merely begins with one of the old
+	// references; in an attribute that does not count.
+	text := "&" + string(name)
+	if closed {
+		text += ";"
+	}
+	got := html.UnescapeString(text)
+	if got == text || !closed && hasRest(got, name) || closed && got != ";" && strings.HasSuffix(got, ";") {
+		return append(dst, raw[:i]...), i
+	}
+	return append(dst, got...), i
+}
+
+// hasRest reports whether got, decoded from name, still ends in a part of it.
+func hasRest(got string, name []byte) bool {
+	_, n := utf8.DecodeRuneInString(got)
+	return n < len(got)
+}
+
+// appendNumeric is appendReference for &#…; and &#x…;.
+func appendNumeric(dst, raw []byte) ([]byte, int) {
+	i, base := 2, rune(10)
+	if i < len(raw) && raw[i]|0x20 == 'x' {
+		i++
+		base = 16
+	}
+	first := i
+	var r rune
+	for ; i < len(raw); i++ {
+		c := raw[i]
+		var d rune
+		switch {
+		case '0' <= c && c <= '9':
+			d = rune(c - '0')
+		case base == 16 && 'a' <= c|0x20 && c|0x20 <= 'f':
+			d = rune(c|0x20-'a') + 10
+		default:
+			d = -1
+		}
+		if d < 0 {
+			break
+		}
+		if r <= utf8.MaxRune {
+			r = r*base + d
+		}
+	}
+	if i == first {
+		return append(dst, raw[:i]...), i
+	}
+	if i < len(raw) && raw[i] == ';' {
+		i++
+	}
+	switch {
+	case r == 0 || r > utf8.MaxRune || 0xD800 <= r && r <= 0xDFFF:
+		r = utf8.RuneError
+	case 0x80 <= r && r <= 0x9F:
+		if w := windows1252[r-0x80]; w != 0 {
+			r = w
+		}
+	}
+	return utf8.AppendRune(dst, r), i
+}
+
+// windows1252 is what the C1 controls stand for as numeric references.
+var windows1252 = [32]rune{
+	0x20AC, 0, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017D, 0,
+	0, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0, 0x017E, 0x0178,
+}

@@ -1,0 +1,96 @@
+package scan
+
+import "encoding/binary"
+
+// Names maps a fixed list of ASCII names to their places in the list, without
+// regard to case. It is immutable and safe for concurrent use.
+type Names struct {
+	// filter has bit n set at [c] where a listed name begins with the letter
+	// c|0x20 and has n bytes: most names that are not listed fall here.
+	filter [256]uint64
+	slots  []uint16 // index+1 into names, open addressing, a power of two long
+	names  []string
+	shift  uint8
+}
+
+// NewNames returns the table of names, each in lower case and 1 to 63 bytes
+// long. Find returns an index into names; names[0] stands for all that are not
+// listed and is never found itself.
+func NewNames(names []string) *Names {
+	bits := uint8(4)
+	for 1<<bits < 4*len(names) {
+		bits++
+	}
+	t := &Names{slots: make([]uint16, 1<<bits), names: names, shift: 64 - bits}
+	for i, name := range names[1:] {
+		t.filter[name[0]] |= 1 << len(name)
+		at := t.slot(name0(name), len(name))
+		for t.slots[at] != 0 {
+			at = (at + 1) & (len(t.slots) - 1)
+		}
+		t.slots[at] = uint16(i + 1)
+	}
+	return t
+}
+
+// Find returns the index of b[i:j] in the list, 0 if it is not there.
+func (t *Names) Find(b []byte, i, j int) int {
+	n := j - i
+	if uint(n) > 63 || n == 0 || t.filter[b[i]|0x20]>>n&1 == 0 {
+		return 0
+	}
+	at := t.slot(head(b, i, n), n)
+	for t.slots[at] != 0 {
+		if k := int(t.slots[at]); EqualFold(b[i:j], t.names[k]) {
+			return k
+		}
+		at = (at + 1) & (len(t.slots) - 1)
+	}
+	return 0
+}
+
+// Name returns the i-th name.
+func (t *Names) Name(i int) string { return t.names[i] }
+
+// slot spreads a name by its first eight bytes and its length.
+func (t *Names) slot(head uint64, n int) int {
+	return int((head ^ uint64(n)) * 0x9e3779b97f4a7c15 >> t.shift)
+}
+
+// head returns the first eight bytes of the n bytes at b[i], with 0x20 set in
+// each and zeros where the name is shorter.
+func head(b []byte, i, n int) uint64 {
+	var v uint64
+	if i+8 <= len(b) {
+		v = binary.LittleEndian.Uint64(b[i:])
+	} else {
+		for k := 0; i+k < len(b); k++ {
+			v |= uint64(b[i+k]) << (8 * k)
+		}
+	}
+	v |= 0x2020202020202020
+	if n < 8 {
+		v &= 1<<(8*n) - 1
+	}
+	return v
+}
+
+func name0(name string) uint64 { return head([]byte(name), 0, len(name)) }
+
+// EqualFold reports whether b is name but for the case of ASCII letters. name
+// must be in lower case.
+func EqualFold(b []byte, name string) bool {
+	if len(b) != len(name) {
+		return false
+	}
+	for i := 0; i < len(name); i++ {
+		c := b[i]
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != name[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,233 @@
+package rewrite
+
+import (
+	"github.com/askfirst/askfirst/rewrite/scan"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// reading is how the value of an attribute refers to others.
+type reading uint8
+
+const (
+	noReading  reading = iota
+	asURL              // one URL
+	asURLs             // URLs, separated by white space
+	asSrcset           // image candidates: URLs, each with a descriptor, separated by commas
+	asStyle            // CSS declarations
+	asCode             // a script
+	asDocument         // an HTML document
+	asRefresh          // the content of <meta http-equiv=refresh>
+	asOrigins          // client hints, each with the origins that are to get them
+	asLink             // a URL to navigate to: a javascript: one is a script
+	asSwitch           // "on" acts
+)
+
+var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch"}
+
+// vector is one way by which a page reaches a third party.
+type vector struct {
+	element   string // "*" for all
+	attribute string
+	read      reading
+	kind      rules.Kind
+	fate      consent.Fate // when the visitor has not agreed
+	// rel limits the vector to a <link> with this relation, http to a <meta>
+	// with this http-equiv, input to an <input> of this type.
+	when string
+	// only says that the vector is held where a rule names the target, and
+	// not because a third party is unclassified.
+	only bool
+}
+
+// vectors is the list of all that the rewriter looks at, beside the text of
+// script, style and noscript elements. Of two entries for one attribute the
+// element's own comes before that for all elements.
+var vectors = []vector{
+	{element: "script", attribute: "src", read: asURL, kind: rules.Script, fate: consent.Hold},
+	{element: "script", attribute: "href", read: asURL, kind: rules.Script, fate: consent.Hold},
+	{element: "script", attribute: "xlink:href", read: asURL, kind: rules.Script, fate: consent.Hold},
+	{element: "script", attribute: "data-rocket-src", read: asURL, kind: rules.Script, fate: consent.Hold, only: true},
+
+	{element: "img", attribute: "src", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "img", attribute: "srcset", read: asSrcset, kind: rules.Image, fate: consent.Hold},
+	{element: "img", attribute: "lowsrc", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "img", attribute: "dynsrc", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "image", attribute: "src", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "image", attribute: "srcset", read: asSrcset, kind: rules.Image, fate: consent.Hold},
+	{element: "image", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "image", attribute: "xlink:href", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "feimage", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "feimage", attribute: "xlink:href", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "use", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "use", attribute: "xlink:href", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "input", attribute: "src", read: asURL, kind: rules.Image, fate: consent.Hold, when: "image"},
+	{element: "source", attribute: "src", read: asURL, kind: rules.Media, fate: consent.Hold},
+	{element: "source", attribute: "srcset", read: asSrcset, kind: rules.Image, fate: consent.Hold},
+	{element: "track", attribute: "src", read: asURL, kind: rules.Media, fate: consent.Hold},
+	{element: "video", attribute: "src", read: asURL, kind: rules.Media, fate: consent.Placeholder},
+	{element: "video", attribute: "poster", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "audio", attribute: "src", read: asURL, kind: rules.Media, fate: consent.Placeholder},
+	{element: "bgsound", attribute: "src", read: asURL, kind: rules.Media, fate: consent.Hold},
+	{element: "body", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "table", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "tbody", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "thead", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "tfoot", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "tr", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "td", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "th", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
+
+	{element: "iframe", attribute: "src", read: asURL, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "iframe", attribute: "srcdoc", read: asDocument, kind: rules.Frame, fate: consent.Hold},
+	{element: "frame", attribute: "src", read: asURL, kind: rules.Frame, fate: consent.Hold},
+	{element: "fencedframe", attribute: "src", read: asURL, kind: rules.Frame, fate: consent.Hold},
+	{element: "portal", attribute: "src", read: asURL, kind: rules.Frame, fate: consent.Hold},
+	{element: "object", attribute: "data", read: asURL, kind: rules.Object, fate: consent.Placeholder},
+	{element: "object", attribute: "codebase", read: asURL, kind: rules.Object, fate: consent.Hold},
+	{element: "object", attribute: "classid", read: asURL, kind: rules.Object, fate: consent.Hold},
+	{element: "object", attribute: "archive", read: asURLs, kind: rules.Object, fate: consent.Hold},
+	{element: "embed", attribute: "src", read: asURL, kind: rules.Object, fate: consent.Placeholder},
+	{element: "applet", attribute: "code", read: asURL, kind: rules.Object, fate: consent.Hold},
+	{element: "applet", attribute: "codebase", read: asURL, kind: rules.Object, fate: consent.Hold},
+	{element: "applet", attribute: "archive", read: asURLs, kind: rules.Object, fate: consent.Hold},
+	{element: "param", attribute: "value", read: asURL, kind: rules.Object, fate: consent.Hold, when: "movie"},
+	{element: "param", attribute: "value", read: asURL, kind: rules.Object, fate: consent.Hold, when: "src"},
+	{element: "param", attribute: "value", read: asURL, kind: rules.Object, fate: consent.Hold, when: "url"},
+	{element: "param", attribute: "value", read: asURL, kind: rules.Object, fate: consent.Hold, when: "data"},
+
+	{element: "link", attribute: "href", read: asURL, kind: rules.Style, fate: consent.Hold, when: "stylesheet"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Hint, fate: consent.Strip, when: "preload"},
+	{element: "link", attribute: "imagesrcset", read: asSrcset, kind: rules.Hint, fate: consent.Strip, when: "preload"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Hint, fate: consent.Strip, when: "modulepreload"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Hint, fate: consent.Strip, when: "prefetch"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Hint, fate: consent.Strip, when: "prerender"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Hint, fate: consent.Strip, when: "preconnect"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Hint, fate: consent.Strip, when: "dns-prefetch"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Hint, fate: consent.Strip, when: "compression-dictionary"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold, when: "icon"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold, when: "apple-touch-icon"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold, when: "apple-touch-icon-precomposed"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold, when: "mask-icon"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Other, fate: consent.Hold, when: "manifest"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Ping, fate: consent.Strip, when: "pingback"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Script, fate: consent.Hold, when: "import"},
+
+	{element: "a", attribute: "ping", read: asURLs, kind: rules.Ping, fate: consent.Strip},
+	{element: "area", attribute: "ping", read: asURLs, kind: rules.Ping, fate: consent.Strip},
+	{element: "*", attribute: "attributionsrc", read: asURLs, kind: rules.Ping, fate: consent.Strip},
+	{element: "a", attribute: "href", read: asLink, kind: rules.Inline, fate: consent.Hold},
+	{element: "a", attribute: "xlink:href", read: asLink, kind: rules.Inline, fate: consent.Hold},
+	{element: "area", attribute: "href", read: asLink, kind: rules.Inline, fate: consent.Hold},
+	{element: "form", attribute: "action", read: asURL, kind: rules.Form, fate: consent.Hold, only: true},
+	{element: "button", attribute: "formaction", read: asURL, kind: rules.Form, fate: consent.Hold, only: true},
+	{element: "input", attribute: "formaction", read: asURL, kind: rules.Form, fate: consent.Hold, only: true},
+	{element: "meta", attribute: "content", read: asRefresh, kind: rules.Other, fate: consent.Hold, when: "refresh", only: true},
+	{element: "meta", attribute: "content", read: asOrigins, kind: rules.Hint, fate: consent.Strip, when: "delegate-ch"},
+	{element: "meta", attribute: "content", read: asSwitch, kind: rules.Hint, fate: consent.Strip, when: "x-dns-prefetch-control"},
+	{element: "html", attribute: "manifest", read: asURL, kind: rules.Other, fate: consent.Hold},
+
+	{element: "*", attribute: "data-src", read: asURL, kind: rules.Other, fate: consent.Hold, only: true},
+	{element: "*", attribute: "data-srcset", read: asSrcset, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "*", attribute: "data-lazy-src", read: asURL, kind: rules.Other, fate: consent.Hold, only: true},
+	{element: "*", attribute: "data-lazy-srcset", read: asSrcset, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "*", attribute: "data-lazyload", read: asURL, kind: rules.Other, fate: consent.Hold, only: true},
+	{element: "*", attribute: "data-litespeed-src", read: asURL, kind: rules.Other, fate: consent.Hold, only: true},
+	{element: "*", attribute: "data-bg", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "*", attribute: "data-background", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "*", attribute: "data-background-image", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "*", attribute: "data-original", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "*", attribute: "data-poster", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
+
+	{element: "amp-img", attribute: "src", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "amp-img", attribute: "srcset", read: asSrcset, kind: rules.Image, fate: consent.Hold},
+	{element: "amp-video", attribute: "src", read: asURL, kind: rules.Media, fate: consent.Hold},
+	{element: "amp-iframe", attribute: "src", read: asURL, kind: rules.Frame, fate: consent.Hold},
+	{element: "amp-pixel", attribute: "src", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "amp-ad", attribute: "src", read: asURL, kind: rules.Frame, fate: consent.Hold},
+	{element: "amp-analytics", attribute: "config", read: asURL, kind: rules.Connect, fate: consent.Hold},
+
+	{element: "*", attribute: "style", read: asStyle, kind: rules.Image, fate: consent.Hold},
+	{element: "*", attribute: "on*", read: asCode, kind: rules.Inline, fate: consent.Hold},
+}
+
+// attribute is the number of an attribute's name; 0 for one that nothing here
+// looks at.
+type attribute uint8
+
+// others are the attributes that say something about an element without
+// referring to anything.
+var others = []string{
+	"class", "id", "type", "rel", "name", "lang", "width", "height", "title", "http-equiv", "nonce",
+	"data-category", "data-cookieconsent", "data-cookiecategory", "data-cookieyes", "data-cli-category", "data-osano",
+	"data-iub-purposes", "data-service", "data-name", "data-type", "data-usercentrics", "data-vendor",
+	"data-askfirst-category", "data-askfirst-copy", "language",
+}
+
+var (
+	attributeTable *scan.Names
+	// roles has, for an element and an attribute, 1 + the index of the first
+	// vector.
+	roles [256][]uint8
+	// everywhere has the vectors for all elements.
+	everywhere []uint8
+)
+
+func attributeOf(name string) attribute {
+	return attribute(attributeTable.Find([]byte(name), 0, len(name)))
+}
+
+// The attributes that code asks for by name.
+var (
+	attrClass, attrID, attrType, attrRel, attrName, attrLang, attrWidth, attrHeight, attrTitle,
+	attrHTTPEquiv, attrHref, attrSrc, attrCategory, attrHeld, attrCopy, attrLanguage, attrStyle, attrContent,
+	attrDataSrc, attrDataType, attrDataName, attrXlinkHref, attrSrcdoc attribute
+)
+
+func init() {
+	names := []string{""}
+	known := map[string]bool{}
+	add := func(name string) {
+		if !known[name] && name != "on*" {
+			known[name] = true
+			names = append(names, name)
+		}
+	}
+	for _, v := range vectors {
+		add(v.attribute)
+	}
+	for _, name := range others {
+		add(name)
+	}
+	attributeTable = scan.NewNames(names)
+	everywhere = make([]uint8, len(names))
+	for i := len(vectors) - 1; i >= 0; i-- {
+		v := &vectors[i]
+		if v.element == "*" && v.attribute != "on*" {
+			everywhere[attributeOf(v.attribute)] = uint8(i + 1)
+		}
+	}
+	for i := range roles {
+		roles[i] = everywhere
+	}
+	for i := len(vectors) - 1; i >= 0; i-- {
+		v := &vectors[i]
+		if v.element == "*" {
+			continue
+		}
+		e := scan.ElementOf(v.element)
+		if &roles[e][0] == &everywhere[0] {
+			roles[e] = append([]uint8(nil), everywhere...)
+		}
+		roles[e][attributeOf(v.attribute)] = uint8(i + 1)
+	}
+	for name, a := range map[string]*attribute{
+		"class": &attrClass, "id": &attrID, "type": &attrType, "rel": &attrRel, "name": &attrName, "lang": &attrLang,
+		"width": &attrWidth, "height": &attrHeight, "title": &attrTitle, "http-equiv": &attrHTTPEquiv, "href": &attrHref,
+		"src": &attrSrc, "data-category": &attrCategory, "data-askfirst-category": &attrHeld, "data-askfirst-copy": &attrCopy,
+		"language": &attrLanguage, "style": &attrStyle, "content": &attrContent, "data-src": &attrDataSrc,
+		"data-type": &attrDataType, "data-name": &attrDataName, "xlink:href": &attrXlinkHref, "srcdoc": &attrSrcdoc,
+	} {
+		*a = attributeOf(name)
+	}
+}
