@@ -1,0 +1,391 @@
+package audit
+
+import (
+	"sync"
+
+	"github.com/askfirst/askfirst/rules/consent"
+	"github.com/ncruces/go-sqlite3"
+)
+
+// Event is what happened to a tag.
+type Event uint8
+
+// The events. Held, Boxed, Stripped and Passed are fates in a response, and
+// imply that the tag was seen: a caller counts a tag of a page once, under its
+// fate. Seen alone is for a tag without a fate. The others are reported by
+// browsers. FiredAnyway is a tag that fired and had not been agreed to.
+const (
+	Seen Event = iota
+	Held
+	Boxed
+	Stripped
+	Passed
+	Released
+	Fired
+	Stopped
+	FiredAnyway
+	events
+)
+
+var eventNames = [events]string{"seen", "held", "boxed", "stripped", "passed", "released", "fired", "stopped", "fired-anyway"}
+
+// String returns the event's name.
+func (e Event) String() string {
+	if e < events {
+		return eventNames[e]
+	}
+	return "invalid"
+}
+
+// reported says whether browsers tell of the event, not responses.
+func (e Event) reported() bool { return e >= Released }
+
+// Sighting is a tag in a page and what became of it.
+type Sighting struct {
+	// Vendor is the vendor's ID, empty for none; VendorName is for people.
+	Vendor, VendorName string
+	Category           consent.Category
+	// Kind is how the page uses the tag: script, image, frame and so on.
+	Kind string
+	// Host and Path are the tag's address, without query; both empty for an
+	// inline script or a mark. Count keeps no reference to them.
+	Host, Path []byte
+	Event      Event
+	Count      uint32
+}
+
+// Other stands for the sites, pages, tags and cookies beyond the bounds.
+const Other = "(other)"
+
+// The bounds of what is told apart: for one site, and for all together.
+const (
+	maxSites      = 500
+	maxPages      = 20_000
+	maxAllPages   = 60_000
+	maxTags       = 5_000
+	maxAllTags    = 20_000
+	maxCookies    = 1_000
+	maxAllCookies = 5_000
+	// maxReported is how many tags of a site may be first heard of from
+	// browsers, who may say anything.
+	maxReported = 500
+	// maxPairs is how many counts are told apart between two flushes, and
+	// flushPairs how many make a flush come early.
+	maxPairs   = 60_000
+	flushPairs = maxPairs / 2
+)
+
+// counters sums counts until they are written.
+type counters struct {
+	mu      sync.Mutex
+	scratch []byte
+	sites   map[string]*siteCounters
+	pages   []page
+	tags    []tag
+	cookies []cookie
+	folded  uint64
+
+	pairs   map[pair]uint32 // index of tallies
+	tallies []tally
+	views   map[uint32]viewTally   // by page
+	kept    map[uint32]cookieTally // by cookie
+}
+
+// siteCounters finds the pages, tags and cookies of a site by what tells them
+// apart. The values are indexes of the slices of counters.
+type siteCounters struct {
+	name                             string
+	pages, tags, cookies             map[string]uint32
+	reported                         int
+	otherPage, otherTag, otherCookie uint32
+}
+
+type page struct {
+	id         int64 // in the database, 0 while not written
+	site, path string
+}
+
+type tag struct {
+	id                                   int64
+	site, vendor, name, kind, host, path string
+	category                             consent.Category
+}
+
+type cookie struct {
+	id                         int64
+	site, name, vendor, source string
+	category                   consent.Category
+}
+
+// pair is what a tally is kept for.
+type pair struct {
+	page, tag uint32
+	granted   consent.Set
+}
+
+type tally struct {
+	pair
+	n [events]uint32
+}
+
+type viewTally struct{ views, asked uint32 }
+
+type cookieTally struct{ held, passed uint32 }
+
+// Count adds up the tags of one page: those in its response, or those that a
+// browser reported. It does not allocate for what it has met before, and keeps
+// no reference to its arguments. page is the path of the page; it is folded.
+func (s *Store) Count(site string, page []byte, granted consent.Set, sightings []Sighting) {
+	c := &s.counters
+	c.mu.Lock()
+	sc := c.site(site)
+	p := c.page(sc, page)
+	for i := range sightings {
+		if sightings[i].Event < events {
+			c.add(sc, pair{p, c.tag(sc, &sightings[i]), granted}, sightings[i].Event, sightings[i].Count)
+		}
+	}
+	full := len(c.tallies) >= flushPairs
+	c.mu.Unlock()
+	if full {
+		s.flushSoon()
+	}
+}
+
+// CountView adds up one view of a page, and whether the visitor was asked.
+func (s *Store) CountView(site string, page []byte, asked bool) {
+	c := &s.counters
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.page(c.site(site), page)
+	v := c.views[p]
+	v.views++
+	if asked {
+		v.asked++
+	}
+	c.views[p] = v
+}
+
+// CountCookie adds up one cookie: source says where it was met (response,
+// request, script), held whether it was kept back.
+func (s *Store) CountCookie(site string, name []byte, vendor string, category consent.Category, source string, held bool) {
+	c := &s.counters
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := c.cookie(c.site(site), name, vendor, category, source)
+	n := c.kept[i]
+	if held {
+		n.held++
+	} else {
+		n.passed++
+	}
+	c.kept[i] = n
+}
+
+// reset makes the counters ready for use.
+func (c *counters) reset() {
+	c.sites = make(map[string]*siteCounters)
+	c.pairs = make(map[pair]uint32)
+	c.views = make(map[uint32]viewTally)
+	c.kept = make(map[uint32]cookieTally)
+}
+
+func (c *counters) sizes() (pages, tags, cookies int, folded uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pages), len(c.tags), len(c.cookies), c.folded
+}
+
+// add adds n to a tally. When there are too many, the page is no longer told
+// apart, and at last the tag neither.
+func (c *counters) add(sc *siteCounters, k pair, e Event, n uint32) {
+	i, ok := c.pairs[k]
+	if !ok && len(c.tallies) >= maxPairs {
+		c.folded++
+		k.page = sc.otherPage
+		if i, ok = c.pairs[k]; !ok && len(c.tallies) >= 2*maxPairs {
+			k = pair{sc.otherPage, sc.otherTag, 0}
+			i, ok = c.pairs[k]
+		}
+	}
+	if !ok {
+		i = uint32(len(c.tallies))
+		c.tallies = append(c.tallies, tally{pair: k})
+		c.pairs[k] = i
+	}
+	c.tallies[i].n[e] += n
+}
+
+func (c *counters) site(name string) *siteCounters {
+	if sc := c.sites[name]; sc != nil {
+		return sc
+	}
+	if len(c.sites) >= maxSites {
+		c.folded++
+		name = Other
+		if sc := c.sites[name]; sc != nil {
+			return sc
+		}
+	}
+	sc := &siteCounters{
+		name:    name,
+		pages:   make(map[string]uint32),
+		tags:    make(map[string]uint32),
+		cookies: make(map[string]uint32),
+	}
+	sc.otherPage = c.newPage(sc, Other)
+	sc.otherTag = c.newTag(sc, tag{vendor: Other, name: Other, host: Other, category: consent.Unclassified})
+	sc.otherCookie = c.newCookie(sc, cookie{name: Other, category: consent.Unclassified})
+	c.sites[name] = sc
+	return sc
+}
+
+func (c *counters) page(sc *siteCounters, path []byte) uint32 {
+	c.scratch = AppendFolded(c.scratch[:0], path)
+	if i, ok := sc.pages[string(c.scratch)]; ok {
+		return i
+	}
+	if len(sc.pages) >= maxPages || len(c.pages) >= maxAllPages {
+		c.folded++
+		return sc.otherPage
+	}
+	return c.newPage(sc, string(c.scratch))
+}
+
+func (c *counters) newPage(sc *siteCounters, path string) uint32 {
+	i := uint32(len(c.pages))
+	c.pages = append(c.pages, page{site: sc.name, path: path})
+	sc.pages[path] = i
+	return i
+}
+
+func (c *counters) tag(sc *siteCounters, s *Sighting) uint32 {
+	key := append(c.scratch[:0], byte(s.Category))
+	key = append(key, s.Kind...)
+	key = append(key, 0)
+	key = append(key, s.Vendor...)
+	key = append(key, 0)
+	host := len(key)
+	key = appendHost(key, s.Host)
+	key = append(key, 0)
+	path := len(key)
+	if len(s.Path) > 0 {
+		key = AppendFolded(key, s.Path)
+	}
+	c.scratch = key
+	if i, ok := sc.tags[string(key)]; ok {
+		return i
+	}
+	if len(sc.tags) >= maxTags || len(c.tags) >= maxAllTags || s.Event.reported() && sc.reported >= maxReported {
+		c.folded++
+		return sc.otherTag
+	}
+	if s.Event.reported() {
+		sc.reported++
+	}
+	return c.newTag(sc, tag{
+		vendor: s.Vendor, name: s.VendorName, kind: s.Kind, category: s.Category,
+		host: string(key[host : path-1]), path: string(key[path:]),
+	})
+}
+
+func (c *counters) newTag(sc *siteCounters, t tag) uint32 {
+	i := uint32(len(c.tags))
+	t.site = sc.name
+	c.tags = append(c.tags, t)
+	sc.tags[t.key()] = i
+	return i
+}
+
+// key is what tells a tag from others of its site. The method tag of counters
+// makes the same without allocating.
+func (t *tag) key() string {
+	return string(rune(t.category)) + t.kind + "\x00" + t.vendor + "\x00" + t.host + "\x00" + t.path
+}
+
+func (c *counters) cookie(sc *siteCounters, name []byte, vendor string, category consent.Category, source string) uint32 {
+	key := append(c.scratch[:0], byte(category))
+	key = append(key, vendor...)
+	key = append(key, 0)
+	key = append(key, source...)
+	key = append(key, 0)
+	start := len(key)
+	key = appendSegment(key, name[:min(len(name), maxPath)])
+	c.scratch = key
+	if i, ok := sc.cookies[string(key)]; ok {
+		return i
+	}
+	if len(sc.cookies) >= maxCookies || len(c.cookies) >= maxAllCookies {
+		c.folded++
+		return sc.otherCookie
+	}
+	return c.newCookie(sc, cookie{name: string(key[start:]), vendor: vendor, category: category, source: source})
+}
+
+func (c *counters) newCookie(sc *siteCounters, k cookie) uint32 {
+	i := uint32(len(c.cookies))
+	k.site = sc.name
+	c.cookies = append(c.cookies, k)
+	sc.cookies[k.key()] = i
+	return i
+}
+
+// key is what tells a cookie from others of its site.
+func (k *cookie) key() string {
+	return string(rune(k.category)) + k.vendor + "\x00" + k.source + "\x00" + k.name
+}
+
+// appendHost appends a host name in lower case, without what cannot be in one.
+func appendHost(dst, host []byte) []byte {
+	for _, b := range host[:min(len(host), 253)] {
+		switch {
+		case b >= 'A' && b <= 'Z':
+			b |= 0x20
+		case b <= ' ' || b >= 0x7f:
+			b = '?'
+		}
+		dst = append(dst, b)
+	}
+	return dst
+}
+
+// load takes up the pages, tags and cookies that the database knows.
+func (c *counters) load(db *conn) error {
+	err := db.run(`SELECT id, site, path FROM pages ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
+		sc, path := c.site(st.ColumnText(1)), st.ColumnText(2)
+		i, ok := sc.pages[path]
+		if !ok {
+			i = c.newPage(sc, path)
+		}
+		c.pages[i].id = st.ColumnInt64(0)
+		return nil
+	}, maxAllPages)
+	if err != nil {
+		return err
+	}
+	err = db.run(`SELECT id, site, vendor, name, category, kind, host, path FROM tags ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
+		sc := c.site(st.ColumnText(1))
+		t := tag{vendor: st.ColumnText(2), name: st.ColumnText(3), kind: st.ColumnText(5), host: st.ColumnText(6), path: st.ColumnText(7)}
+		t.category, _ = consent.ParseCategory(st.ColumnRawText(4))
+		i, ok := sc.tags[t.key()]
+		if !ok {
+			i = c.newTag(sc, t)
+		}
+		c.tags[i].id = st.ColumnInt64(0)
+		return nil
+	}, maxAllTags)
+	if err != nil {
+		return err
+	}
+	return db.run(`SELECT id, site, name, vendor, category, source FROM cookies ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
+		sc := c.site(st.ColumnText(1))
+		k := cookie{name: st.ColumnText(2), vendor: st.ColumnText(3), source: st.ColumnText(5)}
+		k.category, _ = consent.ParseCategory(st.ColumnRawText(4))
+		i, ok := sc.cookies[k.key()]
+		if !ok {
+			i = c.newCookie(sc, k)
+		}
+		c.cookies[i].id = st.ColumnInt64(0)
+		return nil
+	}, maxAllCookies)
+}

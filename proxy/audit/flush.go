@@ -1,0 +1,232 @@
+package audit
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/askfirst/askfirst/rules/consent"
+	"github.com/ncruces/go-sqlite3"
+)
+
+// flushChunk is how many counts one operation writes: few enough that a
+// receipt that goes into the same commit does not wait long.
+const flushChunk = 250
+
+// flushSoon wakes the flusher.
+func (s *Store) flushSoon() {
+	select {
+	case s.flushNow <- struct{}{}:
+	default:
+	}
+}
+
+// flushLoop writes the counts every few seconds, and a last time at the end.
+func (s *Store) flushLoop() {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-s.flushNow:
+		case <-s.quit:
+			s.flush()
+			return
+		}
+		s.flush()
+	}
+}
+
+// Flush writes the counts so far, so that queries see them.
+func (s *Store) Flush(ctx context.Context) error {
+	select {
+	case <-s.quit:
+		return ErrClosed
+	default:
+	}
+	return s.flush()
+}
+
+// flush writes the counts so far. Those that cannot be written are added back
+// and written next time.
+func (s *Store) flush() error {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
+	b := s.counters.take()
+	var failed error
+	for len(b.tallies) > 0 || len(b.views) > 0 || len(b.kept) > 0 {
+		n := min(len(b.tallies), flushChunk)
+		part := batch{tallies: b.tallies[:n], views: b.views, kept: b.kept}
+		if failed == nil {
+			failed = s.writeBatch(&part)
+		}
+		if failed != nil {
+			s.counters.putBack(&part)
+		}
+		b.tallies, b.views, b.kept = b.tallies[n:], nil, nil
+	}
+	if failed != nil {
+		s.health.countFailures.Add(1)
+		s.fail("counts not written; they are kept and tried again", failed)
+	}
+	return failed
+}
+
+// batch is counts on their way to the database.
+type batch struct {
+	tallies []tally
+	views   map[uint32]viewTally
+	kept    map[uint32]cookieTally
+}
+
+// take takes the counts so far.
+func (c *counters) take() batch {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := batch{append([]tally(nil), c.tallies...), maps.Clone(c.views), maps.Clone(c.kept)}
+	c.tallies = c.tallies[:0]
+	clear(c.pairs)
+	clear(c.views)
+	clear(c.kept)
+	return b
+}
+
+// putBack adds up what could not be written again.
+func (c *counters) putBack(b *batch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range b.tallies {
+		sc := c.site(c.tags[t.tag].site)
+		for e, n := range t.n {
+			if n > 0 {
+				c.add(sc, t.pair, Event(e), n)
+			}
+		}
+	}
+	for p, n := range b.views {
+		v := c.views[p]
+		c.views[p] = viewTally{v.views + n.views, v.asked + n.asked}
+	}
+	for k, n := range b.kept {
+		v := c.kept[k]
+		c.kept[k] = cookieTally{v.held + n.held, v.passed + n.passed}
+	}
+}
+
+// names are the rows that a batch refers to, and their IDs in the database.
+type names struct {
+	pages   map[uint32]page
+	tags    map[uint32]tag
+	cookies map[uint32]cookie
+}
+
+func (c *counters) names(b *batch) *names {
+	n := &names{make(map[uint32]page), make(map[uint32]tag), make(map[uint32]cookie)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range b.tallies {
+		n.pages[t.page] = c.pages[t.page]
+		n.tags[t.tag] = c.tags[t.tag]
+	}
+	for p := range b.views {
+		n.pages[p] = c.pages[p]
+	}
+	for k := range b.kept {
+		n.cookies[k] = c.cookies[k]
+	}
+	return n
+}
+
+// adopt remembers the IDs of rows that are now on disk.
+func (c *counters) adopt(n *names) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, p := range n.pages {
+		c.pages[i].id = p.id
+	}
+	for i, t := range n.tags {
+		c.tags[i].id = t.id
+	}
+	for i, k := range n.cookies {
+		c.cookies[i].id = k.id
+	}
+}
+
+// writeBatch writes a batch in one operation.
+func (s *Store) writeBatch(b *batch) error {
+	n := s.counters.names(b)
+	o := &op{do: func(c *conn) error { return b.write(c, n, s.now()) }, done: make(chan error, 1)}
+	s.ops <- o // the writer outlives the flusher
+	if err := <-o.done; err != nil {
+		return err
+	}
+	s.counters.adopt(n)
+	return nil
+}
+
+// write writes a batch and sets the IDs in n.
+func (b *batch) write(c *conn, n *names, at time.Time) error {
+	now, day := at.Unix(), dayOf(at)
+	id := func(dst *int64) func(*sqlite3.Stmt) error {
+		return func(st *sqlite3.Stmt) error { *dst = st.ColumnInt64(0); return nil }
+	}
+	for i, p := range n.pages {
+		err := c.run(`INSERT INTO pages (site, path, first, last) VALUES (?1, ?2, ?3, ?3)
+			ON CONFLICT (site, path) DO UPDATE SET last = excluded.last RETURNING id`, id(&p.id), p.site, p.path, now)
+		if err != nil {
+			return err
+		}
+		n.pages[i] = p
+	}
+	for i, t := range n.tags {
+		err := c.run(`INSERT INTO tags (site, vendor, name, category, kind, host, path, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
+			ON CONFLICT (site, host, path, kind, vendor, category) DO UPDATE SET name = excluded.name, last = excluded.last RETURNING id`, id(&t.id),
+			t.site, t.vendor, t.name, t.category.String(), t.kind, t.host, t.path, now)
+		if err != nil {
+			return err
+		}
+		n.tags[i] = t
+	}
+	for _, t := range b.tallies {
+		// Fates imply that the tag was seen.
+		seen := t.n[Seen] + t.n[Held] + t.n[Boxed] + t.n[Stripped] + t.n[Passed]
+		err := c.run(`INSERT INTO counts (tag, page, day, granted, seen, held, boxed, stripped, passed, released, fired, stopped, fired_anyway)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (tag, page, day, granted) DO UPDATE SET seen = seen + excluded.seen, held = held + excluded.held,
+				boxed = boxed + excluded.boxed, stripped = stripped + excluded.stripped, passed = passed + excluded.passed,
+				released = released + excluded.released, fired = fired + excluded.fired, stopped = stopped + excluded.stopped,
+				fired_anyway = fired_anyway + excluded.fired_anyway`, nil,
+			n.tags[t.tag].id, n.pages[t.page].id, day, int(t.granted&consent.All), seen, t.n[Held], t.n[Boxed], t.n[Stripped], t.n[Passed],
+			t.n[Released], t.n[Fired], t.n[Stopped], t.n[FiredAnyway])
+		if err != nil {
+			return err
+		}
+	}
+	for p, v := range b.views {
+		err := c.run(`INSERT INTO views (page, day, views, asked) VALUES (?, ?, ?, ?)
+			ON CONFLICT (page, day) DO UPDATE SET views = views + excluded.views, asked = asked + excluded.asked`, nil,
+			n.pages[p].id, day, v.views, v.asked)
+		if err != nil {
+			return err
+		}
+	}
+	for i, k := range n.cookies {
+		err := c.run(`INSERT INTO cookies (site, name, vendor, category, source, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+			ON CONFLICT (site, name, vendor, category, source) DO UPDATE SET last = excluded.last RETURNING id`, id(&k.id),
+			k.site, k.name, k.vendor, k.category.String(), k.source, now)
+		if err != nil {
+			return err
+		}
+		n.cookies[i] = k
+		err = c.run(`INSERT INTO cookie_days (cookie, day, held, passed) VALUES (?, ?, ?, ?)
+			ON CONFLICT (cookie, day) DO UPDATE SET held = held + excluded.held, passed = passed + excluded.passed`, nil,
+			k.id, day, b.kept[i].held, b.kept[i].passed)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dayOf returns the days since 1970, UTC.
+func dayOf(t time.Time) int64 { return t.Unix() / 86400 }

@@ -1,0 +1,382 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/askfirst/askfirst/rules/consent"
+	"github.com/ncruces/go-sqlite3"
+)
+
+// contract runs a test on each form of the store.
+func contract(t *testing.T, test func(t *testing.T, s *Store)) {
+	t.Run("file", func(t *testing.T) { test(t, openStore(t, t.TempDir())) })
+	t.Run("memory", func(t *testing.T) { test(t, openStore(t, "")) })
+}
+
+func openStore(t testing.TB, dir string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// sample returns a receipt with every field set.
+func sample(site string) *consent.Receipt {
+	return &consent.Receipt{
+		Choice: consent.Choice{
+			Revision: 3, Categories: consent.SetOf(consent.Analytics, consent.Social),
+			At: time.Unix(1_790_000_000, 0), ID: consent.NewID(),
+		},
+		Site: site, Before: consent.SetOf(consent.Functional),
+		Regime: consent.OptIn, RegimeRule: "country DE",
+		Action: "save", Method: consent.ByForm,
+		Vendors: []string{"google-analytics", "hotjar"}, Language: "de-AT",
+		Shown:   sha256.Sum256([]byte("<p>May we?</p>")),
+		Address: "192.0.2.0/24", Browser: "Firefox",
+	}
+}
+
+func TestReceiptComesBackAsItWas(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		want := sample("shop")
+		if err := s.Record(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Receipt(t.Context(), want.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+		if _, err := s.Receipt(t.Context(), consent.NewID()); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("an unknown receipt: %v", err)
+		}
+	})
+}
+
+func TestReceiptSentTwiceIsKeptOnce(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		r := sample("shop")
+		for range 2 {
+			if err := s.Record(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other := *r
+		other.Action = "accept-all"
+		if err := s.Record(t.Context(), &other); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("another receipt with the same ID: %v", err)
+		}
+		expectVerified(t, s, Verification{Sites: 1, Receipts: 1})
+	})
+}
+
+func expectVerified(t *testing.T, s *Store, want Verification) {
+	t.Helper()
+	got, err := s.Verify(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(*got, want) {
+		t.Errorf("verified %+v, want %+v", *got, want)
+	}
+}
+
+func TestErasedReceiptLeavesATombstone(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		before, r, after := sample("shop"), sample("shop"), sample("shop")
+		for _, r := range []*consent.Receipt{before, r, after} {
+			if err := s.Record(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if err := s.Erase(t.Context(), r.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := s.Receipt(t.Context(), r.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Erased.IsZero() {
+			t.Error("the receipt does not say that it was erased")
+		}
+		want := &consent.Receipt{Site: "shop", Choice: consent.Choice{ID: r.ID}, Erased: got.Erased}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("left over: %+v", got)
+		}
+		if err := s.Erase(t.Context(), consent.NewID()); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("erasing an unknown receipt: %v", err)
+		}
+		if err := s.Record(t.Context(), r); err != nil {
+			t.Errorf("recording again what was erased: %v", err)
+		}
+		if got, _ := s.Receipt(t.Context(), r.ID); got.Erased.IsZero() {
+			t.Error("recording again brought the erased receipt back")
+		}
+		expectVerified(t, s, Verification{Sites: 1, Receipts: 3, Erased: 1})
+	})
+}
+
+func TestErasedReceiptIsGoneFromTheFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	r := sample("shop")
+	r.Browser = "a-browser-found-nowhere-else"
+	if err := s.Record(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if !inFiles(t, dir, r.Browser) {
+		t.Fatal("the receipt is in no file before it is erased")
+	}
+	if err := s.Erase(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if inFiles(t, dir, r.Browser) {
+		t.Error("the receipt is still in a file of the store")
+	}
+}
+
+func inFiles(t *testing.T, dir, text string) bool {
+	t.Helper()
+	found := false
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		found = found || bytes.Contains(data, []byte(text))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestTamperingShows(t *testing.T) {
+	for name, sql := range map[string]string{
+		"changed":            `UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'save', 'SAVE') AS BLOB) WHERE seq = 2`,
+		"taken out":          `DELETE FROM ledger WHERE seq = 2`,
+		"first taken out":    `DELETE FROM ledger WHERE seq = 1`,
+		"swapped":            `UPDATE ledger SET body = (SELECT body FROM ledger WHERE seq = 3) WHERE seq = 2`,
+		"emptied":            `UPDATE ledger SET salt = NULL, body = NULL WHERE seq = 2`,
+		"moved to a site":    `UPDATE ledger SET site = 'blog' WHERE seq = 2`,
+		"dated back":         `UPDATE ledger SET at = at - 86400 WHERE seq = 2`,
+		"ID changed":         `UPDATE ledger SET id = randomblob(16) WHERE seq = 2`,
+		"digest put right":   `UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'save', 'SAVE') AS BLOB), digest = zeroblob(32) WHERE seq = 2`,
+		"link put right":     `UPDATE ledger SET link = zeroblob(32) WHERE seq = 2`,
+		"last one's changed": `UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'save', 'SAVE') AS BLOB) WHERE seq = 4`,
+		"inserted":           `INSERT INTO ledger SELECT 9, site, kind, randomblob(16), at, salt, body, digest, link FROM ledger WHERE seq = 4`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := openStore(t, dir)
+			for range 4 {
+				if err := s.Record(t.Context(), sample("shop")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			expectVerified(t, s, Verification{Sites: 1, Receipts: 4})
+			c, err := openConn(t.Context(), s.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Exec(sql); err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+			v, err := s.Verify(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(v.Breaks) == 0 {
+				t.Error("not noticed")
+			}
+		})
+	}
+}
+
+func TestShownTextIsKeptOnce(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		text := []byte("<p>May we?</p>")
+		hash := sha256.Sum256(text)
+		for range 2 {
+			if err := s.Shown(t.Context(), hash, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := s.Text(t.Context(), hash)
+		if err != nil || !bytes.Equal(got, text) {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if err := s.Shown(t.Context(), sha256.Sum256([]byte("a")), []byte("b")); err == nil {
+			t.Error("a text with another's hash was kept")
+		}
+		if _, err := s.Text(t.Context(), [32]byte{}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("an unknown text: %v", err)
+		}
+	})
+}
+
+func TestAllIsThereAfterReopening(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	r := sample("shop")
+	if err := s.Record(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	s.Count("shop", []byte("/"), 0, pixel(Held))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("closing again: %v", err)
+	}
+	if err := s.Record(t.Context(), r); !errors.Is(err, ErrClosed) {
+		t.Errorf("recording after closing: %v", err)
+	}
+	s = openStore(t, dir)
+	if _, err := s.Receipt(t.Context(), r.ID); err != nil {
+		t.Error(err)
+	}
+	s.Count("shop", []byte("/"), 0, pixel(Held))
+	if err := s.Record(t.Context(), sample("shop")); err != nil {
+		t.Fatal(err)
+	}
+	expectVerified(t, s, Verification{Sites: 1, Receipts: 2})
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, s, `SELECT sum(held) FROM counts`); n != 2 {
+		t.Errorf("held %d times, want 2", n)
+	}
+}
+
+func TestNewerDatabaseIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	c, err := openConn(t.Context(), s.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Exec(`PRAGMA user_version = 1000`); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	s.Close()
+	if _, err := Open(t.Context(), dir, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "newer askfirst") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestManyWritersMakeOneChain(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		const each = 50
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				for range each {
+					if err := s.Record(t.Context(), sample(fmt.Sprintf("site%d", i%2))); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		expectVerified(t, s, Verification{Sites: 2, Receipts: 8 * each})
+	})
+}
+
+func TestTwoStoresShareAFile(t *testing.T) {
+	dir := t.TempDir()
+	a, b := openStore(t, dir), openStore(t, dir)
+	var wg sync.WaitGroup
+	for _, s := range []*Store{a, b} {
+		wg.Go(func() {
+			for range 50 {
+				if err := s.Record(t.Context(), sample("shop")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	expectVerified(t, a, Verification{Sites: 1, Receipts: 100})
+}
+
+func TestEndedContextIsHeeded(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := s.Receipt(ctx, consent.NewID()); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if _, err := s.Receipt(t.Context(), consent.NewID()); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the next query: %v", err)
+		}
+	})
+}
+
+// number returns the one number that a query yields.
+func number(t testing.TB, s *Store, sql string) (n int64) {
+	t.Helper()
+	err := s.read(t.Context(), func(c *conn) error {
+		return c.run(sql, func(st *sqlite3.Stmt) error { n = st.ColumnInt64(0); return nil })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func pixel(e Event) []Sighting {
+	return []Sighting{{
+		Vendor: "meta", VendorName: "Meta", Category: consent.Marketing, Kind: "image",
+		Host: []byte("www.facebook.com"), Path: []byte("/tr"), Event: e, Count: 1,
+	}}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	for _, callers := range []int{1, 64, 256} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			s := openStore(b, b.TempDir())
+			work := make(chan *consent.Receipt, callers)
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					for r := range work {
+						if err := s.Record(context.Background(), r); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			b.ResetTimer()
+			for range b.N {
+				work <- sample("shop.example")
+			}
+			close(work)
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "receipts/s")
+		})
+	}
+}
