@@ -102,7 +102,7 @@ func (box *Box) appendStrut(dst []byte) []byte {
 	}
 	w, _ := bytes.CutSuffix(box.Width, pixels)
 	h, _ := bytes.CutSuffix(box.Height, pixels)
-	dst = append(dst, ` width="`...)
+	dst = append(dst, ` class="strut" width="`...)
 	switch p, ok := bytes.CutSuffix(w, percent); {
 	case ok && number(p):
 		dst = append(dst, "100%"...)
@@ -132,18 +132,38 @@ type placeholder struct {
 	Always   string
 	Category consent.Category
 	Vendor   string
+	Icon     string // path of a 24×24 drawing, stroked
 }
+
+// icons are drawn by hand for this package, one for each rules.Vendor.Widget
+// that has a shape of its own.
+var icons = map[string]string{
+	"video":    "M3 5h18v14H3zM10 9l5 3-5 3z",
+	"audio":    "M9 18V6l10-2v12M9 18a2.5 2.5 0 1 1-5 0 2.5 2.5 0 0 1 5 0zM19 16a2.5 2.5 0 1 1-5 0 2.5 2.5 0 0 1 5 0z",
+	"map":      "M12 21s7-6.2 7-11a7 7 0 0 0-14 0c0 4.8 7 11 7 11zM14.5 10a2.5 2.5 0 1 1-5 0 2.5 2.5 0 0 1 5 0z",
+	"comments": "M4 5h16v11H10l-4 4v-4H4zM8 9h8M8 12h5",
+	"chat":     "M4 5h16v11H10l-4 4v-4H4zM8 10.5h.01M12 10.5h.01M16 10.5h.01",
+	"social":   "M18 8.5a2.5 2.5 0 1 0-2.5-2.5M8.5 12A2.5 2.5 0 1 0 6 14.5M18 20.5a2.5 2.5 0 1 0-2.5-2.5M8.3 11l7.4-3.8M8.3 13l7.4 3.8",
+	"form":     "M5 3h14v18H5zM9 8h6M9 12h6M9 16h3",
+	"signin":   "M16 8a4 4 0 1 1-8 0 4 4 0 0 1 8 0zM4 21c.8-4 4-6 8-6s7.2 2 8 6",
+	"captcha":  "M12 3l8 3v6c0 4.5-3.5 7.5-8 9-4.5-1.5-8-4.5-8-9V6zM9 12l2 2 4-4",
+}
+
+const embedIcon = "M3 5h18v14H3zM10 9l-3 3 3 3M14 9l3 3-3 3"
 
 func (b *Banner) renderBox(k boxKey) *tree {
 	l := b.languages.list[k.language]
 	p := placeholder{
 		T: l.texts, Lang: l.tag, Prefix: b.o.Prefix, Category: k.category,
-		Label: l.texts["box_embed"], Text: l.texts["box_unknown"],
+		Label: l.texts["box_embed"], Text: l.texts["box_unknown"], Icon: embedIcon,
 		Always: strings.ReplaceAll(l.texts["always"], "{category}", l.texts[k.category.String()]),
 	}
 	if v := k.vendor; v != nil {
 		if label, ok := l.texts["box_"+v.Widget]; ok {
 			p.Label = label
+		}
+		if icon, ok := icons[v.Widget]; ok {
+			p.Icon = icon
 		}
 		p.Vendor = v.ID
 		p.Label += " · " + v.Name

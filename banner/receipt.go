@@ -57,9 +57,13 @@ type receiptPage struct {
 	Receipt *receipt
 	Erased  bool
 	At      string
+	Action  string
 	Agreed  string
 	Before  string
 }
+
+// actionTexts are the texts of the buttons behind consent.Receipt.Action.
+var actionTexts = map[string]string{"accept-all": "accept_all", "reject-all": "reject_all", "save": "save"}
 
 // find returns the record of the choice that stands: fs.ErrNotExist where no
 // choice stands or its record is gone.
@@ -98,6 +102,7 @@ func (b *Banner) serveReceipt(ctx *fasthttp.RequestCtx, v *Visit) {
 	body := receiptPage{Erased: ctx.QueryArgs().Has("erased")}
 	if !missing {
 		body.Receipt = newReceipt(r)
+		body.Action = p.T[actionTexts[r.Action]]
 		body.At, body.Agreed, body.Before = moment(r.At), agreed(p.T, r.Categories), agreed(p.T, r.Before)
 	}
 	p.Body = &body
