@@ -1,5 +1,6 @@
 /** The banner and the boxes, taken over from their forms: no page is left for a choice. */
 import { type Action, choose } from './choice'
+import { freed } from './held'
 import { all, get, set } from './native'
 import { once, standing } from './page'
 import { may, release } from './release'
@@ -87,6 +88,9 @@ function press(event: MouseEvent): void {
 			event.preventDefault()
 			loadOnce(host)
 			break
+		case 'close':
+			close(host)
+			break
 		case 'reopen':
 			if (open()) event.preventDefault()
 	}
@@ -106,7 +110,8 @@ async function take(event: Event, control: HTMLElement, action: Action, categori
 function loadOnce(box: Element): void {
 	const vendor = get(box, 'data-vendor') ?? ''
 	const element = [...box.children].find((el) => get(el, 'data-askfirst-category'))
-	if (!element && vendor) once.add(vendor)
+	if (element) freed.set(element, vendor)
+	else if (vendor) once.add(vendor)
 	void release((el) => el === element || (!element && (may(el) || el.previousElementSibling === box)))
 }
 

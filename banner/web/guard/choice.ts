@@ -23,7 +23,7 @@ export async function choose(action: Action, categories: readonly string[] = [],
 		method: 'POST',
 		credentials: 'same-origin',
 		headers: { 'Content-Type': 'application/json' },
-		body: JSON.stringify({ choice: action, categories, ...more }),
+		body: JSON.stringify({ choice: action, categories, return: location.pathname + location.search, ...more }),
 	})
 	if (answer.status !== 204) throw new Error('askfirst: the choice was not taken: ' + answer.status)
 	const asked = action === 'accept-all' ? optional : action === 'reject-all' ? [] : optional.filter((c) => categories.includes(c))

@@ -93,10 +93,15 @@ export function valueHolds(el: Element, attribute: string, value: unknown): Deci
 	const own = mark(el)
 	for (const reference of references(attribute, String(value))) {
 		const d = judge(reference)
-		if (own ? !grants(own) : !allowed(d)) return { ...d, ...(own && { category: own }) }
+		if (!passes(el, own, d)) return { ...d, ...(own && { category: own }) }
 	}
 	return
 }
+
+/** Elements that the visitor let load this once, with their vendors. */
+export const freed = new WeakMap<Element, string>()
+
+const passes = (el: Element, own: Category | undefined, d: Decision): boolean => (own ? grants(own) : allowed(d)) || freed.get(el) === (d.vendor?.[0] ?? '')
 
 /** The category that the page itself gave an element: it beats all rules. */
 function mark(el: Element): Category | undefined {
@@ -114,7 +119,7 @@ export function holds(el: Element, code?: string): Decision | undefined {
 	if (isScript(el) && !has(el, 'src') && codeType.test(get(el, 'type') ?? '')) {
 		const d = matcher.inline(code ?? el.textContent ?? '')
 		const own = mark(el)
-		if (own ? !grants(own) : !allowed(d)) return { ...d, ...(own && { category: own }) }
+		if (!passes(el, own, d)) return { ...d, ...(own && { category: own }) }
 	}
 	if (el.localName === 'style' && !has(el, 'type')) return styleHolds(el.textContent ?? '')
 	return

@@ -132,7 +132,7 @@ export class Matcher {
 
 	/** site is the registrable domain of the page's host, or that host itself; path is the page's. */
 	constructor(
-		private table: Table,
+		private table: Partial<Table>,
 		private site: string,
 		path: string,
 	) {
@@ -147,7 +147,7 @@ export class Matcher {
 		let decision = this.seen.get(key)
 		if (!decision) {
 			if (this.seen.size > 1000) this.seen.clear()
-			this.seen.set(key, (decision = this.absolute(parse(reference, base))))
+			this.seen.set(key, (decision = /^[\0- ]*(#|$)/.test(reference) ? free : this.absolute(parse(reference, base))))
 		}
 		return decision
 	}
@@ -155,7 +155,7 @@ export class Matcher {
 	private absolute(url: URL | undefined): Decision {
 		if (!url || !/^(https?|wss?|ftp):$/.test(url.protocol)) return free
 		const host = url.hostname.replace(/\.+$/, '')
-		const party = host === this.site || host.endsWith('.' + this.site) ? 'first' : 'third'
+		const party = sameSite(host, this.site) ? 'first' : 'third'
 		for (const layer of this.overrides) {
 			const target = layer.url(host, url, true) ?? layer.domain(host)
 			if (target !== undefined) return this.decision(target, party)
@@ -193,7 +193,7 @@ export class Matcher {
 	}
 
 	vendor(id: string): Vendor | undefined {
-		return this.table.vendors.find((vendor) => vendor[0] === id)
+		return this.table.vendors?.find((vendor) => vendor[0] === id)
 	}
 
 	/** What the catalogue says, or what an override says of the vendor that it names. */
@@ -209,11 +209,14 @@ export class Matcher {
 
 	private decision(target: Target, party: Party): Decision {
 		const [index, word]: [number?, Word?] = typeof target === 'object' ? target : typeof target === 'number' ? [target] : [undefined, target]
-		const vendor = index === undefined ? undefined : this.table.vendors[index]
+		const vendor = index === undefined ? undefined : this.table.vendors?.[index]
 		const never = word === 'never'
 		return { category: never ? 'marketing' : (word ?? vendor?.[1] ?? 'marketing'), vendor, party, never, ruled: true }
 	}
 }
+
+/** Reports whether a host belongs to a site. A site of one label, or an IP address, is that host alone. */
+export const sameSite = (host: string, site: string): boolean => host === site || (/\.[^.]*[^.\d]/.test(site) && host.endsWith('.' + site))
 
 export function parse(reference: string, base: string): URL | undefined {
 	try {

@@ -1,5 +1,5 @@
 /** What holds on this page: the site's settings and what the visitor agreed to. */
-import { type Decision, Matcher, parse } from './matcher'
+import { type Decision, Matcher, parse, sameSite } from './matcher'
 import { cookieAccess, apply, get } from './native'
 import type { Table } from './table'
 
@@ -18,11 +18,11 @@ const unclassifiedPass = setting('unclassified', 'pass') === 'pass'
 
 declare global {
 	interface Window {
-		__askfirst_rules?: Table
+		__askfirst_rules?: Partial<Table>
 	}
 }
 
-export const matcher = new Matcher(self.__askfirst_rules ?? { vendors: [] }, site, location.pathname)
+export const matcher = new Matcher(self.__askfirst_rules ?? {}, site, location.pathname)
 delete self.__askfirst_rules
 
 /** The categories in a consent cookie's letters. */
@@ -74,7 +74,7 @@ export function judge(reference: unknown): Decision {
 		return matcher.url(text, document.baseURI)
 	} catch {
 		const host = parse(text, location.href)?.hostname
-		const own = !host || host === site || host.endsWith('.' + site)
+		const own = !host || sameSite(host, site)
 		return { category: own ? 'necessary' : 'marketing', vendor: undefined, party: own ? 'first' : 'third', never: false, ruled: false }
 	}
 }

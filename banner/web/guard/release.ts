@@ -46,8 +46,11 @@ async function run(elements: Element[]): Promise<void> {
 		released.add(el)
 		const url = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
 		if (url) count(url, isScript(el) ? 'script' : 'other', 'released')
-		if (!isScript(el)) whole(el)
-		else if (el.hasAttribute('async') || wasAsync.has(el)) loading.push(start(el))
+		if (!isScript(el)) {
+			whole(el)
+			// An image asks for its source in a microtask: what follows asks after it.
+			await undefined
+		} else if (el.hasAttribute('async') || wasAsync.has(el)) loading.push(start(el))
 		else if (deferring(el)) deferred.push(el)
 		else await start(el)
 	}
@@ -77,11 +80,13 @@ async function start(el: HTMLScriptElement): Promise<void> {
 	const external = kept(el, 'src') !== null || kept(el, 'href') !== null
 	const isModule = kept(el, 'type')?.toLowerCase() === 'module'
 	const over = new Promise<void>((resolve) => {
-		if (!external && !isModule) return resolve()
+		// An inline module tells nobody when it has run.
+		if (!external) return isModule ? later(resolve, 0) : resolve()
 		for (const type of ['load', 'error']) el.addEventListener(type, () => resolve(), { once: true })
 		later(resolve, patience)
 	})
 	if (isModule) module = el
+	if (!el.hasAttribute('async') && !wasAsync.has(el)) el.async = false
 	restore(el)
 	if (parked(el)) el.removeAttribute('type')
 	const parent = el.parentNode

@@ -1,0 +1,200 @@
+package web
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// vector is one decision that the guard must make as the engine does.
+type vector struct {
+	Page string `json:"page"`
+	Site string `json:"site"`
+	Base string `json:"base"`
+	Kind string `json:"kind"`
+	Ref  string `json:"ref"`
+	Want string `json:"want"`
+}
+
+type suite struct {
+	Name    string          `json:"name"`
+	Table   json.RawMessage `json:"table"`
+	Vectors []vector        `json:"vectors"`
+}
+
+// overrides are one of each sort, so that each sort's way into the table is
+// held against the engine.
+var overrides = []rules.Override{
+	{Vendor: "google-analytics", Category: consent.Functional},
+	{Vendor: "hotjar", Category: consent.Marketing, AlwaysHold: true},
+	{Domain: "cdn.example", Category: consent.Marketing},
+	{Domain: "shop.example", Category: consent.Analytics, Pages: "/checkout/*"},
+	{URL: "*/wp-includes/", As: "matomo"},
+	{URL: "youtube.com/embed", Category: consent.Social, Pages: "/blog/*"},
+	{Inline: []string{"fbq('init'"}, Category: consent.Social},
+	{Cookie: "session*", Category: consent.Marketing, AlwaysHold: true},
+	{Cookie: "_ga", Category: consent.Necessary},
+}
+
+// TestMatcherDecidesAsTheEngine runs the shared vectors, and everything else
+// that the rules are tested with, through the guard's matcher.
+func TestMatcherDecidesAsTheEngine(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		const reason = "no Node.js on this machine: the guard's decisions are not held against the engine's"
+		if os.Getenv("ASKFIRST_NODE") == "required" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+	given := readVectors(t)
+	plain, err := rules.New(rules.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overridden, err := rules.New(rules.Options{Overrides: overrides})
+	if err != nil {
+		t.Fatal(err)
+	}
+	derived := derive(t, given)
+	suites := []suite{
+		{"decisions.txt", plain.AppendTable(nil), given},
+		{"catalogue", plain.AppendTable(nil), decided(plain, derived)},
+		{"overrides", overridden.AppendTable(nil), decided(overridden, derived)},
+	}
+	dir := t.TempDir()
+	script, err := build(workingDir(t), "test/decisions.test.ts", api.PlatformNode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(suites)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, vectors := filepath.Join(dir, "decisions.test.mjs"), filepath.Join(dir, "suites.json")
+	for file, content := range map[string][]byte{entry: script, vectors: data} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(node, "--test", entry)
+	cmd.Env = append(os.Environ(), "ASKFIRST_SUITES="+vectors)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// readVectors reads the decisions that engine and guard share.
+func readVectors(t *testing.T) []vector {
+	t.Helper()
+	text, err := os.ReadFile("../../rules/testdata/decisions.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []vector
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		if lines.Text() == "" || strings.HasPrefix(lines.Text(), "#") {
+			continue
+		}
+		f := strings.Split(lines.Text(), "\t")
+		v := vector{Page: f[0], Site: siteOf(f[0]), Kind: f[1], Ref: unescape(t, f[2]), Want: strings.Join(f[3:6], " ")}
+		if len(f) > 6 {
+			v.Base = unescape(t, f[6])
+		}
+		vectors = append(vectors, v)
+	}
+	return vectors
+}
+
+func unescape(t *testing.T, s string) string {
+	t.Helper()
+	var text string
+	if err := json.Unmarshal([]byte(`"`+s+`"`), &text); err != nil {
+		t.Fatalf("%s: %v", s, err)
+	}
+	return text
+}
+
+func siteOf(page string) string {
+	var p rules.Page
+	p.Reset([]byte(page))
+	return string(p.Site())
+}
+
+// derive makes more vectors: every reference of the shared ones and of the
+// rules' corpus, seen from pages that overrides single out.
+func derive(t *testing.T, given []vector) []vector {
+	t.Helper()
+	corpus, err := os.ReadFile("../../rules/testdata/urls.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := given
+	for ref := range strings.Lines(string(corpus)) {
+		asked = append(asked, vector{Kind: "script", Ref: strings.TrimSuffix(ref, "\n")})
+	}
+	for _, name := range []string{"_ga", "_ga_X", "session", "session_id", "_hjid", "cart"} {
+		asked = append(asked, vector{Kind: "cookie", Ref: name})
+	}
+	var vectors []vector
+	for _, page := range []string{"https://www.shop.example/blog/post.html?x=1", "https://shop.example/checkout/2", "http://localhost:8080/"} {
+		for _, v := range asked {
+			vectors = append(vectors, vector{Page: page, Site: siteOf(page), Kind: v.Kind, Ref: v.Ref})
+		}
+	}
+	return vectors
+}
+
+// decided returns the vectors with what the engine decides.
+func decided(e *rules.Engine, asked []vector) []vector {
+	vectors := make([]vector, len(asked))
+	var page rules.Page
+	for i, v := range asked {
+		page.Reset([]byte(v.Page))
+		d := decide(e, &page, v)
+		vendor, category := "-", d.Category.String()
+		if d.Vendor != nil {
+			vendor = d.Vendor.ID
+		}
+		if d.Never {
+			category = "never"
+		}
+		v.Want = vendor + " " + category + " " + d.Party.String()
+		vectors[i] = v
+	}
+	return vectors
+}
+
+func decide(e *rules.Engine, p *rules.Page, v vector) rules.Decision {
+	ref := []byte(v.Ref)
+	switch v.Kind {
+	case "cookie":
+		return e.Cookie(ref)
+	case "storage":
+		return e.Storage(ref)
+	case "inline":
+		return e.Inline(p, ref)
+	case "widget":
+		switch name := bytes.Trim(ref, ".#[]"); {
+		case ref[0] == '.':
+			return e.Class(name)
+		case ref[0] == '#':
+			return e.ID(name)
+		case ref[0] == '[':
+			return e.Attribute(name)
+		}
+		return e.Element(ref)
+	}
+	kind, _ := rules.ParseKind(v.Kind)
+	return e.URL(p, ref, kind)
+}

@@ -1,0 +1,189 @@
+package web
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// heldPage is what the proxy makes of a page with tags of every sort.
+var heldPage = page(`
+<script type="text/plain" data-askfirst-src="https://meter.example/1.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
+<script type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter">(self.ran=self.ran||[]).push('inline 2')</script>
+<script type="text/plain" data-askfirst-src="https://adder.example/3.js" data-askfirst-category="marketing" data-askfirst-vendor="adder"></script>
+<img data-askfirst-src="https://meter.example/4.gif" alt="" data-askfirst-category="analytics" data-askfirst-vendor="meter">
+<script defer type="text/plain" data-askfirst-src="https://meter.example/9.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
+<script data-askfirst-type="module" type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter">(self.ran=self.ran||[]).push('module 10')</script>
+<script type="text/plain" data-askfirst-src="https://meter.example/5.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
+<script type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter">self.ran.push('inline 6 after '+self.ran.at(-1))</script>
+<script type="text/plain" data-category="analytics">self.ran.push('parked 7')</script>
+<link data-askfirst-href="https://meter.example/8.css" rel="stylesheet" data-askfirst-category="analytics" data-askfirst-vendor="meter">
+<a data-askfirst-ping="https://meter.example/ping" href="/" data-askfirst-category="analytics" data-askfirst-vendor="meter">a</a>
+<askfirst-placeholder data-vendor="tube" data-category="marketing"><template shadowrootmode="open"><form method="post" action="/_askfirst/consent"><button data-askfirst="load" name="choice" value="once">Load</button><button data-askfirst="always" name="choice" value="always">Always</button></form></template><iframe id="film" data-askfirst-src="https://tube.example/embed" data-askfirst-category="marketing" data-askfirst-vendor="tube"></iframe></askfirst-placeholder>
+<askfirst-placeholder data-vendor="tube" data-category="marketing"><template shadowrootmode="open"><form method="post" action="/_askfirst/consent"><button data-askfirst="load" name="choice" value="once">Load</button></form></template><iframe data-askfirst-src="https://tube.example/other" data-askfirst-category="marketing" data-askfirst-vendor="tube"></iframe></askfirst-placeholder>
+<askfirst-placeholder data-vendor="friend" data-category="social"><template shadowrootmode="open"><form method="post" action="/_askfirst/consent"><button data-askfirst="load" name="choice" value="once">Load</button></form></template></askfirst-placeholder><div class="friend-like" data-askfirst-category="social" data-askfirst-vendor="friend"></div>
+<script async type="text/plain" data-askfirst-src="https://friend.example/sdk.js" data-askfirst-category="social" data-askfirst-vendor="friend"></script>
+`)
+
+// ran is in what order scripts ran.
+const ran = `return self.ran || []`
+
+// asked is what the page asked third parties for, in the order in which it did.
+const asked = `return performance.getEntriesByType('resource').sort((a, b) => a.startTime - b.startTime).map(e => e.name.replace('https://', '')).filter(n => !n.startsWith('shop.'))`
+
+func TestReleaseInDocumentOrder(t *testing.T) {
+	w := newWorld(t)
+	w.set("/held", heldPage)
+	ctx := tab(t, browser(t, w), "/held")
+	do[bool](t, ctx, settle)
+	if got := w.third("/"); len(got) > 0 {
+		t.Fatalf("before consent: %v", got)
+	}
+	do[bool](t, ctx, `await askfirst.set(['analytics']);`+settle)
+	wantRan := []string{"meter.example/1.js", "inline 2", "meter.example/5.js", "inline 6 after meter.example/5.js", "parked 7", "meter.example/9.js", "module 10"}
+	if got := do[[]string](t, ctx, ran); !slices.Equal(got, wantRan) {
+		t.Errorf("ran %q, want %q", got, wantRan)
+	}
+	want := []string{"meter.example/1.js", "meter.example/4.gif", "meter.example/5.js", "meter.example/8.css", "meter.example/9.js"}
+	if got := do[[]string](t, ctx, asked); !slices.Equal(got, want) {
+		t.Errorf("asked for %q, want %q", got, want)
+	}
+	left := do[string](t, ctx, `return [...document.querySelectorAll('[data-askfirst-category]')].map(e => e.dataset.askfirstCategory).join()`)
+	if left != "marketing,marketing,marketing,social,social" {
+		t.Errorf("still held: %s", left)
+	}
+	do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
+	want = append(want, "adder.example/3.js", "tube.example/embed", "tube.example/other", "friend.example/sdk.js")
+	if got := do[[]string](t, ctx, asked); !slices.Equal(got, want) {
+		t.Errorf("asked for %q, want %q", got, want)
+	}
+	if got := w.third("/"); len(got) != len(want) {
+		t.Errorf("the network saw %q, want %d requests", got, len(want))
+	}
+	if got := do[string](t, ctx, `return [...document.querySelectorAll('askfirst-placeholder,[data-askfirst-category],[type="text/plain"],a:not([ping="https://meter.example/ping"])')].map(e => e.outerHTML).join('\n')`); got != "" {
+		t.Errorf("not as the site wrote it:\n%s", got)
+	}
+}
+
+func TestDocumentWriteOfReleasedScripts(t *testing.T) {
+	w := newWorld(t)
+	w.set("/write", page(`<p id="top">top</p>
+<script type="text/plain" data-askfirst-src="https://meter.example/w.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
+<script type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter">self.ran.push('next'); document.write('<b id="b">bold</b>')</script><p id="end">end</p>`))
+	w.script("meter.example/w.js", `self.ran=['w'];
+document.write('<i id="i">written</i><scr'+'ipt>ran.push("inline in written")</scr'+'ipt>');
+document.write('<scr'+'ipt src="https://meter.example/inner.js"></scr'+'ipt><scr'+'ipt>ran.push("after inner")</scr'+'ipt>');
+document.write('<scr'+'ipt src="https://adder.example/held.js"></scr'+'ipt>')`)
+	ctx := tab(t, browser(t, w), "/write")
+	do[bool](t, ctx, `await askfirst.set(['analytics']);`+settle)
+	want := []string{"w", "inline in written", "meter.example/inner.js", "after inner", "next"}
+	if got := do[[]string](t, ctx, ran); !slices.Equal(got, want) {
+		t.Errorf("ran %q, want %q", got, want)
+	}
+	order := do[string](t, ctx, `return [...document.querySelectorAll('#top,#i,#b,#end')].map(e => e.id).join()`)
+	if order != "top,i,b,end" {
+		t.Errorf("the page reads %s", order)
+	}
+	if got := w.third("/held"); len(got) > 0 {
+		t.Errorf("what was written was not held: %v", got)
+	}
+	do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
+	if got := w.third("/held"); len(got) != 1 {
+		t.Errorf("asked for %v, want one", got)
+	}
+}
+
+func TestDocumentWriteWhileParsing(t *testing.T) {
+	w := newWorld(t)
+	w.set("/parse", page(`<p id="top">top</p><script>
+document.write('<div id="d"><scr' + 'ipt src="https://meter.example/a.js">');
+document.write('</scr' + 'ipt><img src="https://meter.example/a.gif"><b');
+document.write(' id="b">bold</b>a < b</div>');
+document.write('<scr' + 'ipt>self.own = 1</scr' + 'ipt>');
+</script><p id="end">end</p>`))
+	ctx := tab(t, browser(t, w), "/parse")
+	do[bool](t, ctx, settle)
+	if got := w.third("/"); len(got) > 0 {
+		t.Fatalf("before consent: %v", got)
+	}
+	if got := do[string](t, ctx, `return [...document.querySelectorAll('#top,#d,#d #b,#end')].map(e => e.id).join() + document.querySelector('#d').textContent + self.own`); got != "top,d,b,endbolda < b1" {
+		t.Errorf("the page reads %q", got)
+	}
+	do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
+	if got := w.third("/"); !slices.Equal(got, []string{"meter.example/a.js", "meter.example/a.gif"}) {
+		t.Errorf("asked for %v", got)
+	}
+}
+
+func TestLifeEventsOfReleasedScripts(t *testing.T) {
+	w := newWorld(t)
+	w.set("/life", page(`<script>self.ran=[]; addEventListener('load', () => ran.push('own load'))</script>
+<script type="text/plain" data-askfirst-src="https://meter.example/life.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
+<script type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter">window.onload = () => ran.push('onload')</script>`))
+	w.script("meter.example/life.js", `
+document.addEventListener('DOMContentLoaded', e => ran.push('content ' + e.type + (e.target === document)));
+addEventListener('load', e => ran.push('loaded ' + e.type));
+ran.push('run')`)
+	ctx := tab(t, browser(t, w), "/life")
+	do[bool](t, ctx, settle+`;`)
+	do[bool](t, ctx, `await askfirst.set(['analytics']);`+settle)
+	want := []string{"own load", "run", "content DOMContentLoadedtrue", "loaded load", "onload"}
+	if got := do[[]string](t, ctx, ran); !slices.Equal(got, want) {
+		t.Errorf("ran %q, want %q", got, want)
+	}
+}
+
+func TestLoadOnce(t *testing.T) {
+	w := newWorld(t)
+	w.set("/held", heldPage)
+	ctx := tab(t, browser(t, w), "/held")
+	press := func(box int, control string) {
+		t.Helper()
+		do[bool](t, ctx, `document.querySelectorAll('askfirst-placeholder')[`+string(rune('0'+box))+`].shadowRoot.querySelector('[data-askfirst=`+control+`]').click();`+settle)
+	}
+	press(2, "load") // the mark: its vendor's scripts come with it
+	press(0, "load") // one film of two
+	want := []string{"friend.example/sdk.js", "tube.example/embed"}
+	if got := w.third("/"); !slices.Equal(got, want) {
+		t.Fatalf("asked for %q, want %q", got, want)
+	}
+	if len(w.choices) > 0 {
+		t.Errorf("a choice was sent: %v", w.choices)
+	}
+	press(0, "load") // the other film, now the first box left
+	if got := w.third("/other"); len(got) != 1 {
+		t.Errorf("asked for %q, want one", got)
+	}
+}
+
+func TestAlways(t *testing.T) {
+	w := newWorld(t)
+	w.set("/held", heldPage)
+	ctx := tab(t, browser(t, w), "/held")
+	do[bool](t, ctx, `await askfirst.set(['functional']);
+document.querySelector('askfirst-placeholder').shadowRoot.querySelector('[data-askfirst=always]').click();`+settle)
+	want := []string{"adder.example/3.js", "tube.example/embed", "tube.example/other"}
+	if got := w.third("/"); !slices.Equal(got, want) {
+		t.Errorf("asked for %q, want %q", got, want)
+	}
+	if got := do[string](t, ctx, `return askfirst.get().categories.join()`); got != "functional,marketing" {
+		t.Errorf("agreed to %s", got)
+	}
+}
+
+func TestContainerAndItsTags(t *testing.T) {
+	w := newWorld(t)
+	w.set("/crate", page(`<script type="text/plain" data-askfirst-src="https://crate.example/c.js" data-askfirst-category="marketing" data-askfirst-vendor="crate"></script>`))
+	w.script("crate.example/c.js", `for (const u of ['https://meter.example/m.js', 'https://adder.example/a.js', 'https://friend.example/f.js']) {
+	const s = document.createElement('script'); s.src = u; document.head.appendChild(s) }`)
+	ctx := tab(t, browser(t, w), "/crate")
+	do[bool](t, ctx, settle)
+	do[bool](t, ctx, `await askfirst.set(['analytics']);`+settle)
+	if got := w.third("/"); !slices.Equal(got, []string{"crate.example/c.js", "meter.example/m.js"}) {
+		t.Errorf("asked for %v", got)
+	}
+	do[bool](t, ctx, `await askfirst.set(['analytics', 'social']);`+settle)
+	if got := strings.Join(w.third("/"), " "); got != "crate.example/c.js meter.example/m.js friend.example/f.js" {
+		t.Errorf("asked for %v", got)
+	}
+}
