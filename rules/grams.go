@@ -17,11 +17,14 @@ const gramLength = 4
 // looked at; who asks compares the literal itself.
 type grams struct {
 	stride int
-	filter []uint64
-	shift  uint
+	filter *[1 << (filterBits - 6)]uint64
 	slots  []gramSlot
 	refs   []gramRef
 }
+
+// filterBits is the binary logarithm of the filter's size in bits. The filter,
+// 16 KiB, is to stay in a processor's first cache, and be nearly empty.
+const filterBits = 17
 
 type gramSlot struct {
 	gram  uint32
@@ -62,13 +65,11 @@ func newGrams(literals []string) grams {
 			byGram[gram] = append(byGram[gram], gramRef{uint32(id), uint32(o)})
 		}
 	}
-	size := max(1<<10, 1<<bits.Len(uint(16*len(order))))
-	g.filter = make([]uint64, size/64)
-	g.shift = uint(32 - bits.Len(uint(size-1)))
+	g.filter = new([1 << (filterBits - 6)]uint64)
 	g.slots = make([]gramSlot, max(16, 1<<bits.Len(uint(2*len(order)))))
 	for _, gram := range order {
 		h := gram * gramHash
-		bit := h >> g.shift
+		bit := h >> (32 - filterBits)
 		g.filter[bit/64] |= 1 << (bit % 64)
 		mask := uint32(len(g.slots) - 1)
 		at := (h >> 7) & mask
@@ -94,19 +95,53 @@ func (g *grams) next(text []byte, i int) int {
 	if g.stride == 0 {
 		return -1
 	}
-	filter, shift, stride := g.filter, g.shift&31, g.stride
+	filter, stride := g.filter, g.stride
+	if stride == 1 {
+		// Four runs out of one load.
+		for ; i+8 <= len(text); i += 4 {
+			w := binary.LittleEndian.Uint64(text[i:]) | 0x2020202020202020
+			a, b, c, d := probe(filter, uint32(w)), probe(filter, uint32(w>>8)), probe(filter, uint32(w>>16)), probe(filter, uint32(w>>24))
+			if (a|b|c|d)&1 != 0 {
+				for a&1 == 0 {
+					a, b, c = b, c, d
+					i++
+				}
+				return i
+			}
+		}
+	}
+	// Four places at a time: it is the branch that costs.
+	for ; i+3*stride+gramLength <= len(text); i += 4 * stride {
+		a, b := probe(filter, gramAt(text[i:])), probe(filter, gramAt(text[i+stride:]))
+		c, d := probe(filter, gramAt(text[i+2*stride:])), probe(filter, gramAt(text[i+3*stride:]))
+		if (a|b|c|d)&1 != 0 {
+			for a&1 == 0 {
+				a, b, c = b, c, d
+				i += stride
+			}
+			return i
+		}
+	}
 	for ; i+gramLength <= len(text); i += stride {
-		bit := fold(binary.LittleEndian.Uint32(text[i:])) * gramHash >> shift
-		if filter[bit/64]&(1<<(bit%64)) != 0 {
+		if probe(filter, gramAt(text[i:]))&1 != 0 {
 			return i
 		}
 	}
 	return -1
 }
 
+// gramAt returns the run that text begins with, folded.
+func gramAt(text []byte) uint32 { return fold(binary.LittleEndian.Uint32(text)) }
+
+// probe returns in its lowest bit whether a run is in the filter.
+func probe(filter *[1 << (filterBits - 6)]uint64, gram uint32) uint64 {
+	bit := gram * gramHash >> (32 - filterBits)
+	return filter[bit/64] >> (bit % 64)
+}
+
 // at returns the literals whose runs stand at place i.
 func (g *grams) at(text []byte, i int) []gramRef {
-	gram := fold(binary.LittleEndian.Uint32(text[i:]))
+	gram := gramAt(text[i:])
 	mask := uint32(len(g.slots) - 1)
 	for at := (gram * gramHash >> 7) & mask; g.slots[at].first != 0; at = (at + 1) & mask {
 		if s := &g.slots[at]; s.gram == gram {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -36,22 +37,16 @@ func (a *address) readHost(host []byte) bool {
 	if len(host) == 0 || len(host) > maxHostLength {
 		return false
 	}
-	a.ip = false
-	plain := true
+	if host[0] == '[' && host[len(host)-1] == ']' {
+		return a.readIPv6(host)
+	}
 	for _, c := range host {
 		lower := hostByte[c]
 		if lower == 0 {
-			plain = false
-			break
+			a.buf = a.buf[:a.hostAt]
+			return a.readEncodedHost(host)
 		}
 		a.buf = append(a.buf, lower)
-	}
-	if !plain {
-		a.buf = a.buf[:a.hostAt]
-		if host[0] == '[' {
-			return a.readIPv6(host)
-		}
-		return a.readEncodedHost(host)
 	}
 	return a.finishHost()
 }
@@ -59,15 +54,18 @@ func (a *address) readHost(host []byte) bool {
 // finishHost looks whether the host just appended is an IPv4 address, and takes
 // trailing dots off.
 func (a *address) finishHost() bool {
+	dots := 0
 	for len(a.buf) > a.hostAt && a.buf[len(a.buf)-1] == '.' {
 		a.buf = a.buf[:len(a.buf)-1]
+		dots++
 	}
+	a.hostEnd = len(a.buf)
 	host := a.buf[a.hostAt:]
-	if len(host) == 0 {
+	if len(host) == 0 || len(host) > maxHostLength {
 		return false
 	}
 	last := host[bytes.LastIndexByte(host, '.')+1:]
-	if last[0] < '0' || last[0] > '9' || !isIPv4Part(last) {
+	if last[0] < '0' || last[0] > '9' || dots > 1 || !isIPv4Part(last) {
 		return true
 	}
 	ip, ok := readIPv4(string(host))
@@ -75,41 +73,34 @@ func (a *address) finishHost() bool {
 		return false
 	}
 	a.buf = netip.AddrFrom4([4]byte{byte(ip >> 24), byte(ip >> 16), byte(ip >> 8), byte(ip)}).AppendTo(a.buf[:a.hostAt])
-	a.ip = true
+	a.hostEnd, a.ip = len(a.buf), true
 	return true
 }
 
-// readEncodedHost reads a host with bytes beyond letters, digits, "-", "." and
-// "_". Unlike the rest of the package it allocates: such hosts are rare.
+// readEncodedHost reads a host of any bytes. Unlike the rest of the package it allocates: such hosts are rare.
 func (a *address) readEncodedHost(host []byte) bool {
 	domain := string(percentDecode(host))
-	ascii := true
-	for i := 0; i < len(domain); i++ {
-		ascii = ascii && domain[i] < 0x80
-	}
-	if !ascii {
-		// Where our tables refuse what a newer browser may accept, the name is
-		// kept as it is: it is a third party that no rule knows, not nothing.
-		if mapped, err := toASCII.ToASCII(domain); err == nil || mapped != "" {
+	if strings.IndexFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+		// What is refused here, or beyond the standard accepted by a browser, is
+		// kept as it is: the host of a third party that no rule knows.
+		if mapped, _ := toASCII.ToASCII(domain); mapped != "" {
 			domain = mapped
 		}
-	}
-	if strings.ContainsAny(domain, "\x00\t\n\r #/:<>?@[\\]^|%\x7f") || domain == "" {
+	} else if strings.IndexFunc(domain, isForbidden) >= 0 {
 		return false
 	}
-	for i := 0; i < len(domain); i++ {
-		if domain[i] < 0x20 {
-			return false
-		}
-	}
-	a.buf = append(a.buf, strings.ToLower(domain)...)
+	// The standard refuses a space; Chromium reads it as %20.
+	a.buf = append(a.buf, strings.ReplaceAll(strings.ToLower(domain), " ", "%20")...)
 	return a.finishHost()
 }
 
+// isForbidden reports whether a host may not have a byte. The standard forbids
+// the space too.
+func isForbidden(r rune) bool {
+	return r < ' ' || r == 0x7f || strings.ContainsRune("#/:<>?@[\\]^|%", r)
+}
+
 func (a *address) readIPv6(host []byte) bool {
-	if host[len(host)-1] != ']' {
-		return false
-	}
 	ip, err := netip.ParseAddr(string(host[1 : len(host)-1]))
 	if err != nil || !ip.Is6() || ip.Zone() != "" {
 		return false
@@ -126,7 +117,7 @@ func (a *address) readIPv6(host []byte) bool {
 		a.buf = ip.AppendTo(a.buf)
 	}
 	a.buf = append(a.buf, ']')
-	a.ip = true
+	a.hostEnd, a.ip = len(a.buf), true
 	return true
 }
 

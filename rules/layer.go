@@ -24,8 +24,8 @@ func (v *verdict) decision(party Party) Decision {
 type layer struct {
 	hosts  domainTable
 	byHost []hostRules // by the numbers of hosts
-	// anyHost are the patterns whose host is "*": those with a literal that
-	// can be looked for, at the same index as in grams, and the rest.
+	// anyHost are the patterns whose host is "*": those with a literal that is
+	// long enough to be looked for, numbered as in anyGrams, and the rest.
 	anyHost   []urlRule
 	anyGrams  grams
 	unindexed []urlRule
@@ -51,13 +51,18 @@ func (l *layer) addDomain(domain string, v verdict) {
 	r.domains = append(r.domains, &v)
 }
 
+// minPatternLiteral is how long the literal of an indexed pattern is at least.
+// The few shorter ones are compared one by one, so that the index can look at
+// every fourth byte only.
+const minPatternLiteral = 7
+
 func (l *layer) addURL(p Pattern, order int, v verdict) {
 	u := urlRule{p, order, &v}
 	switch {
 	case p.Host != "*":
 		r := l.host(p.Host)
 		r.urls = append(r.urls, u)
-	case len(p.literal()) >= gramLength:
+	case len(p.literal()) >= minPatternLiteral:
 		l.anyHost = append(l.anyHost, u)
 	default:
 		l.unindexed = append(l.unindexed, u)
@@ -93,8 +98,12 @@ func (l *layer) build() {
 	}
 }
 
-func bySpecificity(a, b urlRule) int {
-	return cmp.Or(b.specificity-a.specificity, a.order-b.order)
+func bySpecificity(a, b urlRule) int { return a.compare(&b) }
+
+// compare orders patterns as they decide: the most specific first, then those
+// written first.
+func (u *urlRule) compare(other *urlRule) int {
+	return cmp.Or(other.specificity-u.specificity, u.order-other.order)
 }
 
 // urls returns every pattern of the layer, the one that decides first first.
@@ -112,7 +121,7 @@ func (l *layer) urls() []urlRule {
 func (l *layer) findURL(p *Page, named bool, except without) *verdict {
 	var best *urlRule
 	consider := func(u *urlRule, path, query []byte) {
-		if (best == nil || bySpecificity(*u, *best) < 0) && !except.has(&u.rule) && u.matches(path, query) {
+		if (best == nil || u.compare(best) < 0) && !except.has(&u.rule) && u.matches(path, query) {
 			best = u
 		}
 	}

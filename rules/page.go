@@ -17,8 +17,11 @@ type Page struct {
 	// wholeSite says that the site is the host alone: an IP address, or a name
 	// that is itself a public suffix.
 	wholeSite bool
-	labels    labels // of ref's host
-	siteName  labels // of page's host
+	// known is a host whose public suffix has been looked up, and suffix that
+	// one's length: pages read one after another are mostly of one site.
+	known  string
+	suffix int
+	labels labels // of ref's host
 	// tried has a bit for each inline signature whose other tokens were not
 	// found in the code that is being read.
 	tried []uint64
@@ -32,13 +35,16 @@ func (p *Page) Reset(url []byte) {
 		return
 	}
 	host := p.page.host()
-	p.siteName.read(p.page.buf, p.page.hostAt, p.page.hostEnd)
 	p.site, p.wholeSite = host, true
 	if p.page.ip {
 		return
 	}
-	suffix, _ := publicsuffix.PublicSuffix(string(host))
-	if n := len(host) - len(suffix) - 1; n > 0 {
+	if p.known != string(host) {
+		p.known = string(host)
+		suffix, _ := publicsuffix.PublicSuffix(p.known)
+		p.suffix = len(suffix)
+	}
+	if n := len(host) - p.suffix - 1; n > 0 {
 		p.site = host[bytes.LastIndexByte(host[:n], '.')+1:]
 		p.wholeSite = false
 	}
@@ -70,10 +76,13 @@ func (p *Page) resolve(ref []byte) Party {
 		return NoParty
 	}
 	p.labels.read(p.ref.buf, p.ref.hostAt, p.ref.hostEnd)
-	if p.own(p.ref.host()) {
-		return FirstParty
+	switch {
+	case !p.own(p.ref.host()):
+		return ThirdParty
+	case p.ref.same:
+		return NoParty
 	}
-	return ThirdParty
+	return FirstParty
 }
 
 // own reports whether a host belongs to the page's site.

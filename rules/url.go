@@ -36,7 +36,10 @@ type address struct {
 	hostAt, hostEnd, pathAt, end int // offsets into buf
 	queryAt                      int // after the "?", 0 for none
 	ip                           bool
-	scratch                      []byte
+	// same says that the reference was empty or a fragment: it leads to the
+	// base itself.
+	same    bool
+	scratch []byte
 }
 
 func (a *address) text() []byte { return a.buf[textPad:a.end] }
@@ -58,9 +61,9 @@ func (a *address) query() []byte {
 
 // read parses ref against base as the URL standard's basic URL parser does.
 // base may be nil. It reports false where the browser would make no request to
-// a host: an invalid URL, another scheme, a fragment or nothing at all.
+// a host: for an invalid URL and for another scheme.
 func (a *address) read(ref []byte, base *address) bool {
-	a.end = 0
+	a.end, a.same = 0, false
 	ref = trimControls(ref)
 	if hasNewline(ref) {
 		a.scratch = dropNewlines(a.scratch[:0], ref)
@@ -80,7 +83,8 @@ func (a *address) read(ref []byte, base *address) bool {
 	}
 	switch {
 	case len(ref) == 0 || ref[0] == '#':
-		return false
+		a.begin(base.text(), base)
+		a.queryAt, a.end, a.same = base.queryAt, base.end, true
 	case isSlash(ref[0]) && len(ref) > 1 && isSlash(ref[1]):
 		return a.readAuthority(base.scheme, trimSlashes(ref))
 	case isSlash(ref[0]):
@@ -89,6 +93,9 @@ func (a *address) read(ref []byte, base *address) bool {
 	case ref[0] == '?':
 		path := base.path()
 		a.begin(base.buf[textPad:base.pathAt+len(path)], base)
+		if n := bytes.IndexByte(ref, '#'); n >= 0 {
+			ref = ref[:n]
+		}
 		a.readQuery(ref)
 	default:
 		path := base.path()
@@ -101,12 +108,53 @@ func (a *address) read(ref []byte, base *address) bool {
 
 // begin starts the text with a part of base's that reaches at least to its path.
 func (a *address) begin(text []byte, base *address) {
-	a.buf = append(append(a.buf[:0], "\x00\x00\x00\x00\x00\x00\x00\x00"...), text...)
+	a.buf = append(append(a.buf[:0], origins[noScheme][:textPad]...), text...)
 	a.scheme, a.hostAt, a.hostEnd, a.pathAt, a.ip = base.scheme, base.hostAt, base.hostEnd, base.pathAt, base.ip
 }
 
-// readAuthority reads [credentials@]host[:port] and what follows.
+// origins begin the text of an address, after textPad bytes.
+var origins = func() (t [schemes]string) {
+	for s, name := range schemeNames {
+		t[s] = "\x00\x00\x00\x00\x00\x00\x00\x00" + name + "://"
+	}
+	return t
+}()
+
+// readAuthority reads [credentials@]host[:port] and what follows. Most are a
+// plain host, which is read in one go.
 func (a *address) readAuthority(s scheme, ref []byte) bool {
+	a.scheme, a.ip = s, false
+	a.buf = append(a.buf[:0], origins[s]...)
+	a.hostAt = len(a.buf)
+	buf := a.buf
+	for i, c := range ref {
+		lower := hostByte[c]
+		if lower != 0 {
+			buf = append(buf, lower)
+			continue
+		}
+		if c != '/' && c != '?' && c != '#' && c != '\\' {
+			return a.readFullAuthority(ref)
+		}
+		ref = ref[i:]
+		a.buf = buf
+		return a.finishHost() && a.readRest(ref)
+	}
+	a.buf = buf
+	return a.finishHost() && a.readRest(nil)
+}
+
+// readRest reads what follows host and port.
+func (a *address) readRest(ref []byte) bool {
+	a.pathAt = len(a.buf)
+	if len(ref) == 0 || !isSlash(ref[0]) {
+		a.buf = append(a.buf, '/')
+	}
+	a.readPath(ref)
+	return true
+}
+
+func (a *address) readFullAuthority(ref []byte) bool {
 	end := len(ref)
 	at, colon := -1, -1
 	bracket := false
@@ -133,24 +181,7 @@ scan:
 	if colon >= 0 {
 		host, port = ref[at+1:colon], ref[colon+1:end]
 	}
-	a.scheme = s
-	a.buf = append(a.buf[:0], "\x00\x00\x00\x00\x00\x00\x00\x00"...)
-	a.buf = append(a.buf, schemeNames[s]...)
-	a.buf = append(a.buf, "://"...)
-	a.hostAt = len(a.buf)
-	if !a.readHost(host) {
-		return false
-	}
-	a.hostEnd = len(a.buf)
-	if !a.readPort(port) {
-		return false
-	}
-	a.pathAt = len(a.buf)
-	if len(rest) == 0 || !isSlash(rest[0]) {
-		a.buf = append(a.buf, '/')
-	}
-	a.readPath(rest)
-	return true
+	return a.readHost(host) && a.readPort(port) && a.readRest(rest)
 }
 
 func (a *address) readPort(port []byte) bool {
@@ -176,34 +207,45 @@ func (a *address) readPort(port []byte) bool {
 	return true
 }
 
-// pathClass marks the bytes that readPath must look at: 1 ends the path, 2 is
-// a backslash, 3 may begin a dot segment.
-var pathClass = [256]uint8{'?': 1, '#': 1, '\\': 2, '.': 3, '%': 3}
-
 // readPath appends a path, with what follows it, to the directory that already
 // stands in the text.
 func (a *address) readPath(ref []byte) {
-	end, plain := len(ref), true
-scan:
-	for i, c := range ref {
-		switch pathClass[c] {
-		case 1:
-			end = i
-			break scan
-		case 2:
-			plain = false
-		case 3:
-			if (i == 0 || isSlash(ref[i-1])) && dotLength(ref[i:]) > 0 {
-				plain = false
-			}
+	path, rest := ref, []byte(nil)
+	if n := bytes.IndexByte(ref, '#'); n >= 0 {
+		path = ref[:n]
+	}
+	if n := bytes.IndexByte(path, '?'); n >= 0 {
+		path, rest = path[:n], path[n:]
+	}
+	if bytes.IndexByte(path, '\\') < 0 && !hasDotSegment(path) {
+		a.buf = append(a.buf, path...)
+	} else {
+		a.appendSegments(path)
+	}
+	a.readQuery(rest)
+}
+
+// hasDotSegment reports whether some segment begins with a dot, as all dot
+// segments do.
+func hasDotSegment(path []byte) bool {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(path[i:], '.')
+		if n < 0 {
+			break
+		}
+		if i += n; i == 0 || path[i-1] == '/' {
+			return true
 		}
 	}
-	if plain {
-		a.buf = append(a.buf, ref[:end]...)
-	} else {
-		a.appendSegments(ref[:end])
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(path[i:], '%')
+		if n < 0 {
+			return false
+		}
+		if i += n; (i == 0 || path[i-1] == '/') && dotLength(path[i:]) > 0 {
+			return true
+		}
 	}
-	a.readQuery(ref[end:])
 }
 
 // appendSegments appends a path that has backslashes or dot segments. The text
@@ -273,15 +315,12 @@ func dotLength(s []byte) int {
 	return 0
 }
 
-// readQuery appends the query of what follows a path, and ends the text.
-func (a *address) readQuery(ref []byte) {
+// readQuery appends a query with its "?", or nothing, and ends the text.
+func (a *address) readQuery(query []byte) {
 	a.queryAt = 0
-	if len(ref) > 0 && ref[0] == '?' {
-		if n := bytes.IndexByte(ref, '#'); n >= 0 {
-			ref = ref[:n]
-		}
+	if len(query) > 0 {
 		a.queryAt = len(a.buf) + 1
-		a.buf = append(a.buf, ref...)
+		a.buf = append(a.buf, query...)
 	}
 	a.end = len(a.buf)
 }
