@@ -1,5 +1,362 @@
 package rewrite
 
-func (rw *Rewriter) judgeStyle(b []byte, i int, value []byte, v *vector) {}
-func (rw *Rewriter) styleElement(b, text []byte)                         {}
-func (rw *Rewriter) judgeDocument(i int, value []byte)                   {}
+import (
+	"bytes"
+
+	"github.com/askfirst/askfirst/rewrite/scan"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// blank stands in for a URL that is held in a style sheet. CSS Values 4 sets
+// it aside for a resource that is known not to exist: nobody is asked for it.
+const blank = "about:invalid"
+
+// judgeStyle decides about the URLs in a style attribute. If one is held the
+// attribute is renamed, and one without it stands in, so that the rest of the
+// element's style stays.
+func (rw *Rewriter) judgeStyle(i int, css []byte, v *vector) {
+	if bytes.IndexByte(css, '(') < 0 {
+		return
+	}
+	if rw.withoutHeld(css, v, i) {
+		rw.tag.stand("style", rw.css)
+	}
+}
+
+// styleElement decides about the text of a style element. If something in it
+// is held the whole element is, so that it can be restored; a copy without the
+// URLs that are held stands before it, so that the page keeps its looks.
+func (rw *Rewriter) styleElement(b, text []byte) {
+	t := &rw.tag
+	rw.readVectors(b)
+	if t.isCSS(rw, b) && rw.withoutHeld(text, &styleVector, -1) {
+		t.hide = true
+		if !rw.scan.Foreign {
+			rw.copyTo(b, t.start)
+			rw.writeCopy(b)
+		}
+	}
+	rw.emit(b)
+}
+
+var styleVector = vector{element: "style", read: asStyle, kind: rules.Image, fate: consent.Hold}
+
+// isCSS reports whether a style element's type makes it a style sheet.
+func (t *tag) isCSS(rw *Rewriter, b []byte) bool {
+	a := rw.find(attrType)
+	if a < 0 {
+		return true
+	}
+	v := rw.valueOf(b, a)
+	return len(v) == 0 || scan.EqualFold(v, "text/css")
+}
+
+// writeCopy writes the style element with rw.css as its text and all its
+// attributes but the id, which is to stay unique.
+func (rw *Rewriter) writeCopy(b []byte) {
+	s := &rw.scan
+	rw.out = append(rw.out, "<style data-askfirst-copy"...)
+	for i := range s.Attrs {
+		a := &s.Attrs[i]
+		if id := rw.tag.ids[i]; id == attrID || id == attrStyle || a.Form == '-' {
+			continue
+		}
+		rw.out = append(rw.out, ' ')
+		rw.out = append(rw.out, b[rw.tag.start+int(a.Name):rw.tag.start+int(a.End)]...)
+	}
+	rw.out = append(rw.out, '>')
+	rw.write(rw.css)
+	rw.out = append(rw.out, "</style>"...)
+}
+
+// withoutHeld makes rw.css of css, with the URLs that are held replaced, and
+// reports whether there are any. They are charged to the i-th attribute, or to
+// the element's text where i is negative.
+func (rw *Rewriter) withoutHeld(css []byte, v *vector, i int) bool {
+	c := cssReader{css: css}
+	rw.css = rw.css[:0]
+	last, held := 0, false
+	for c.next() {
+		ref := css[c.from:c.to]
+		if bytes.IndexByte(ref, '\\') >= 0 {
+			rw.text = appendUnescaped(rw.text[:0], ref)
+			ref = rw.text
+		}
+		d := rw.doc.Rules.URL(rw.page, ref, c.kind)
+		if d.Party == rules.NoParty {
+			continue
+		}
+		host, path := rw.page.Target()
+		one := *v
+		one.kind = c.kind
+		if !rw.hold(i, d, &one, host, path) {
+			continue
+		}
+		held = true
+		rw.css = append(rw.css, css[last:c.from]...)
+		rw.css = append(rw.css, blank...)
+		last = c.to
+	}
+	if held {
+		rw.css = append(rw.css, css[last:]...)
+	}
+	return held
+}
+
+// cssReader finds the URLs in CSS as its tokenizer reads it (CSS Syntax 3): in
+// url(), src() and image-set(), and after @import.
+type cssReader struct {
+	css      []byte
+	i        int
+	from, to int // of the URL that next found, without quotes
+	kind     rules.Kind
+
+	importing bool // the last token but white space was @import
+	ignoring  bool // in @namespace, whose URLs are names
+	face      bool // in @font-face
+	argument  bool // the last token but white space was url(
+	depth     int  // of parentheses
+	set       int  // the depth inside image-set(, 0 outside of it
+}
+
+// cssClass says how a token begins.
+type cssClass uint8
+
+const (
+	cssOther cssClass = iota
+	cssSpace
+	cssName
+	cssNumber // a digit or '#': the name after it is no function's
+	cssMark
+)
+
+var cssClasses = func() (t [256]cssClass) {
+	for c := range t {
+		switch {
+		case 'a' <= c|0x20 && c|0x20 <= 'z', c == '_', c == '-', c >= 0x80, c == '\\', c == 0:
+			t[c] = cssName
+		case '0' <= c && c <= '9', c == '#':
+			t[c] = cssNumber
+		case c == ' ', c == '\t', c == '\n', c == '\r', c == '\f':
+			t[c] = cssSpace
+		default:
+			switch c {
+			case '/', '"', '\'', '@', '(', ')', ';', '{', '}':
+				t[c] = cssMark
+			}
+		}
+	}
+	return t
+}()
+
+// next finds the next URL and reports whether there is one.
+func (c *cssReader) next() bool {
+	css := c.css
+	for c.i < len(css) {
+		switch cssClasses[css[c.i]] {
+		case cssSpace:
+			c.i++
+		case cssOther:
+			c.importing, c.argument = false, false
+			c.i++
+		case cssNumber:
+			c.importing, c.argument = false, false
+			c.i++
+			c.name()
+		case cssName:
+			if c.function() {
+				return true
+			}
+		default:
+			if c.punctuation() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// punctuation reads a token that begins with one of / " ' @ ( ) ; { }, and
+// reports whether it is a URL.
+func (c *cssReader) punctuation() bool {
+	css := c.css
+	ch := css[c.i]
+	c.i++
+	switch ch {
+	case '/':
+		if c.i < len(css) && css[c.i] == '*' {
+			n := bytes.Index(css[c.i+1:], commentEnd)
+			if n < 0 {
+				c.i = len(css)
+			} else {
+				c.i += n + 3
+			}
+			return false
+		}
+	case '"', '\'':
+		c.string(ch)
+		wanted := c.importing || c.argument || c.set > 0 && c.depth == c.set
+		if c.importing {
+			c.kind = rules.Style
+		}
+		c.importing, c.argument = false, false
+		return wanted && !c.ignoring
+	case '@':
+		from := c.i
+		c.name()
+		name := css[from:c.i]
+		c.importing = sameIdent(name, "import")
+		c.ignoring = sameIdent(name, "namespace")
+		c.face = sameIdent(name, "font-face")
+		c.argument = false
+		return false
+	case '(':
+		c.depth++
+	case ')':
+		if c.depth > 0 {
+			c.depth--
+		}
+		if c.depth < c.set {
+			c.set = 0
+		}
+	case ';', '{', '}':
+		c.ignoring = false
+		if ch == '}' {
+			c.face = false
+		}
+		if ch != ';' {
+			c.depth, c.set = 0, 0
+		}
+	}
+	c.importing, c.argument = false, false
+	return false
+}
+
+var commentEnd = []byte("*/")
+
+// name moves over the bytes of a name.
+func (c *cssReader) name() {
+	css := c.css
+	for c.i < len(css) {
+		switch cls := cssClasses[css[c.i]]; {
+		case css[c.i] == '\\':
+			c.i = min(c.i+2, len(css))
+		case cls == cssName, cls == cssNumber && css[c.i] != '#':
+			c.i++
+		default:
+			if c.i > 0 && isSpace(css[c.i]) && endsInHex(css[:c.i]) {
+				// White space after a hexadecimal escape belongs to it.
+				c.i++
+				continue
+			}
+			return
+		}
+	}
+}
+
+// endsInHex reports whether b ends in a backslash and one to six hexadecimal
+// digits.
+func endsInHex(b []byte) bool {
+	n := len(b)
+	for k := 1; k <= 6 && n-k >= 0 && hex(b[n-k]) < 16; k++ {
+		if n-k-1 >= 0 && b[n-k-1] == '\\' {
+			return true
+		}
+	}
+	return false
+}
+
+// function reads a name, and if it is that of url( its argument. It reports
+// whether there is one.
+func (c *cssReader) function() bool {
+	css := c.css
+	from := c.i
+	c.name()
+	if c.i == from {
+		c.i++
+	}
+	name := css[from:c.i]
+	importing := c.importing
+	c.importing, c.argument = false, false
+	if c.i == len(css) || css[c.i] != '(' {
+		return false
+	}
+	c.i++
+	c.depth++
+	switch {
+	case sameIdent(name, "url"), sameIdent(name, "src"):
+	case sameIdent(name, "image-set"), sameIdent(name, "-webkit-image-set"):
+		c.set, c.kind = c.depth, rules.Image
+		return false
+	default:
+		return false
+	}
+	c.kind = rules.Image
+	switch {
+	case importing:
+		c.kind = rules.Style
+	case c.face:
+		c.kind = rules.Font
+	}
+	for c.i < len(css) && isSpace(css[c.i]) {
+		c.i++
+	}
+	if c.i < len(css) && (css[c.i] == '"' || css[c.i] == '\'') {
+		c.argument = true
+		return false
+	}
+	return c.bareURL() && !c.ignoring
+}
+
+// bareURL reads a URL without quotes, up to its ')'.
+func (c *cssReader) bareURL() bool {
+	css := c.css
+	c.from = c.i
+	for c.i < len(css) && css[c.i] != ')' {
+		if css[c.i] == '\\' {
+			c.i++
+		}
+		c.i++
+	}
+	c.i = min(c.i, len(css))
+	c.to = c.i
+	for c.to > c.from && isSpace(css[c.to-1]) {
+		c.to--
+	}
+	return true
+}
+
+// string reads a string whose opening quote is behind c.i.
+func (c *cssReader) string(quote byte) {
+	css := c.css
+	c.from = c.i
+	for c.i < len(css) {
+		switch css[c.i] {
+		case quote:
+			c.to = c.i
+			c.i++
+			return
+		case '\n', '\r', '\f':
+			c.to = c.i
+			return
+		case '\\':
+			c.i++
+		}
+		c.i++
+	}
+	c.i = min(c.i, len(css))
+	c.to = c.i
+}
+
+// sameIdent reports whether an identifier, as written, is name in lower case.
+func sameIdent(ident []byte, name string) bool {
+	if bytes.IndexByte(ident, '\\') < 0 {
+		return scan.EqualFold(ident, name)
+	}
+	var buf [64]byte
+	if len(ident) > cap(buf)/2 {
+		return false
+	}
+	return scan.EqualFold(appendUnescaped(buf[:0], ident), name)
+}

@@ -1,10 +1,11 @@
 package rewrite
 
 import (
+	"bytes"
 	"encoding/base64"
 	"unicode/utf8"
 
-	"bytes"
+	"github.com/askfirst/askfirst/rewrite/scan"
 )
 
 // dataURL appends the content of a data: URL to dst. It reports whether ref is
@@ -82,3 +83,82 @@ func nextString(dst, text []byte) (value, rest []byte) {
 	}
 	return dst, text[min(i+1, len(text)):]
 }
+
+// appendUnescaped appends CSS text with its escapes resolved (CSS Syntax 3
+// §4.3.7).
+func appendUnescaped(dst, s []byte) []byte {
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			dst = append(dst, s[i])
+			continue
+		}
+		i++
+		if s[i] == '\n' || s[i] == '\f' {
+			continue
+		}
+		if s[i] == '\r' {
+			if i+1 < len(s) && s[i+1] == '\n' {
+				i++
+			}
+			continue
+		}
+		var r rune
+		n := 0
+		for ; n < 6 && i+n < len(s) && hex(s[i+n]) < 16; n++ {
+			r = r<<4 | rune(hex(s[i+n]))
+		}
+		if n == 0 {
+			dst = append(dst, s[i])
+			continue
+		}
+		if r == 0 {
+			r = utf8.RuneError
+		}
+		dst = utf8.AppendRune(dst, r)
+		i += n - 1
+		if i+2 < len(s) && s[i+1] == '\r' && s[i+2] == '\n' {
+			i++
+		}
+		if i+1 < len(s) && isSpace(s[i+1]) {
+			i++
+		}
+	}
+	return dst
+}
+
+// appendForeignText appends the text of an SVG script or style element, whose
+// content text is: comments are no part of it, CDATA sections are, and
+// character references are decoded outside of those.
+func appendForeignText(dst, content []byte) []byte {
+	for len(content) > 0 {
+		n := bytes.IndexByte(content, '<')
+		if n < 0 {
+			return scan.AppendValue(dst, content)
+		}
+		dst = scan.AppendValue(dst, content[:n])
+		content = content[n:]
+		switch {
+		case bytes.HasPrefix(content, cdataOpen):
+			content = content[len(cdataOpen):]
+			if n = bytes.Index(content, cdataClose); n < 0 {
+				return append(dst, content...)
+			}
+			dst = append(dst, content[:n]...)
+			content = content[n+len(cdataClose):]
+		case bytes.HasPrefix(content, commentOpen):
+			if n = bytes.Index(content, commentClose); n < 0 {
+				return dst
+			}
+			content = content[n+len(commentClose):]
+		default:
+			dst = append(dst, '<')
+			content = content[1:]
+		}
+	}
+	return dst
+}
+
+var (
+	cdataOpen, cdataClose     = []byte("<![CDATA["), []byte("]]>")
+	commentOpen, commentClose = []byte("<!--"), []byte("-->")
+)

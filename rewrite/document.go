@@ -18,6 +18,8 @@ type Document struct {
 	// HoldUnclassified says that a third party that no rule knows is held, as
 	// for marketing.
 	HoldUnclassified bool
+	// RemoveBanners makes the scripts of other consent tools inert for good.
+	RemoveBanners bool
 	// XML says that the document is application/xhtml+xml.
 	XML bool
 

@@ -10,28 +10,68 @@ import (
 
 // tag is the start tag that is being decided about.
 type tag struct {
-	start int // in the bytes being read
-	end   int
-	elem  scan.Element
-	ids   []attribute // of the scanner's attributes
-	held  []bool      // which of them are renamed
+	start, nameEnd, end int // in the bytes being read
+	elem                scan.Element
+	foreign             bool
+	ids                 []attribute // of the scanner's attributes
+	edits               []edit      // what becomes of their names
+	edited              bool
 	// reason is why the element is held; fate is Pass where it is not.
-	reason   rules.Decision
-	fate     consent.Fate
-	kind     rules.Kind
-	mark     bool // the reason is a mark in HTML, not a reference
-	own      rules.Decision
-	hasOwn   bool
-	script   scriptType
-	parked   bool
-	hide     bool // a script: its type becomes text/plain
-	external bool // a script with src
-	// substitute is the value of an attribute that stands in for the renamed
-	// one of that name.
-	substitute     []byte
-	substituteName string
-	nested         rules.Decision
-	nestedFate     consent.Fate
+	reason rules.Decision
+	fate   consent.Fate
+	mark   bool // the reason is a mark in HTML, not a reference
+	// own is what the page itself says of the element, if owned.
+	own    rules.Decision
+	owned  bool
+	script scriptType
+	hide   bool // when held, its type becomes text/plain
+	gone   bool // held for good, whatever is granted
+	stands [2]standIn
+	// sourceAt is the attribute in which another tool keeps the URL of a
+	// parked element; -1 for none.
+	sourceAt int
+}
+
+// edit is what becomes of an attribute's name.
+type edit uint8
+
+const (
+	asWritten  edit = iota
+	held            // gets the prefix
+	heldSource      // becomes data-askfirst-src
+	heldType        // becomes data-askfirst-type
+	source          // becomes src
+	typed           // becomes type
+	unparked        // becomes data-askfirst-parked
+)
+
+var editedNames = [...]string{heldSource: prefix + "src", heldType: prefix + "type", source: "src", typed: "type", unparked: prefix + "parked"}
+
+// standIn is an attribute that is added in the place of a renamed one.
+type standIn struct {
+	name  string
+	value []byte
+}
+
+func (t *tag) stand(name string, value []byte) {
+	for i := range t.stands {
+		if t.stands[i].name == "" {
+			t.stands[i] = standIn{name, value}
+			return
+		}
+	}
+}
+
+// begin takes a new tag, about which nothing is decided.
+func (t *tag) begin() {
+	t.reason, t.fate, t.mark = rules.Decision{}, consent.Pass, false
+	t.owned, t.script, t.hide, t.gone, t.edited = false, notScript, false, false, false
+	t.stands = [2]standIn{}
+	t.sourceAt = -1
+	t.edits = t.edits[:0]
+	for range t.ids {
+		t.edits = append(t.edits, asWritten)
+	}
 }
 
 // onHandler stands for an event handler's attribute, whatever its name.
@@ -46,17 +86,19 @@ func (rw *Rewriter) startTag(b []byte) {
 		rw.copyTo(b, s.Start)
 		rw.done = s.End
 		rw.skip = s.InRaw()
-		rw.raw = s.Element
 		return
+	}
+	if rw.aside.pending {
+		rw.settle(b)
 	}
 	t := &rw.tag
 	e := s.Element
+	t.start, t.nameEnd, t.end, t.elem, t.foreign = s.Start, s.NameEnd, s.End, e, s.Foreign
 	if rw.boxes.element == e && e != 0 && !e.Void() {
 		rw.boxes.depth++
 	}
 	hit := rw.classify(b)
 	after := rw.inject.stage < opened && rw.inject.startTag(rw, b)
-	t.start, t.end, t.elem = s.Start, s.End, e
 	if hit || watched[e] {
 		rw.decide(b)
 	}
@@ -84,7 +126,7 @@ func (rw *Rewriter) classify(b []byte) bool {
 	hit := false
 	for i := range s.Attrs {
 		a := &s.Attrs[i]
-		from, to := s.Start+int(a.Name), s.Start+int(a.NameEnd)
+		from, to := t.start+int(a.Name), t.start+int(a.NameEnd)
 		id := attribute(attributeTable.Find(b, from, to))
 		if id == 0 && to-from > 2 && b[from]|0x20 == 'o' && b[from+1]|0x20 == 'n' {
 			id = onHandler
@@ -93,7 +135,7 @@ func (rw *Rewriter) classify(b []byte) bool {
 		hit = hit || id != 0
 	}
 	if !hit && (rw.marks.elements || rw.marks.attrs) {
-		hit = rw.marks.elements && sieved(&rw.marks.element, s.Name(b)) || rw.marks.attrs && len(s.Attrs) > 0
+		hit = rw.marks.elements && sieved(&rw.marks.element, b[rw.tag.start+1:rw.tag.nameEnd]) || rw.marks.attrs && len(s.Attrs) > 0
 	}
 	return hit
 }
@@ -112,7 +154,7 @@ func (rw *Rewriter) find(id attribute) int {
 // rawValue returns the i-th attribute's value as written.
 func (rw *Rewriter) rawValue(b []byte, i int) []byte {
 	a := &rw.scan.Attrs[i]
-	return b[rw.scan.Start+int(a.Value) : rw.scan.Start+int(a.ValueEnd)]
+	return b[rw.tag.start+int(a.Value) : rw.tag.start+int(a.ValueEnd)]
 }
 
 // valueOf returns the i-th attribute's value as a browser reads it. It is
@@ -129,13 +171,7 @@ func (rw *Rewriter) valueOf(b []byte, i int) []byte {
 // decide looks at everything by which the tag may act.
 func (rw *Rewriter) decide(b []byte) {
 	s, t := &rw.scan, &rw.tag
-	t.reason, t.fate, t.kind, t.mark = rules.Decision{}, consent.Pass, 0, false
-	t.hasOwn, t.script, t.parked, t.hide, t.external = false, notScript, false, false, false
-	t.substitute = nil
-	t.held = t.held[:0]
-	for range s.Attrs {
-		t.held = append(t.held, false)
-	}
+	t.begin()
 	rw.readOwn(b)
 	switch t.elem {
 	case scan.Script:
@@ -143,10 +179,8 @@ func (rw *Rewriter) decide(b []byte) {
 			return
 		}
 	case scan.Style:
-		if !s.Foreign || s.InRaw() {
-			rw.pending = scan.Style
-			return
-		}
+		rw.await(scan.Style)
+		return
 	case scan.Noscript:
 		if s.InRaw() {
 			rw.pending = scan.Noscript
@@ -160,8 +194,48 @@ func (rw *Rewriter) decide(b []byte) {
 		}
 	}
 	rw.readVectors(b)
+	rw.readParkedSource(b)
 	rw.readMarks(b)
 	rw.emit(b)
+}
+
+// await keeps the tag back until the element's text is known.
+func (rw *Rewriter) await(e scan.Element) {
+	s, t := &rw.scan, &rw.tag
+	switch {
+	case s.InRaw():
+		rw.pending = e
+	case s.SelfClosing:
+		// An empty foreign element.
+	default:
+		rw.pending = e
+		rw.aside.pending = true
+		rw.aside.attrs = append(rw.aside.attrs[:0], s.Attrs...)
+		rw.aside.ids = append(rw.aside.ids[:0], t.ids...)
+	}
+}
+
+// aside is a script or style element of SVG, whose text is no raw text: its
+// tag is put aside while the scanner reads on.
+type aside struct {
+	pending bool
+	attrs   []scan.Attr
+	ids     []attribute
+}
+
+// settle decides about the tag put aside. Its text ends where the scanner's
+// token begins.
+func (rw *Rewriter) settle(b []byte) {
+	s, t, a := &rw.scan, &rw.tag, &rw.aside
+	a.pending = false
+	swap := func() {
+		s.Attrs, a.attrs = a.attrs, s.Attrs
+		t.ids, a.ids = a.ids, t.ids
+	}
+	swap()
+	rw.foreign = appendForeignText(rw.foreign[:0], b[t.end:s.Start])
+	rw.decideText(b, rw.foreign)
+	swap()
 }
 
 // readVectors decides about each attribute that refers to others.
@@ -261,6 +335,13 @@ func (rw *Rewriter) judge(b []byte, i int, v *vector) {
 			rw.judgeCode(i, value, v)
 			return
 		}
+		if v.kind == rules.Frame || v.kind == rules.Object {
+			if text, ok := dataURL(rw.extra[:0], value); ok {
+				rw.extra = text
+				rw.judgeInner(i, text, v)
+				return
+			}
+		}
 		rw.judgeURL(i, value, v)
 	case asURLs:
 		for len(value) > 0 {
@@ -287,9 +368,9 @@ func (rw *Rewriter) judge(b []byte, i int, v *vector) {
 			rw.judgeURL(i, u, v)
 		}
 	case asStyle:
-		rw.judgeStyle(b, i, value, v)
+		rw.judgeStyle(i, value, v)
 	case asDocument:
-		rw.judgeDocument(i, value)
+		rw.judgeDocument(i, value, v)
 	case asOrigins:
 		for len(value) > 0 {
 			var u []byte
@@ -323,7 +404,7 @@ func (rw *Rewriter) judgeURL(i int, ref []byte, v *vector) {
 // judgeCode asks the rules about the code in the i-th attribute.
 func (rw *Rewriter) judgeCode(i int, code []byte, v *vector) {
 	d := rw.doc.Rules.Inline(rw.page, code)
-	if d.Rule == nil && !rw.tag.hasOwn {
+	if d.Rule == nil && !rw.tag.owned {
 		return
 	}
 	inline := *v
@@ -331,11 +412,11 @@ func (rw *Rewriter) judgeCode(i int, code []byte, v *vector) {
 	rw.hold(i, d, &inline, nil, nil)
 }
 
-// hold renames the i-th attribute unless the decision lets it act, and tells
-// Seen.
-func (rw *Rewriter) hold(i int, d rules.Decision, v *vector, host, path []byte) {
+// hold renames the i-th attribute unless the decision lets it act, tells Seen,
+// and reports whether it did. A negative i stands for the element's text.
+func (rw *Rewriter) hold(i int, d rules.Decision, v *vector, host, path []byte) bool {
 	t := &rw.tag
-	if t.hasOwn {
+	if t.owned {
 		d = rw.withOwn(d)
 	}
 	fate := consent.Pass
@@ -344,18 +425,22 @@ func (rw *Rewriter) hold(i int, d rules.Decision, v *vector, host, path []byte) 
 		if fate == consent.Placeholder && !rw.boxable(d.Vendor) {
 			fate = consent.Hold
 		}
-		t.held[i] = true
-		rw.blame(d, fate, v.kind)
+		if i >= 0 {
+			t.edits[i] = held
+			t.edited = true
+		}
+		rw.blame(d, fate)
 	}
 	rw.seen(v.kind, host, path, d, fate)
+	return fate != consent.Pass
 }
 
 // blame notes why the element is held. Of several reasons the one in the last
 // category stays, so that agreeing to a lesser one does not release all.
-func (rw *Rewriter) blame(d rules.Decision, fate consent.Fate, kind rules.Kind) {
+func (rw *Rewriter) blame(d rules.Decision, fate consent.Fate) {
 	t := &rw.tag
 	if t.fate == consent.Pass || d.Never && !t.reason.Never || d.Category > t.reason.Category && !t.reason.Never {
-		t.reason, t.kind = d, kind
+		t.reason = d
 	}
 	if t.fate != consent.Placeholder {
 		t.fate = fate
@@ -402,7 +487,7 @@ func (rw *Rewriter) readMarks(b []byte) {
 		}
 	}
 	if m.elements {
-		if name := s.Name(b); sieved(&m.element, name) && rw.mark(e.Element(rw.lower(name))) {
+		if name := b[t.start+1 : t.nameEnd]; sieved(&m.element, name) && rw.mark(e.Element(rw.lower(name))) {
 			return
 		}
 	}
@@ -435,7 +520,7 @@ func (rw *Rewriter) mark(d rules.Decision) bool {
 		return false
 	}
 	t := &rw.tag
-	if t.hasOwn {
+	if t.owned {
 		d = rw.withOwn(d)
 	}
 	fate := consent.Pass
@@ -445,7 +530,7 @@ func (rw *Rewriter) mark(d rules.Decision) bool {
 			fate = consent.Placeholder
 		}
 		t.mark = true
-		rw.blame(d, fate, rules.Widget)
+		rw.blame(d, fate)
 	}
 	rw.seen(rules.Widget, nil, nil, d, fate)
 	return true
@@ -459,7 +544,10 @@ func (rw *Rewriter) endTag(b []byte) {
 		rw.skip = false
 		return
 	}
-	rw.pending, rw.raw = 0, 0
+	if rw.aside.pending {
+		rw.settle(b)
+	}
+	rw.pending = 0
 	if rw.inject.stage < over {
 		rw.inject.endTag(rw, b)
 	}

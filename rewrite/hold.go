@@ -13,33 +13,37 @@ const prefix = "data-askfirst-"
 // emit writes the tag as decided: nothing where it passes.
 func (rw *Rewriter) emit(b []byte) {
 	t, s := &rw.tag, &rw.scan
-	if t.fate == consent.Pass {
+	if t.fate == consent.Pass && !t.edited {
 		return
 	}
-	if t.reason.Category > rw.worst.Category || t.reason.Never || rw.worstFate == consent.Pass {
-		rw.worst, rw.worstFate = t.reason, t.fate
+	if t.fate != consent.Pass {
+		rw.noteWorst()
 	}
 	rw.copyTo(b, t.start)
 	if t.fate == consent.Placeholder {
 		rw.box(b)
 	}
-	if t.elem == scan.Script && t.hide {
+	if t.hide && t.fate != consent.Pass {
 		for i, id := range t.ids {
 			if id == attrType {
-				t.held[i] = true
+				t.edits[i] = held
 			}
 		}
 	}
-	rw.holdDuplicates(b)
-	rw.suffix(b)
-	// The suffix comes after the last attribute. Where that is an equals sign
-	// without a value it would become the value, and so comes before it.
+	rw.editDuplicates(b)
+	rw.suffix()
+	// What is added comes after the last attribute. Where that is an equals
+	// sign without a value it would become the value, and so comes before it.
 	last := len(s.Attrs) - 1
 	if last >= 0 && s.Attrs[last].Form == '-' {
 		last--
 	}
-	at := s.NameEnd
-	if last >= 0 {
+	at := t.nameEnd
+	if t.script == parked {
+		// A parked script keeps its type. That nothing is added after it
+		// tells it from a type that was added.
+		last = -1
+	} else if last >= 0 {
 		at = t.start + int(s.Attrs[last].End)
 	}
 	for i := range s.Attrs {
@@ -47,9 +51,15 @@ func (rw *Rewriter) emit(b []byte) {
 			rw.copyTo(b, at)
 			rw.write(rw.extra)
 		}
-		if t.held[i] {
-			rw.copyTo(b, t.start+int(s.Attrs[i].Name))
+		switch a := &s.Attrs[i]; t.edits[i] {
+		case asWritten:
+		case held:
+			rw.copyTo(b, t.start+int(a.Name))
 			rw.out = append(rw.out, prefix...)
+		default:
+			rw.copyTo(b, t.start+int(a.Name))
+			rw.out = append(rw.out, editedNames[t.edits[i]]...)
+			rw.done = t.start + int(a.NameEnd)
 		}
 	}
 	if last == len(s.Attrs)-1 {
@@ -62,40 +72,53 @@ func (rw *Rewriter) emit(b []byte) {
 	}
 }
 
-// holdDuplicates renames the later attributes of a name together with the
+// noteWorst remembers for what a nested document holds something.
+func (rw *Rewriter) noteWorst() {
+	if r := rw.tag.reason; !rw.holds || r.Never || r.Category > rw.worst.Category && !rw.worst.Never {
+		rw.holds, rw.worst = true, r
+	}
+}
+
+// editDuplicates renames the later attributes of a name together with the
 // first one, or one of them would take its place.
-func (rw *Rewriter) holdDuplicates(b []byte) {
+func (rw *Rewriter) editDuplicates(b []byte) {
 	t, s := &rw.tag, &rw.scan
 	name := func(i int) []byte {
 		return b[t.start+int(s.Attrs[i].Name) : t.start+int(s.Attrs[i].NameEnd)]
 	}
-	for i := range t.held {
-		if !t.held[i] {
+	for i, e := range t.edits {
+		if e == asWritten {
 			continue
 		}
-		for j := i + 1; j < len(t.held); j++ {
-			if !t.held[j] && (t.ids[i] != onHandler && t.ids[j] == t.ids[i] || t.ids[i] == onHandler && bytes.EqualFold(name(i), name(j))) {
-				t.held[j] = true
+		for j := i + 1; j < len(t.edits); j++ {
+			if t.edits[j] == asWritten && t.ids[j] == t.ids[i] && (t.ids[i] != onHandler || bytes.EqualFold(name(i), name(j))) {
+				t.edits[j] = e
 			}
 		}
 	}
 }
 
 // suffix makes the attributes that are added to a held element.
-func (rw *Rewriter) suffix(b []byte) {
+func (rw *Rewriter) suffix() {
 	t := &rw.tag
 	x := rw.extra[:0]
-	if t.substitute != nil {
-		x = append(x, ' ')
-		x = append(x, t.substituteName...)
-		x = append(x, `="`...)
-		x = appendEscaped(x, t.substitute)
-		x = append(x, '"')
+	for _, s := range t.stands {
+		if s.name != "" {
+			x = append(x, ' ')
+			x = append(x, s.name...)
+			x = append(x, `="`...)
+			x = appendEscaped(x, s.value)
+			x = append(x, '"')
+		}
 	}
-	if t.hide {
+	if t.hide && t.fate != consent.Pass {
 		x = append(x, ` type="text/plain"`...)
 	}
-	if rw.find(attrHeld) < 0 {
+	switch {
+	case t.fate == consent.Pass || rw.find(attrHeld) >= 0:
+	case t.gone:
+		x = append(x, " data-askfirst-removed"...)
+	default:
 		x = append(x, ` data-askfirst-category="`...)
 		x = append(x, categoryMark(t.reason)...)
 		x = append(x, '"')
@@ -145,7 +168,7 @@ type boxes struct {
 // boxable reports whether the tag can have a placeholder before or around it.
 func (rw *Rewriter) boxable(v *rules.Vendor) bool {
 	t := &rw.tag
-	if rw.doc.Placeholder == nil || v != nil && v.Widget == "" || rw.boxes.element != 0 || rw.boxes.banned || rw.scan.Foreign {
+	if rw.doc.Placeholder == nil || v != nil && v.Widget == "" || rw.boxes.element != 0 || rw.boxes.banned || t.foreign {
 		return false
 	}
 	switch t.elem {
@@ -177,7 +200,7 @@ func (rw *Rewriter) box(b []byte) {
 	}
 	box.Width, box.Height, box.Class, box.Style, box.Title = part(attrWidth), part(attrHeight), part(attrClass), part(attrStyle), part(attrTitle)
 	from := len(rw.text)
-	for _, c := range rw.scan.Name(b) {
+	for _, c := range b[t.start+1 : t.nameEnd] {
 		if 'A' <= c && c <= 'Z' {
 			c |= 0x20
 		}

@@ -1,31 +1,36 @@
 package rewrite
 
 import (
+	"bytes"
+
+	"github.com/askfirst/askfirst/rewrite/scan"
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
-// readOwn takes the mark that the page itself put on the element.
-func (rw *Rewriter) readOwn(b []byte) {
-	a := rw.find(attrCategory)
-	if a < 0 {
-		return
-	}
-	if c, ok := consent.ParseCategory(rw.valueOf(b, a)); ok {
-		rw.tag.own, rw.tag.hasOwn = rules.Decision{Category: c, Rule: &ownRules[c]}, true
-	}
-}
-
-// SourceMark is the source of a decision that the page itself made, by
-// data-category on the element.
+// SourceMark is the source of a decision that the page itself made, by a mark
+// on the element.
 const SourceMark = "mark"
 
-var ownRules = func() (r [6]rules.Rule) {
+var ownRules = func() (r [consent.Unclassified + 1]rules.Rule) {
 	for c := range r {
 		r[c] = rules.Rule{Source: SourceMark, Text: `data-category="` + consent.Category(c).String() + `"`}
 	}
 	return r
 }()
+
+// readOwn takes the mark that the page itself put on the element.
+func (rw *Rewriter) readOwn(b []byte) {
+	if a := rw.find(attrCategory); a >= 0 {
+		if c, ok := consent.ParseCategory(rw.valueOf(b, a)); ok {
+			rw.tag.take(c)
+		}
+	}
+}
+
+func (t *tag) take(c consent.Category) {
+	t.own, t.owned = rules.Decision{Category: c, Rule: &ownRules[c]}, true
+}
 
 // withOwn returns d with the category that the page itself named.
 func (rw *Rewriter) withOwn(d rules.Decision) rules.Decision {
@@ -38,6 +43,231 @@ func (rw *Rewriter) withOwn(d rules.Decision) rules.Decision {
 	return own
 }
 
-func (rw *Rewriter) parkedByBorlabs(b []byte) bool { return false }
+// otherWords are the words by which other consent tools name categories, in
+// the order of otherCategories.
+var otherWords = scan.NewNames([]string{"",
+	"necessary", "essential", "essentials", "required", "strictly-necessary", "strictly_necessary", "c0001",
+	"functional", "functionality", "functionalities", "preferences", "preference", "convenience", "experience", "comfort", "c0003",
+	"analytics", "analytic", "statistics", "statistic", "performance", "measurement", "analytical", "c0002",
+	"marketing", "advertising", "advertisement", "advertisements", "ads", "ad", "targeting", "tracking", "c0004",
+	"social", "social-media", "social_media", "socialmedia", "external-media", "external_media", "media", "c0005"})
 
-func (rw *Rewriter) startParked(b []byte, src int) bool { return false }
+func otherCategory(word []byte) (consent.Category, bool) {
+	switch n := otherWords.Find(word, 0, len(word)); {
+	case n == 0:
+		return 0, false
+	case n <= 7:
+		return consent.Necessary, true
+	case n <= 16:
+		return consent.Functional, true
+	case n <= 24:
+		return consent.Analytics, true
+	case n <= 33:
+		return consent.Marketing, true
+	}
+	return consent.Social, true
+}
+
+// iubendaPurposes are the categories of iubenda's purposes 1 to 5.
+var iubendaPurposes = [...]consent.Category{consent.Necessary, consent.Functional, consent.Functional, consent.Analytics, consent.Marketing}
+
+// readScriptMarks takes the marks of other consent tools on a script: what
+// they would have waited for is what we wait for. Of several categories it is
+// the last that the visitor has not agreed to.
+func (rw *Rewriter) readScriptMarks(b []byte) {
+	t := &rw.tag
+	if t.owned {
+		return
+	}
+	found := false
+	var worst consent.Category
+	note := func(c consent.Category, ok bool) {
+		if ok && (!found || !rw.doc.Granted.Has(c) && (rw.doc.Granted.Has(worst) || c > worst)) {
+			found, worst = true, c
+		}
+	}
+	for i, id := range t.ids {
+		switch id {
+		case attrCategory, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory, attrOsano:
+			for list := rw.valueOf(b, i); len(list) > 0; {
+				var word []byte
+				word, list = nextMark(list)
+				note(otherCategory(bytes.TrimPrefix(word, cookieYesPrefix)))
+			}
+		case attrPurposes:
+			for _, c := range rw.valueOf(b, i) {
+				if '1' <= c && c <= '5' {
+					note(iubendaPurposes[c-'1'], true)
+				}
+			}
+		case attrClass:
+			for list := rw.valueOf(b, i); len(list) > 0; {
+				var word []byte
+				word, list = nextWord(list)
+				rest, ok := bytes.CutPrefix(word, optanonPrefix)
+				for ok && len(rest) > 0 {
+					var group []byte
+					group, rest, _ = bytes.Cut(rest, dash)
+					note(otherCategory(group))
+				}
+			}
+		}
+	}
+	if found {
+		t.take(worst)
+	}
+}
+
+var (
+	cookieYesPrefix = []byte("cookieyes-")
+	optanonPrefix   = []byte("optanon-category-")
+	dash            = []byte("-")
+)
+
+// nextMark splits a word off a list that is separated by spaces, commas,
+// semicolons or bars.
+func nextMark(list []byte) (word, rest []byte) {
+	n := bytes.IndexAny(list, " \t\n\r\f,;|")
+	if n < 0 {
+		return list, nil
+	}
+	return list[:n], list[n+1:]
+}
+
+// parkedBy holds for the attributes and classes by which other tools know the
+// scripts and frames that they have parked.
+func (rw *Rewriter) parkedByOthers(b []byte) bool {
+	for i, id := range rw.tag.ids {
+		switch id {
+		case attrCategory, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory, attrOsano, attrPurposes,
+			attrService, attrDataName, attrUsercentrics, attrBorlabs, attrBorlabsBlocker:
+			return true
+		case attrClass:
+			v := rw.valueOf(b, i)
+			if bytes.Contains(v, optanonPrefix) || hasWord(v, "cmplz-script") || hasWord(v, "cmplz-native") ||
+				bytes.Contains(v, iubendaClass) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var iubendaClass = []byte("_iub_cs_activate")
+
+// parkedSources are the attributes in which other tools keep the URL of a
+// script or frame that they have parked.
+var parkedSources = []string{"data-src", "data-cookieblock-src", "data-cmplz-src", "data-suppressedsrc", "suppressedsrc",
+	"data-cli-src", "data-uc-src", "data-iub-src"}
+
+// parkedSource finds where a parked element without src keeps its URL.
+func (t *tag) parkedSource(rw *Rewriter, src int) {
+	t.sourceAt = -1
+	if src >= 0 {
+		return
+	}
+	for _, id := range attrParkedSources {
+		if a := rw.find(id); a >= 0 {
+			t.sourceAt = a
+			return
+		}
+	}
+}
+
+// parkedScript decides about a script that another consent tool has parked:
+// if what it waits for is granted it goes live, if not it waits for us.
+func (rw *Rewriter) parkedScript(b, text []byte) {
+	t := &rw.tag
+	src := rw.find(attrSrc)
+	at := src
+	if at < 0 {
+		at = t.sourceAt
+	}
+	var d rules.Decision
+	var host, path []byte
+	v := &inlineVector
+	if at >= 0 {
+		d = rw.doc.Rules.URL(rw.page, rw.valueOf(b, at), rules.Script)
+		host, path = rw.page.Target()
+		v = &vectors[0]
+	} else {
+		d = rw.doc.Rules.Inline(rw.page, text)
+	}
+	if rw.find(attrHeld) >= 0 || !t.owned && (d.Rule == nil || !rw.parkedByOthers(b)) {
+		// It waits for us already, or nothing says what it waits for: it is
+		// the page's own to revive.
+		return
+	}
+	isHeld := rw.hold(-1, d, v, host, path)
+	live, liveType, park := source, typed, unparked
+	if isHeld {
+		live, liveType, park = heldSource, heldType, asWritten
+	}
+	if t.sourceAt >= 0 {
+		t.edits[t.sourceAt] = live
+	}
+	if a := rw.find(attrDataType); a >= 0 {
+		t.edits[a] = liveType
+	}
+	if a := rw.find(attrType); a >= 0 {
+		t.edits[a] = park
+	}
+	t.edited = true
+	rw.emit(b)
+}
+
+// readParkedSource decides about a frame or image whose URL another consent
+// tool has put aside.
+func (rw *Rewriter) readParkedSource(b []byte) {
+	t := &rw.tag
+	if t.elem != scan.Iframe && t.elem != scan.Img && t.elem != scan.Embed && t.elem != scan.Video && t.elem != scan.Audio || t.fate != consent.Pass {
+		return
+	}
+	if t.parkedSource(rw, rw.find(attrSrc)); t.sourceAt < 0 || t.ids[t.sourceAt] == attrDataSrc && !rw.parkedByOthers(b) {
+		return
+	}
+	rw.readScriptMarks(b)
+	v := &vectors[roles[t.elem][attrSrc]-1]
+	d := rw.doc.Rules.URL(rw.page, rw.valueOf(b, t.sourceAt), v.kind)
+	if d.Party == rules.NoParty || !t.owned && d.Rule == nil {
+		return
+	}
+	host, path := rw.page.Target()
+	e := source
+	if rw.hold(-1, d, v, host, path) {
+		e = heldSource
+	}
+	t.edits[t.sourceAt] = e
+	t.edited = true
+}
+
+// rivals are the addresses of other consent tools' banners, as parts of a URL.
+var rivals = [][]byte{
+	[]byte("consent.cookiebot."), []byte("consentcdn.cookiebot."), []byte("cdn.cookielaw.org"), []byte("optanon.blob.core.windows.net"),
+	[]byte("otsdkstub.js"), []byte("app.usercentrics.eu"), []byte("privacy-proxy.usercentrics.eu"), []byte("web.cmp.usercentrics.eu"),
+	[]byte("cmp.osano.com"), []byte("cdn.iubenda.com/cs/"), []byte("cdn.iubenda.com/cookie_solution/"), []byte("cs.iubenda.com"), []byte("sdk.privacy-center.org"),
+	[]byte("cdn-cookieyes.com"), []byte("/plugins/complianz-gdpr"), []byte("/plugins/cookie-law-info/"), []byte("/plugins/borlabs-cookie/"),
+	[]byte("cmp.quantcast.com"), []byte("quantcast.mgr.consensu.org"), []byte("consent.trustarc.com"), []byte("app.termly.io"),
+	[]byte("cdn.cookie-script.com"), []byte("consent.cookiefirst.com"), []byte("delivery.consentmanager.net"), []byte("cdn.consentmanager.net"),
+	[]byte("cdn.privacy-mgmt.com"), []byte("cdn.cookiehub.eu"), []byte("cookiehub.net"), []byte("tarteaucitron.js"), []byte("cdn.kiprotect.com/klaro/"),
+}
+
+// isRivalBanner reports whether a script's URL is that of another consent tool.
+func isRivalBanner(url []byte) bool {
+	for _, r := range rivals {
+		if bytes.Contains(url, r) {
+			return true
+		}
+	}
+	return false
+}
+
+var rivalRule = rules.Rule{Source: "option", Text: "banners of other consent tools are removed"}
+
+// removeBanner holds a script for good.
+func (rw *Rewriter) removeBanner(src int) {
+	t := &rw.tag
+	t.owned = false
+	rw.hold(src, rules.Decision{Never: true, Category: consent.Necessary, Rule: &rivalRule, Party: rules.ThirdParty}, &vectors[0], nil, nil)
+	t.gone = true
+}

@@ -49,23 +49,25 @@ type Rewriter struct {
 
 	tag     tag
 	pending scan.Element // the element whose raw text is awaited, with its start tag
-	raw     scan.Element // the element whose raw text passes by
 	skip    bool         // what is being read is left out
+	aside   aside
 	boxes   boxes
 	inject  injection
 	marks   *marks
 
 	based bool // a <base> has been seen
 
-	inner     *Rewriter // rewrites documents inside this one
-	depth     int
-	worst     rules.Decision // the reason of the last category that something was held for
-	worstFate consent.Fate
+	inner   *Rewriter // rewrites documents inside this one
+	depth   int
+	holds   bool           // something is held
+	worst   rules.Decision // why: of several reasons that of the last category
+	changed bool           // something is left out
 
-	sight              Tag
-	boxed              Box
-	value, text, extra []byte // scratch
-	closed, nested     bool
+	sight                Tag
+	boxed                Box
+	value, text, extra   []byte // scratch
+	css, srcdoc, foreign []byte
+	closed, nested       bool
 }
 
 var pool = sync.Pool{New: func() any { return new(Rewriter) }}
@@ -87,12 +89,13 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	}
 	rw.scan.Reset(syntax)
 	rw.buf, rw.out, rw.done = rw.buf[:0], rw.out[:0], 0
-	rw.pending, rw.raw, rw.skip = 0, 0, false
+	rw.pending, rw.skip = 0, false
 	rw.boxes = boxes{}
 	rw.inject.reset(doc)
 	rw.marks = marksOf(doc.Rules)
 	rw.closed, rw.nested, rw.based, rw.depth = false, false, false, 0
-	rw.worst, rw.worstFate = rules.Decision{}, consent.Pass
+	rw.worst, rw.holds, rw.changed = rules.Decision{}, false, false
+	rw.aside.pending = false
 }
 
 // Release gives rw back to the pool.
@@ -100,7 +103,7 @@ func Release(rw *Rewriter) {
 	if cap(rw.buf) > keepBuffer {
 		rw.buf = nil
 	}
-	for _, b := range []*[]byte{&rw.out, &rw.value, &rw.text, &rw.extra} {
+	for _, b := range []*[]byte{&rw.out, &rw.value, &rw.text, &rw.extra, &rw.css, &rw.srcdoc, &rw.foreign} {
 		if cap(*b) > keepBuffer {
 			*b = nil
 		}
@@ -212,6 +215,7 @@ func (rw *Rewriter) more(b []byte, eof bool) int {
 	rw.copyTo(b, keep)
 	s.Shift(keep)
 	rw.tag.start -= keep
+	rw.tag.nameEnd -= keep
 	rw.tag.end -= keep
 	return keep
 }
@@ -259,18 +263,20 @@ func (rw *Rewriter) writeOut(p []byte) {
 func (rw *Rewriter) oversize(b []byte) {
 	element := rw.pending
 	rw.pending = 0
-	s := &rw.scan
-	start, end := s.Start, s.End
-	s.Start, s.End = rw.tag.start, rw.tag.end
 	if element == scan.Noscript {
 		rw.copyTo(b, rw.tag.end)
 		rw.skip = true
-	} else {
-		rw.tag.hide = true
-		rw.blame(rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}, consent.Hold, rules.Inline)
-		rw.emit(b)
+		return
 	}
-	s.Start, s.End = start, end
+	if rw.aside.pending {
+		// Foreign text is not raw: what follows is read as markup all the same.
+		rw.scan.Attrs, rw.aside.attrs = rw.aside.attrs, rw.scan.Attrs
+		rw.tag.ids, rw.aside.ids = rw.aside.ids, rw.tag.ids
+		rw.aside.pending = false
+	}
+	rw.tag.hide = rw.tag.script != parked
+	rw.hold(-1, rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}, &inlineVector, nil, nil)
+	rw.emit(b)
 }
 
 var oversizeRule = rules.Rule{Source: "limit", Text: "larger than can be looked at"}
@@ -278,10 +284,14 @@ var oversizeRule = rules.Rule{Source: "limit", Text: "larger than can be looked 
 // unfinished decides about an element whose end tag never came. A script cut
 // off does not run, and so passes.
 func (rw *Rewriter) unfinished(b []byte) {
-	if rw.pending == scan.Script {
-		return
+	s := &rw.scan
+	switch {
+	case rw.pending == scan.Script:
+	case rw.aside.pending:
+		s.Start = len(b)
+		rw.settle(b)
+	default:
+		s.Start, s.End = rw.tag.end, len(b)
+		rw.rawText(b)
 	}
-	rw.scan.End = len(b)
-	rw.scan.Start = rw.tag.end
-	rw.rawText(b)
 }

@@ -53,7 +53,7 @@ func (rw *Rewriter) typeOf(b []byte) scriptType {
 		return running
 	case scan.EqualFold(value, "importmap"), scan.EqualFold(value, "speculationrules"):
 		return listing
-	case scan.EqualFold(value, "text/plain"), scan.EqualFold(value, "text/template") && rw.parkedByBorlabs(b):
+	case scan.EqualFold(value, "text/plain"), scan.EqualFold(value, "text/template") && rw.parkedByOthers(b):
 		return parked
 	}
 	return inert
@@ -66,29 +66,42 @@ func hasSuffixFold(b []byte, suffix string) bool {
 // startScript decides about a script element as far as its start tag says. It
 // reports whether the tag waits for the element's text.
 func (rw *Rewriter) startScript(b []byte) (waits bool) {
-	t, s := &rw.tag, &rw.scan
+	t := &rw.tag
 	t.script = rw.typeOf(b)
 	src := rw.find(attrSrc)
-	t.external = src >= 0
+	external := src >= 0
+	if t.foreign {
+		external = rw.find(attrHref) >= 0 || rw.find(attrXlinkHref) >= 0
+	}
 	switch t.script {
 	case parked:
-		return rw.startParked(b, src)
+		rw.readScriptMarks(b)
+		t.parkedSource(rw, src)
+		external = external || t.sourceAt >= 0
 	case running:
 		t.hide = true
-		if s.Foreign {
-			t.external = rw.find(attrHref) >= 0 || rw.find(attrXlinkHref) >= 0
-		}
-		if t.external && src >= 0 {
+		rw.readScriptMarks(b)
+		if external && src >= 0 {
 			rw.judgeDataScript(src, rw.valueOf(b, src))
+		}
+		if rw.doc.RemoveBanners && src >= 0 && isRivalBanner(rw.valueOf(b, src)) {
+			rw.removeBanner(src)
 		}
 	case listing:
 		t.hide = true
+		external = false
+	default:
+		return false
 	}
-	if (t.script == running && !t.external || t.script == listing) && s.InRaw() {
-		rw.pending = scan.Script
-		return true
+	if external {
+		if t.script == parked {
+			rw.parkedScript(b, nil)
+			return true
+		}
+		return false
 	}
-	return false
+	rw.await(scan.Script)
+	return true
 }
 
 // judgeDataScript decides about the code in a data: URL.
@@ -99,71 +112,61 @@ func (rw *Rewriter) judgeDataScript(i int, ref []byte) {
 	}
 	rw.extra = code
 	d := rw.doc.Rules.Inline(rw.page, code)
-	if d.Rule != nil || rw.tag.hasOwn {
+	if d.Rule != nil || rw.tag.owned {
 		rw.hold(i, d, &inlineVector, nil, nil)
 	}
 }
 
+var listVector = vector{element: "script", read: asList, kind: rules.Script, fate: consent.Hold, only: true}
+
 var inlineVector = vector{element: "script", read: asCode, kind: rules.Inline, fate: consent.Hold}
 
-// rawText is called with the whole text of a raw text element.
+// rawText is called with the whole text of a raw text element, which ends
+// where its token does.
 func (rw *Rewriter) rawText(b []byte) {
 	s := &rw.scan
 	if rw.skip {
 		rw.done = s.End
 		return
 	}
-	element := rw.pending
-	if element == 0 {
+	if rw.pending == scan.Noscript {
+		rw.pending = 0
+		rw.copyTo(b, s.Start)
+		if rw.noscript(b[s.Start:s.End]) {
+			rw.done = s.End
+		}
+	} else if rw.pending != 0 {
+		rw.decideText(b, b[s.Start:s.End])
+	}
+}
+
+// decideText decides about a script or style element by its text.
+func (rw *Rewriter) decideText(b, text []byte) {
+	rw.pending = 0
+	if rw.tag.elem == scan.Style {
+		rw.styleElement(b, text)
 		return
 	}
-	rw.pending = 0
-	text := b[s.Start:s.End]
-	start, end := s.Start, s.End
-	// The tag's offsets are relative to where it starts.
-	s.Start, s.End = rw.tag.start, rw.tag.end
-	rw.tag.end = s.End
-	switch element {
-	case scan.Script:
-		rw.inlineScript(b, text)
-	case scan.Style:
-		rw.styleElement(b, text)
-	case scan.Noscript:
-		rw.copyTo(b, start)
-		if rw.noscript(text) {
-			rw.done = end
-		}
-	}
-	s.Start, s.End = start, end
+	rw.inlineScript(b, text)
 }
 
 // inlineScript decides about a script by its text.
 func (rw *Rewriter) inlineScript(b, text []byte) {
 	t := &rw.tag
-	if t.script == listing {
+	switch t.script {
+	case parked:
+		rw.parkedScript(b, text)
+		return
+	case listing:
 		rw.judgeList(text)
-	} else {
+	default:
 		d := rw.doc.Rules.Inline(rw.page, text)
-		if d.Rule != nil || t.hasOwn && len(bytes.TrimSpace(text)) > 0 {
-			rw.holdText(d)
+		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
+			rw.hold(-1, d, &inlineVector, nil, nil)
 		}
 	}
 	rw.readVectors(b)
 	rw.emit(b)
-}
-
-// holdText holds the element for its text, unless the decision lets it act.
-func (rw *Rewriter) holdText(d rules.Decision) {
-	t := &rw.tag
-	if t.hasOwn {
-		d = rw.withOwn(d)
-	}
-	fate := consent.Pass
-	if !rw.allows(d, false) {
-		fate = consent.Hold
-		rw.blame(d, fate, rules.Inline)
-	}
-	rw.seen(rules.Inline, nil, nil, d, fate)
 }
 
 // judgeList decides about each string of an import map or of speculation rules
@@ -183,15 +186,7 @@ func (rw *Rewriter) judgeList(text []byte) {
 			continue
 		}
 		host, path := rw.page.Target()
-		if rw.tag.hasOwn {
-			d = rw.withOwn(d)
-		}
-		fate := consent.Pass
-		if !rw.allows(d, d.Rule == nil) {
-			fate = consent.Hold
-			rw.blame(d, fate, rules.Script)
-		}
-		rw.seen(rules.Script, host, path, d, fate)
+		rw.hold(-1, d, &listVector, host, path)
 	}
 }
 
@@ -228,9 +223,47 @@ func (rw *Rewriter) nest(text []byte) ([]byte, bool) {
 	inner.nested, inner.depth = true, rw.depth+1
 	inner.boxes.banned = rw.boxes.element != 0
 	inner.read(text, len(text)+1, true)
-	rw.tag.nested, rw.tag.nestedFate = inner.worst, inner.worstFate
-	return inner.out, !bytes.Equal(inner.out, text)
+	return inner.out, inner.changed || !bytes.Equal(inner.out, text)
 }
 
-// maxNesting is how deep frame documents may stand in one another.
+// maxNesting is how deep documents may stand in one another.
 const maxNesting = 4
+
+// judgeDocument decides about an HTML document in an attribute. If something
+// in it is held the attribute is renamed, and one with the rewritten document
+// stands in.
+func (rw *Rewriter) judgeDocument(i int, text []byte, v *vector) {
+	if rw.tag.owned && !rw.allows(rw.tag.own, false) {
+		rw.hold(i, rw.tag.own, v, nil, nil)
+		return
+	}
+	out, changed := rw.nest(text)
+	if changed {
+		rw.holdFor(i)
+		rw.srcdoc = append(rw.srcdoc[:0], out...)
+		rw.tag.stand("srcdoc", rw.srcdoc)
+	}
+}
+
+// judgeInner decides about an HTML document in a data: URL.
+func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) {
+	if rw.tag.owned && !rw.allows(rw.tag.own, false) {
+		rw.hold(i, rw.tag.own, v, nil, nil)
+		return
+	}
+	if _, changed := rw.nest(text); changed {
+		rw.holdFor(i)
+	}
+}
+
+// holdFor renames the i-th attribute for what the document in it contains,
+// which Seen has been told.
+func (rw *Rewriter) holdFor(i int) {
+	t := &rw.tag
+	d := rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}
+	if rw.inner != nil && rw.inner.holds {
+		d = rw.inner.worst
+	}
+	t.edits[i], t.edited = held, true
+	rw.blame(d, consent.Hold)
+}

@@ -21,9 +21,10 @@ const (
 	asOrigins          // client hints, each with the origins that are to get them
 	asLink             // a URL to navigate to: a javascript: one is a script
 	asSwitch           // "on" acts
+	asList             // JSON with URLs
 )
 
-var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch"}
+var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch", "JSON"}
 
 // vector is one way by which a page reaches a third party.
 type vector struct {
@@ -161,7 +162,7 @@ var others = []string{
 	"class", "id", "type", "rel", "name", "lang", "width", "height", "title", "http-equiv", "nonce",
 	"data-category", "data-cookieconsent", "data-cookiecategory", "data-cookieyes", "data-cli-category", "data-osano",
 	"data-iub-purposes", "data-service", "data-name", "data-type", "data-usercentrics", "data-vendor",
-	"data-askfirst-category", "data-askfirst-copy", "language",
+	"data-borlabs-cookie-id", "data-borlabs-cookie-script-blocker-id", "data-askfirst-category", "language",
 }
 
 var (
@@ -180,8 +181,10 @@ func attributeOf(name string) attribute {
 // The attributes that code asks for by name.
 var (
 	attrClass, attrID, attrType, attrRel, attrName, attrLang, attrWidth, attrHeight, attrTitle,
-	attrHTTPEquiv, attrHref, attrSrc, attrCategory, attrHeld, attrCopy, attrLanguage, attrStyle, attrContent,
-	attrDataSrc, attrDataType, attrDataName, attrXlinkHref, attrSrcdoc attribute
+	attrHTTPEquiv, attrHref, attrSrc, attrCategory, attrHeld, attrLanguage, attrStyle,
+	attrDataSrc, attrDataType, attrDataName, attrXlinkHref, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory,
+	attrOsano, attrPurposes, attrService, attrUsercentrics, attrBorlabs, attrBorlabsBlocker attribute
+	attrParkedSources []attribute
 )
 
 func init() {
@@ -197,6 +200,9 @@ func init() {
 		add(v.attribute)
 	}
 	for _, name := range others {
+		add(name)
+	}
+	for _, name := range parkedSources {
 		add(name)
 	}
 	attributeTable = scan.NewNames(names)
@@ -224,10 +230,17 @@ func init() {
 	for name, a := range map[string]*attribute{
 		"class": &attrClass, "id": &attrID, "type": &attrType, "rel": &attrRel, "name": &attrName, "lang": &attrLang,
 		"width": &attrWidth, "height": &attrHeight, "title": &attrTitle, "http-equiv": &attrHTTPEquiv, "href": &attrHref,
-		"src": &attrSrc, "data-category": &attrCategory, "data-askfirst-category": &attrHeld, "data-askfirst-copy": &attrCopy,
-		"language": &attrLanguage, "style": &attrStyle, "content": &attrContent, "data-src": &attrDataSrc,
-		"data-type": &attrDataType, "data-name": &attrDataName, "xlink:href": &attrXlinkHref, "srcdoc": &attrSrcdoc,
+		"src": &attrSrc, "data-category": &attrCategory, "data-askfirst-category": &attrHeld,
+		"language": &attrLanguage, "style": &attrStyle, "data-src": &attrDataSrc,
+		"data-type": &attrDataType, "data-name": &attrDataName, "xlink:href": &attrXlinkHref,
+		"data-cookieconsent": &attrCookieConsent, "data-cookiecategory": &attrCookieCategory, "data-cookieyes": &attrCookieYes,
+		"data-cli-category": &attrCLICategory, "data-osano": &attrOsano, "data-iub-purposes": &attrPurposes,
+		"data-service": &attrService, "data-usercentrics": &attrUsercentrics, "data-borlabs-cookie-id": &attrBorlabs,
+		"data-borlabs-cookie-script-blocker-id": &attrBorlabsBlocker,
 	} {
 		*a = attributeOf(name)
+	}
+	for _, name := range parkedSources {
+		attrParkedSources = append(attrParkedSources, attributeOf(name))
 	}
 }

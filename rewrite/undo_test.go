@@ -1,0 +1,102 @@
+package rewrite
+
+import (
+	"bytes"
+	"regexp"
+
+	"github.com/askfirst/askfirst/rewrite/scan"
+)
+
+var (
+	addedMarks   = regexp.MustCompile(`( type="text/plain")?( data-askfirst-category="[a-z]+"( data-askfirst-vendor="[^"]*")?| data-askfirst-removed)`)
+	parkedMarks  = regexp.MustCompile(`^(<[A-Za-z]+) data-askfirst-category="[a-z]+"( data-askfirst-vendor="[^"]*")?`)
+	addedDoc     = regexp.MustCompile(` srcdoc="[^"]*"`)
+	addedStyle   = regexp.MustCompile(` style="[^"]*"`)
+	injectedHook = regexp.MustCompile(`<!--(HEAD|FOOT) [^>]*-->`)
+)
+
+// undo takes back by regular expressions all that the rewriter did to a page
+// that has no marks of ours in it by itself.
+func undo(page []byte) []byte {
+	var out []byte
+	var s scan.Scanner
+	s.Reset(scan.HTML)
+	page = injectedHook.ReplaceAll(page, nil)
+	done := 0
+	noscript := false
+	copied := false
+	for {
+		token := s.Next(page, true)
+		if token == scan.More {
+			return append(out, page[done:]...)
+		}
+		name := bytes.ToLower(page[s.Start:min(s.End, len(page))])
+		switch token {
+		case scan.Raw:
+			if noscript {
+				out = append(append(out, page[done:s.Start]...), undo(page[s.Start:s.End])...)
+				done = s.End
+			}
+			if copied {
+				done = s.End
+			}
+		case scan.EndTag:
+			noscript = false
+			if s.Element == scan.Askfirst {
+				out = append(out, page[done:s.Start]...)
+				done = s.End
+			}
+			if copied {
+				done = s.End
+				copied = false
+			}
+		case scan.StartTag:
+			noscript = s.Element == scan.Noscript
+			tag := page[s.Start:s.End]
+			if bytes.HasPrefix(name, []byte("<askfirst-placeholder")) {
+				out = append(out, page[done:s.Start]...)
+				done = s.End
+				continue
+			}
+			if bytes.HasPrefix(tag, []byte("<style data-askfirst-copy")) {
+				out = append(out, page[done:s.Start]...)
+				done = s.End
+				copied = true
+				continue
+			}
+			if !bytes.Contains(tag, []byte("data-askfirst-")) {
+				continue
+			}
+			out = append(out, page[done:s.Start]...)
+			done = s.End
+			out = append(out, undoTag(tag)...)
+		}
+	}
+}
+
+func undoTag(tag []byte) []byte {
+	if parkedMarks.Match(tag) {
+		tag = parkedMarks.ReplaceAll(tag, []byte("$1"))
+		tag = bytes.ReplaceAll(tag, []byte(prefix+"src"), []byte("data-src"))
+		return bytes.ReplaceAll(tag, []byte(prefix+"type"), []byte("data-type"))
+	}
+	// What stands in comes right before the marks.
+	if m := addedMarks.FindIndex(tag); m != nil {
+		head := tag[:m[0]]
+		for _, added := range []*regexp.Regexp{addedDoc, addedStyle, addedDoc} {
+			if k := lastIndex(added, head); k != nil && k[1] == len(head) {
+				head = head[:k[0]]
+			}
+		}
+		tag = append(append([]byte(nil), head...), tag[m[1]:]...)
+	}
+	return bytes.ReplaceAll(tag, []byte(prefix), nil)
+}
+
+func lastIndex(r *regexp.Regexp, b []byte) []int {
+	all := r.FindAllIndex(b, -1)
+	if len(all) == 0 {
+		return nil
+	}
+	return all[len(all)-1]
+}
