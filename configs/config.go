@@ -47,6 +47,8 @@ type Limits struct {
 	// a request waits at most QueueWait for one.
 	UpstreamConns int
 	QueueWait     time.Duration
+	// Tunnel is how long a WebSocket may rest with nothing sent either way.
+	Tunnel time.Duration
 	// Drain is how long requests under way may take after a stop is asked for.
 	Drain time.Duration
 }
@@ -72,6 +74,9 @@ type Site struct {
 	Banner Banner
 	// Overrides are the operator's own rules.
 	Overrides []rules.Override
+	// ObeyNoTransform leaves pages with Cache-Control: no-transform as they
+	// are, and adds a policy by which they contact no third party.
+	ObeyNoTransform bool
 	// RemoveRivals takes other consent platforms' banner scripts out.
 	RemoveRivals bool
 }
@@ -128,6 +133,7 @@ func Default() Config {
 			Response:      60 * time.Second,
 			UpstreamConns: 512,
 			QueueWait:     5 * time.Second,
+			Tunnel:        time.Hour,
 			Drain:         30 * time.Second,
 		},
 	}

@@ -1,0 +1,147 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Pages are read as bytes in which ASCII stands for itself. That holds for all
+// encodings of the web but two: UTF-16, which is made UTF-8, and ISO-2022-JP,
+// in which the bytes of markup can be parts of other characters.
+
+var errOpaqueCharset = errors.New("the page's encoding hides markup")
+
+// charsetOf returns the charset parameter of a Content-Type.
+func charsetOf(contentType []byte) []byte {
+	for {
+		i := bytes.IndexByte(contentType, ';')
+		if i < 0 {
+			return nil
+		}
+		contentType = contentType[i+1:]
+		name, value, ok := bytes.Cut(contentType, []byte{'='})
+		if ok && equalFold(trim(name), "charset") {
+			value, _, _ = bytes.Cut(value, []byte{';'})
+			return bytes.Trim(trim(value), `"'`)
+		}
+	}
+}
+
+func isOpaqueCharset(contentType []byte) bool {
+	c := charsetOf(contentType)
+	return equalFold(c, "iso-2022-jp") || equalFold(c, "csiso2022jp")
+}
+
+// charsetReader reads a page as bytes in which ASCII stands for itself.
+type charsetReader struct {
+	r      io.Reader
+	buf    []byte
+	ready  []byte // has been read ahead and is to be returned
+	err    error  // came with ready
+	order  int    // 0: bytes as they are; 1: UTF-16BE; -1: UTF-16LE
+	left   [4]byte
+	kept   int // of left: bytes of an unfinished character
+	out    []byte
+	opened bool
+}
+
+// prescan is how far into a page a declaration of its encoding may stand (HTML,
+// 13.2.3.2).
+const prescan = 1024
+
+// newCharsetReader reads from r through buf. A byte order mark beats
+// contentType.
+func newCharsetReader(r io.Reader, contentType, buf []byte) (*charsetReader, error) {
+	c := &charsetReader{r: r, buf: buf}
+	switch cs := charsetOf(contentType); {
+	case equalFold(cs, "utf-16"), equalFold(cs, "utf-16le"), equalFold(cs, "ucs-2"), equalFold(cs, "unicode"):
+		c.order = -1
+	case equalFold(cs, "utf-16be"):
+		c.order = 1
+	}
+	n := 0
+	for n < 2 && c.err == nil {
+		var m int
+		m, c.err = r.Read(buf[n:])
+		n += m
+	}
+	c.ready = buf[:n]
+	switch {
+	case bytes.HasPrefix(c.ready, []byte{0xfe, 0xff}):
+		c.order, c.ready = 1, c.ready[2:]
+	case bytes.HasPrefix(c.ready, []byte{0xff, 0xfe}):
+		c.order, c.ready = -1, c.ready[2:]
+	case c.order == 0 && containsFold(c.ready[:min(n, prescan)], "iso-2022-jp"):
+		return nil, errOpaqueCharset
+	}
+	return c, nil
+}
+
+// next returns the next bytes, valid until the next call. The error may come
+// with bytes.
+func (c *charsetReader) next() ([]byte, error) {
+	p, err := c.ready, c.err
+	c.ready = nil
+	if p == nil && err == nil {
+		var n int
+		n, err = c.r.Read(c.buf)
+		p = c.buf[:n]
+	}
+	if err != nil {
+		c.err = err
+	}
+	if c.order == 0 {
+		return p, err
+	}
+	return c.transcode(p, err == io.EOF), err
+}
+
+func (c *charsetReader) transcode(p []byte, last bool) []byte {
+	c.out = c.out[:0]
+	if c.kept > 0 {
+		p = append(append(make([]byte, 0, c.kept+len(p)), c.left[:c.kept]...), p...)
+		c.kept = 0
+	}
+	unit := func(i int) rune {
+		if c.order > 0 {
+			return rune(p[i])<<8 | rune(p[i+1])
+		}
+		return rune(p[i+1])<<8 | rune(p[i])
+	}
+	i := 0
+	for i+1 < len(p) {
+		r := unit(i)
+		if utf16.IsSurrogate(r) {
+			if i+3 >= len(p) && !last {
+				break
+			}
+			if i+3 < len(p) {
+				if pair := utf16.DecodeRune(r, unit(i+2)); pair != utf8.RuneError {
+					r = pair
+					i += 2
+				}
+			}
+		}
+		c.out = utf8.AppendRune(c.out, r)
+		i += 2
+	}
+	if rest := p[i:]; last && len(rest) > 0 {
+		c.out = utf8.AppendRune(c.out, utf8.RuneError)
+	} else {
+		c.kept = copy(c.left[:], rest)
+	}
+	return c.out
+}
+
+// appendContentType appends a Content-Type, naming UTF-8 if the page was made
+// that.
+func appendContentType(out, contentType []byte, transcoded bool) []byte {
+	if !transcoded {
+		return append(out, contentType...)
+	}
+	media, _, _ := bytes.Cut(contentType, []byte{';'})
+	return append(append(out, trim(media)...), "; charset=utf-8"...)
+}

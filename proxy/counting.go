@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// Sighting is one thing that was met in a page or its header fields, and what
+// became of it.
+type Sighting struct {
+	Kind rules.Kind
+	// Host and Path are of its URL, without query; empty for what has none.
+	Host, Path []byte
+	Decision   rules.Decision
+	Fate       consent.Fate
+}
+
+// Where a cookie was met.
+const (
+	cookieRequest  = "request"
+	cookieResponse = "response"
+)
+
+// Counter takes what was met. Its methods are called while visitors wait, and
+// must keep none of what they are given.
+type Counter interface {
+	// Count takes the tags of one page that was sent. page is its path.
+	Count(site string, page []byte, granted consent.Set, tags []Sighting)
+	// CountCookie takes a cookie on its way: source is request or response,
+	// and held says that it was taken out.
+	CountCookie(site string, name []byte, d rules.Decision, source string, held bool)
+}
+
+func (p *Proxy) count(x *exchange, tags []Sighting) {
+	if p.o.Counter == nil {
+		return
+	}
+	if len(x.sighted) > 0 {
+		p.o.Counter.Count(x.site.Name, x.path(), x.standing.Granted, x.sighted)
+	}
+	if len(tags) > 0 {
+		p.o.Counter.Count(x.site.Name, x.path(), x.standing.Granted, tags)
+	}
+}
+
+func (p *Proxy) countCookie(s *site, name []byte, d rules.Decision, source string, held bool) {
+	if p.o.Counter != nil {
+		p.o.Counter.CountCookie(s.Name, name, d, source, held)
+	}
+}
+
+func (x *exchange) logFailure(err error) {
+	x.proxy.log.Warn("an answer was cut short", "site", x.site.Name, "method", string(x.request.method),
+		"path", string(x.path()), "status", x.answer.status, "error", err)
+}
+
+// Engines returns the compiled rules by the names of the sites.
+func (p *Proxy) Engines() map[string]*rules.Engine {
+	m := make(map[string]*rules.Engine)
+	for _, s := range p.sites.Load().all {
+		m[s.Name] = s.engine
+	}
+	return m
+}

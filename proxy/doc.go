@@ -1,0 +1,25 @@
+// Package proxy stands between visitors and a site, and lets no tracker through
+// until the visitor has agreed to it.
+//
+// It reads as a request travels: server.go accepts, visitor.go holds the
+// connection, and exchange.go takes one request through everything: request.go
+// checks it, site.go finds the site, cookies.go and rules/consent the choice,
+// upstream.go the connection on which it is asked, response.go what of the
+// answer's head may pass. A page goes on through document.go, which decodes,
+// rewrites and encodes it (encoding.go, charset.go), remembers it (memo.go) and
+// makes its head true (validators.go, csp.go). All else is passed on untouched,
+// as it comes. own.go answers what is asked of us, tunnel.go carries WebSockets.
+//
+// Messages are read and written by this package itself (head.go, source.go), on
+// both sides. A proxy must send on, byte for byte, what it does not mean to
+// change, and must refuse what two readers could read differently; it must pass
+// interim answers on, see visitors leave, and hold no buffer for those who
+// wait. A server that parses into a model of its own does some of that and
+// hides the rest. fasthttp serves the own endpoints, which are an application.
+//
+//	p, err := proxy.New(cfg, proxy.Options{Records: store, Log: log})
+//	…
+//	go p.Serve(listener)
+//	…
+//	p.Shutdown(ctx)
+package proxy

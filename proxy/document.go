@@ -1,0 +1,544 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/askfirst/askfirst/banner"
+	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/rewrite"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// isDocument reports whether the answer is a page that is to be rewritten, or
+// speaks of one. Nothing is sniffed: what the upstream does not call HTML is
+// not HTML.
+func (x *exchange) isDocument() bool {
+	if !x.proxy.cfg.Rewrite {
+		return false
+	}
+	switch x.answer.status {
+	case 204, 205:
+		return false
+	case 304:
+		return x.revalidates
+	}
+	return isHTML(x.answer.get(nameContentType)) && !hasPrefixFold(x.answer.get(nameContentDisposition), "attachment")
+}
+
+func isHTML(contentType []byte) bool {
+	media, _, _ := bytes.Cut(contentType, []byte{';'})
+	media = trim(media)
+	return equalFold(media, "text/html") || isXHTML(media)
+}
+
+func isXHTML(media []byte) bool { return equalFold(media, "application/xhtml+xml") }
+
+// document is the page of an exchange on its way through decoding, rewriting
+// and encoding.
+type document struct {
+	x        *exchange
+	codings  []coding
+	decoders []io.ReadCloser
+	target   coding
+	encoder  encoder
+	rewriter *rewrite.Rewriter
+	options  rewrite.Document
+	view     banner.View
+
+	key   []byte    // under which the page is remembered
+	match *finished // the remembered page, while the body is like its body
+	like  int       // how much of the body has come and is
+	body  []byte    // the body as it came, where it is not
+	rest  []byte    // of what came last and has not been decoded
+	read  int64     // bytes of body that went to the decoders
+	done  bool      // the body has come to its end
+
+	state      state
+	out        []byte // what is finished and has not been sent
+	tags       []Sighting
+	strings    []byte // what tags point to
+	chunks     bool   // the page is sent in chunks
+	transcoded bool   // the page was UTF-16 and is UTF-8
+	size       [20]byte
+}
+
+// state is how far a document is.
+type state uint8
+
+const (
+	resting   state = iota
+	gathering       // the body is held until it is whole
+	building        // the page is held until it is whole
+	streaming       // what is finished is sent
+)
+
+// How long the upstream may pause before a page is streamed, so that one that
+// is made slowly is also shown as it is made.
+const pagePause = 20 * time.Millisecond
+
+// batch is how much of a streamed page is sent at a time.
+const batch = 16 << 10
+
+// Decoded pages may be this much larger than they came, once they are larger
+// than a bomb's worth.
+const (
+	maxRatio  = 400
+	bombBytes = 8 << 20
+)
+
+var errBomb = errors.New("the page decodes to far more than it came as")
+
+// sendDocument sends the answer as a rewritten page.
+func (x *exchange) sendDocument() error {
+	d := &x.doc
+	if d.x == nil {
+		d.x = x
+		d.options.Head, d.options.Foot = d.head, d.foot
+		d.options.Placeholder, d.options.Seen = d.placeholder, d.seen
+	}
+	defer d.end()
+	var known bool
+	d.codings, known = contentCodings(&x.answer, d.codings[:0])
+	if !known || x.answer.status == 206 || isOpaqueCharset(x.answer.get(nameContentType)) ||
+		x.site.ObeyNoTransform && x.answer.lists(nameCacheControl, "no-transform") {
+		return x.passHeld()
+	}
+	d.begin()
+	if x.download.framing == noBody {
+		x.composeDocument(-1)
+		return x.v.write(x.out)
+	}
+	d.state = gathering
+	x.link.pause = pagePause
+	err := d.gather()
+	switch {
+	case err == nil && d.match != nil:
+		x.proxy.metrics.hits.Add(1)
+		x.proxy.count(x, d.match.tags)
+		d.target = identityIf(d.match.plain, d.target)
+		x.composeDocument(len(d.match.page))
+		return x.sendWhole(d.match.page)
+	case err == nil:
+		x.proxy.metrics.misses.Add(1)
+		return d.build()
+	case err == errPause, err == errLarge:
+		return d.stream()
+	}
+	return err
+}
+
+func identityIf(plain bool, c coding) coding {
+	if plain {
+		return identity
+	}
+	return c
+}
+
+var errLarge = errors.New("the page is too large to be held")
+
+// begin makes ready for a page with a body.
+func (d *document) begin() {
+	x := d.x
+	x.pageURL()
+	d.target = negotiate(&x.request)
+	nonce := policyNonce(&x.answer)
+	d.view = banner.View{
+		Standing:       x.standing,
+		Host:           x.address,
+		Return:         x.target,
+		AcceptLanguage: x.request.get(nameAcceptLanguage),
+		Nonce:          nonce,
+	}
+	engine := x.site.engine
+	if x.once != nil {
+		engine = x.site.letting(x.once)
+	}
+	d.options.Rules = engine
+	d.options.URL = x.pageURL()
+	d.options.Granted = x.standing.Granted
+	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified
+	d.options.Fragment = x.part
+	media, _, _ := bytes.Cut(x.answer.get(nameContentType), []byte{';'})
+	d.options.XML = isXHTML(trim(media))
+	d.view.Integrity = x.adaptPolicies(nonce)
+}
+
+// end gives everything back.
+func (d *document) end() {
+	d.closePipeline()
+	d.state, d.done, d.chunks, d.transcoded = resting, false, false, false
+	d.match, d.rest, d.like, d.read = nil, nil, 0, 0
+	d.tags, d.strings = nil, nil
+	if cap(d.body) > 1<<20 {
+		d.body = nil
+	}
+	if cap(d.out) > 1<<20 {
+		d.out = nil
+	}
+	d.body, d.out, d.key = d.body[:0], d.out[:0], d.key[:0]
+}
+
+func (d *document) closePipeline() {
+	for _, r := range d.decoders {
+		r.Close()
+	}
+	d.decoders = d.decoders[:0]
+	if d.rewriter != nil {
+		rewrite.Release(d.rewriter)
+		d.rewriter = nil
+	}
+	if d.encoder != nil {
+		encoders[d.target].Put(d.encoder)
+		d.encoder = nil
+	}
+}
+
+// gather reads the body until it is whole. While it is like the body of a
+// remembered page nothing of it is copied.
+func (d *document) gather() error {
+	x := d.x
+	limit := x.proxy.cfg.Limits.Document
+	d.makeKey()
+	d.match = x.proxy.memo.get(d.key)
+	for {
+		p, err := x.download.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			if err == errPause || err == errLarge {
+				d.unlike()
+				return err
+			}
+			return answerCut(err)
+		}
+		if d.match != nil {
+			if bytes.HasPrefix(d.match.body[d.like:], p) {
+				d.like += len(p)
+				continue
+			}
+			d.unlike()
+		}
+		if d.body = append(d.body, p...); len(d.body) > limit {
+			return errLarge
+		}
+	}
+	d.done = true
+	if d.match != nil && d.like < len(d.match.body) {
+		d.unlike()
+	}
+	return nil
+}
+
+// unlike says that the body is not that of the remembered page.
+func (d *document) unlike() {
+	if d.match != nil {
+		d.body = append(d.body[:0], d.match.body[:d.like]...)
+		d.match = nil
+	}
+}
+
+// makeKey names all that the finished page depends on beside the body.
+func (d *document) makeKey() {
+	x := d.x
+	k := append(d.key[:0], byte(d.target), byte(x.standing.Granted), byte(x.standing.Regime))
+	k = append(k, flags(x.standing.Made, x.standing.GPC, x.part, d.view.Integrity, d.options.XML, x.secure))
+	for _, c := range d.codings {
+		k = append(k, byte(c))
+	}
+	k = append(strconv.AppendUint(k, x.site.marker, 16), 0)
+	k = append(append(k, x.answer.get(nameContentType)...), 0)
+	k = append(append(k, d.view.AcceptLanguage...), 0)
+	k = append(append(k, d.view.Nonce...), 0)
+	d.key = append(k, d.options.URL...)
+}
+
+func flags(bits ...bool) (b byte) {
+	for i, set := range bits {
+		if set {
+			b |= 1 << i
+		}
+	}
+	return b
+}
+
+// build makes the whole page and sends it with its length.
+func (d *document) build() error {
+	x := d.x
+	d.state = building
+	if len(d.body) < small && len(d.codings) == 0 {
+		d.target = identity
+	}
+	plain := d.target == identity
+	if err := d.run(); err != nil {
+		if d.chunks {
+			return err
+		}
+		return x.sendHeld(d.body, err)
+	}
+	x.proxy.count(x, d.tags)
+	if d.chunks {
+		return d.finish()
+	}
+	x.composeDocument(len(d.out))
+	if x.once == nil && d.view.Nonce == nil && x.proxy.memo.wants(d.key, d.body) {
+		x.proxy.memo.put(&finished{
+			key:   bytes.Clone(d.key),
+			body:  bytes.Clone(d.body),
+			page:  bytes.Clone(d.out),
+			tags:  d.tags,
+			plain: plain,
+		})
+	}
+	return x.sendWhole(d.out)
+}
+
+// small is the size in bytes under which a page is not worth encoding.
+const small = 512
+
+// stream makes the page of a body that is not held whole, and sends it as it is
+// made.
+func (d *document) stream() error {
+	x := d.x
+	x.proxy.metrics.streamed.Add(1)
+	d.state = streaming
+	if err := d.run(); err != nil {
+		return answerCut(err)
+	}
+	x.proxy.count(x, d.tags)
+	return d.finish()
+}
+
+// run takes the body through decoding, rewriting and encoding.
+func (d *document) run() error {
+	x := d.x
+	d.rest, d.read = d.body, 0
+	var r io.Reader = (*raw)(d)
+	for i := len(d.codings) - 1; i >= 0; i-- {
+		dec, err := newDecoder(r, d.codings[i])
+		if err != nil {
+			return err
+		}
+		d.decoders = append(d.decoders, dec)
+		r = dec
+	}
+	var w io.Writer = (*sink)(d)
+	if d.encoder = newEncoder(w, d.target); d.encoder != nil {
+		w = d.encoder
+	}
+	buf := getBuffer(largeBuffer)
+	defer putBuffer(buf)
+	in, err := newCharsetReader(r, x.answer.get(nameContentType), buf)
+	if err != nil {
+		return err
+	}
+	d.transcoded = in.order != 0
+	d.rewriter = rewrite.Acquire(w, &d.options)
+	var decoded int64
+	for {
+		p, err := in.next()
+		decoded += int64(len(p))
+		if decoded > bombBytes && decoded > maxRatio*d.read {
+			return errBomb
+		}
+		if len(p) > 0 {
+			if _, err := d.rewriter.Write(p); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if d.state == building && decoded > int64(x.proxy.cfg.Limits.Document) {
+			d.state = streaming
+		}
+	}
+	if !d.done {
+		// A decoder may end before the body does. What follows is not read by
+		// browsers either, but must have come.
+		for {
+			if _, err := x.download.next(); err == io.EOF {
+				break
+			} else if err != nil && err != errPause {
+				return err
+			}
+		}
+	}
+	if err := d.rewriter.Close(); err != nil {
+		return err
+	}
+	if d.encoder != nil {
+		return d.encoder.Close()
+	}
+	return nil
+}
+
+// raw reads the body: what has been gathered of it, then what comes.
+type raw document
+
+func (r *raw) Read(p []byte) (int, error) {
+	d := (*document)(r)
+	for len(d.rest) == 0 {
+		if d.done {
+			return 0, io.EOF
+		}
+		b, err := d.x.download.next()
+		switch {
+		case err == io.EOF:
+			d.done = true
+		case err == errPause:
+		case err != nil:
+			return 0, err
+		}
+		d.rest = b
+	}
+	n := copy(p, d.rest)
+	d.rest = d.rest[n:]
+	d.read += int64(n)
+	return n, nil
+}
+
+// sink takes what is finished of the page.
+type sink document
+
+func (s *sink) Write(p []byte) (int, error) {
+	d := (*document)(s)
+	d.out = append(d.out, p...)
+	if d.state == streaming && len(d.out) >= batch {
+		if err := d.send(); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+// send sends what is finished of a streamed page.
+func (d *document) send() error {
+	x := d.x
+	if !d.chunks {
+		d.chunks = true
+		x.composeDocument(-1)
+	} else {
+		x.out = x.out[:0]
+	}
+	if len(d.out) == 0 {
+		return x.v.write(x.out)
+	}
+	defer func() { d.out = d.out[:0] }()
+	if x.request.minor == 0 {
+		return x.v.write(x.out, d.out)
+	}
+	return x.v.write(x.out, appendChunkSize(d.size[:0], len(d.out)), d.out, crlf)
+}
+
+// finish ends a streamed page.
+func (d *document) finish() error {
+	if err := d.send(); err != nil {
+		return err
+	}
+	if d.x.request.minor == 0 {
+		return nil
+	}
+	return d.x.v.write(lastChunk)
+}
+
+// flushStalled is called while the upstream pauses.
+func (d *document) flushStalled() error {
+	switch d.state {
+	case gathering:
+		return errPause
+	case streaming:
+		if d.encoder != nil && d.rewriter != nil {
+			if err := d.encoder.Flush(); err != nil {
+				return err
+			}
+		}
+		if len(d.out) > 0 {
+			return d.send()
+		}
+	}
+	return nil
+}
+
+// The hooks of rewrite.Document.
+
+func (d *document) head(dst, lang []byte) []byte {
+	return d.x.site.banner.AppendHead(dst, &d.view, lang)
+}
+
+func (d *document) foot(dst, lang []byte) []byte {
+	return d.x.site.banner.AppendFoot(dst, &d.view, lang)
+}
+
+func (d *document) placeholder(dst, lang []byte, b *rewrite.Box) []byte {
+	return d.x.site.banner.AppendPlaceholder(dst, &d.view, lang, &banner.Box{
+		Vendor: b.Vendor, Category: b.Category, Element: b.Element,
+		Width: b.Width, Height: b.Height, Class: b.Class, Style: b.Style, Title: b.Title,
+	})
+}
+
+func (d *document) seen(t *rewrite.Tag) {
+	if len(d.tags) == maxTags {
+		return
+	}
+	d.tags = append(d.tags, Sighting{
+		Kind:     t.Kind,
+		Host:     d.keep(t.Host),
+		Path:     d.keep(t.Path),
+		Decision: t.Decision,
+		Fate:     t.Fate,
+	})
+}
+
+// maxTags bounds how many tags of one page are counted.
+const maxTags = 4096
+
+func (d *document) keep(s []byte) []byte {
+	if len(d.strings)+len(s) > cap(d.strings) {
+		d.strings = make([]byte, 0, max(4<<10, len(s)))
+	}
+	at := len(d.strings)
+	d.strings = append(d.strings, s...)
+	return d.strings[at:len(d.strings):len(d.strings)]
+}
+
+func (x *exchange) sendWhole(page []byte) error {
+	x.proxy.metrics.pages.Add(1)
+	return x.v.write(x.out, page)
+}
+
+// passHeld sends a page that cannot be read as it came, under a policy by which
+// it contacts nobody else.
+func (x *exchange) passHeld() error {
+	x.composeAnswer()
+	x.hold()
+	framing := x.outFraming()
+	x.appendFraming(framing, x.download.framing == sized || x.isHead())
+	return x.relay(framing, x.out)
+}
+
+// sendHeld does the same with a body that has been gathered.
+func (x *exchange) sendHeld(body []byte, cause error) error {
+	x.proxy.log.Warn("a page could not be read and is sent under a policy that holds third parties",
+		"site", x.site.Name, "path", string(x.path()), "error", cause)
+	x.composeAnswer()
+	x.hold()
+	x.closeAfterUpload()
+	x.out = strconv.AppendInt(append(x.out, "Content-Length: "...), int64(len(body)), 10)
+	x.out = append(x.appendConnection(append(x.out, "\r\n"...)), "\r\n"...)
+	return x.v.write(x.out, body)
+}
+
+func (x *exchange) hold() {
+	x.proxy.metrics.unread.Add(1)
+	if all := consent.All.With(consent.Unclassified); x.standing.Granted&all != all {
+		x.out = append(x.out, holdingPolicy...)
+	}
+}

@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// metrics are counted by every exchange and written in Prometheus' text format.
+type metrics struct {
+	byClass  [10]atomic.Int64 // answers from upstreams, by the status' first digit
+	own      atomic.Int64
+	cut      atomic.Int64
+	left     atomic.Int64
+	retries  atomic.Int64
+	tunnels  atomic.Int64
+	pages    atomic.Int64
+	streamed atomic.Int64
+	unread   atomic.Int64
+	hits     atomic.Int64
+	misses   atomic.Int64
+	sent     atomic.Int64
+	nanos    atomic.Int64
+
+	mu       sync.Mutex
+	refusals map[refusal]int64
+}
+
+type refusal struct {
+	status int
+	reason string
+}
+
+func (m *metrics) finish(x *exchange, err error) {
+	m.byClass[min(x.answer.status/100, 9)].Add(1)
+	m.nanos.Add(int64(time.Since(x.begun)))
+	m.sent.Add(x.v.out)
+	x.v.out = 0
+	switch {
+	case errors.Is(err, errVisitorLeft):
+		m.left.Add(1)
+	case err != nil:
+		m.cut.Add(1)
+	}
+}
+
+func (m *metrics) refuse(status int, reason string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.refusals == nil {
+		m.refusals = make(map[refusal]int64)
+	}
+	m.refusals[refusal{status, reason}]++
+}
+
+// WriteMetrics writes all metrics in Prometheus' text format.
+func (p *Proxy) WriteMetrics(w io.Writer) {
+	m := &p.metrics
+	family := func(name, kind, help string) {
+		fmt.Fprintf(w, "# HELP askfirst_%s %s\n# TYPE askfirst_%s %s\n", name, help, name, kind)
+	}
+	counter := func(name, help string, n *atomic.Int64) {
+		family(name, "counter", help)
+		fmt.Fprintf(w, "askfirst_%s %d\n", name, n.Load())
+	}
+	family("answers_total", "counter", "Answers of upstreams that were passed on, by class of status.")
+	for class := range m.byClass {
+		if n := m.byClass[class].Load(); n > 0 {
+			fmt.Fprintf(w, "askfirst_answers_total{class=\"%dxx\"} %d\n", class, n)
+		}
+	}
+	family("refusals_total", "counter", "Requests that were answered with an error of our own, by status and reason.")
+	m.mu.Lock()
+	all := make([]refusal, 0, len(m.refusals))
+	for r := range m.refusals {
+		all = append(all, r)
+	}
+	sort.Slice(all, func(i, j int) bool {
+		return all[i].status < all[j].status || all[i].status == all[j].status && all[i].reason < all[j].reason
+	})
+	for _, r := range all {
+		fmt.Fprintf(w, "askfirst_refusals_total{status=\"%d\",reason=\"%s\"} %d\n", r.status, r.reason, m.refusals[r])
+	}
+	m.mu.Unlock()
+	counter("own_requests_total", "Requests to own endpoints.", &m.own)
+	counter("answers_cut_total", "Answers that the upstream did not finish.", &m.cut)
+	counter("visitors_left_total", "Visitors who left before their answer was whole.", &m.left)
+	counter("upstream_retries_total", "Requests sent again after a kept connection had died.", &m.retries)
+	counter("pages_total", "Pages that were rewritten or taken from the memo.", &m.pages)
+	counter("pages_streamed_total", "Pages that were too large or too slow to be held whole.", &m.streamed)
+	counter("pages_unread_total", "Pages that could not be read and were sent under a policy that holds third parties.", &m.unread)
+	counter("memo_hits_total", "Pages taken from the memo.", &m.hits)
+	counter("memo_misses_total", "Pages that were not in the memo.", &m.misses)
+	counter("sent_bytes_total", "Bytes sent to visitors.", &m.sent)
+	family("exchange_seconds_total", "counter", "Time from a request's head to the end of its answer, summed.")
+	fmt.Fprintf(w, "askfirst_exchange_seconds_total %g\n", time.Duration(m.nanos.Load()).Seconds())
+	family("tunnels", "gauge", "Open WebSocket tunnels.")
+	fmt.Fprintf(w, "askfirst_tunnels %d\n", m.tunnels.Load())
+	p.mu.Lock()
+	visitors := len(p.visitors)
+	p.mu.Unlock()
+	family("visitors", "gauge", "Open connections of visitors.")
+	fmt.Fprintf(w, "askfirst_visitors %d\n", visitors)
+	pages, bytes := p.memo.size()
+	family("memo_pages", "gauge", "Pages in the memo.")
+	fmt.Fprintf(w, "askfirst_memo_pages %d\n", pages)
+	family("memo_bytes", "gauge", "Bytes held by the memo.")
+	fmt.Fprintf(w, "askfirst_memo_bytes %d\n", bytes)
+}

@@ -1,0 +1,375 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// answerError is an upstream's answer that is no HTTP, or that two readers
+// could read differently.
+type answerError struct{ cause error }
+
+func (e *answerError) Error() string { return "the upstream's answer is malformed: " + e.cause.Error() }
+
+func badAnswer(err error) error {
+	if f := (*fault)(nil); errors.As(err, &f) {
+		return &answerError{f}
+	}
+	return err
+}
+
+// answerCut is an error in the middle of an answer.
+func answerCut(err error) error {
+	if errors.Is(err, errVisitorLeft) {
+		return err
+	}
+	return errors.Join(errUnfinished, badAnswer(err))
+}
+
+// passInterim passes an interim answer on, but for what this proxy answers by
+// itself.
+func (x *exchange) passInterim() error {
+	if x.request.minor == 0 || x.answer.status == 100 && !x.expects {
+		return nil
+	}
+	if x.answer.status == 100 {
+		x.expects = false
+	}
+	out := x.appendStatusLine(x.interim[:0])
+	for i := range x.answer.fields {
+		f := &x.answer.fields[i]
+		if x.answer.nominated(f) || f.id == nameContentLength {
+			continue
+		}
+		out = x.appendAnswerField(out, f)
+	}
+	x.interim = append(out, "\r\n"...)
+	return x.v.write(x.interim)
+}
+
+func (x *exchange) appendStatusLine(out []byte) []byte {
+	out = append(out, "HTTP/1.1 "...)
+	out = strconv.AppendInt(out, int64(x.answer.status), 10)
+	return append(append(append(out, ' '), x.answer.reason...), "\r\n"...)
+}
+
+// composeAnswer begins the head of an answer that is passed on: all but how it
+// is framed.
+func (x *exchange) composeAnswer() {
+	out := x.appendStatusLine(x.out[:0])
+	for i := range x.answer.fields {
+		f := &x.answer.fields[i]
+		switch f.id {
+		case nameContentLength:
+			continue
+		case nameTrailer:
+			if x.download.framing != chunked || x.request.minor == 0 {
+				continue
+			}
+		}
+		if !x.answer.nominated(f) {
+			out = x.appendAnswerField(out, f)
+		}
+	}
+	x.out = x.appendDate(out)
+}
+
+// appendDate says when an answer was made whose maker did not (RFC 9110,
+// section 6.6.1).
+func (x *exchange) appendDate(out []byte) []byte {
+	if x.answer.get(nameDate) != nil {
+		return out
+	}
+	out = append(out, "Date: "...)
+	return append(fasthttp.AppendHTTPDate(out, x.begun), "\r\n"...)
+}
+
+// outFraming returns how the body is framed towards the visitor.
+func (x *exchange) outFraming() framing {
+	switch f := x.download.framing; {
+	case f == noBody, f == sized:
+		return f
+	case x.request.minor == 1:
+		return chunked
+	}
+	x.last = true
+	return untilClose
+}
+
+// appendFraming ends the head. told says that the upstream told the length.
+func (x *exchange) appendFraming(f framing, told bool) {
+	x.closeAfterUpload()
+	out := x.out
+	switch {
+	case f == chunked:
+		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	case told:
+		if n := x.answer.get(nameContentLength); n != nil {
+			out = append(append(append(out, "Content-Length: "...), n...), "\r\n"...)
+		}
+	}
+	x.out = append(x.appendConnection(out), "\r\n"...)
+}
+
+// appendConnection says whether the connection lives on.
+func (x *exchange) appendConnection(out []byte) []byte {
+	switch {
+	case x.last:
+		return append(out, "Connection: close\r\n"...)
+	case x.request.minor == 0:
+		return append(out, "Connection: keep-alive\r\n"...)
+	}
+	return out
+}
+
+// appendAnswerField appends a field of an answer, less what the visitor has not
+// agreed to.
+func (x *exchange) appendAnswerField(out []byte, f *field) []byte {
+	if f.id == unnamed || !x.proxy.cfg.Rewrite {
+		return appendField(out, f.name, f.value)
+	}
+	switch f.id {
+	case nameSetCookie:
+		if !x.passesCookie(f.value) {
+			return out
+		}
+	case nameLink:
+		return x.appendLinks(out, f)
+	case nameRefresh:
+		if !x.allowsURL(refreshURL(f.value), rules.Other) {
+			return out
+		}
+	case nameReportingEndpoints, nameReportTo:
+		if !x.allowsQuoted(f.value) {
+			return out
+		}
+	case nameNEL:
+		// What NEL names is a group of Report-To: without that it says nothing,
+		// but what the browser has from before would go on reporting.
+		for i := range x.answer.fields {
+			if g := &x.answer.fields[i]; g.id == nameReportTo && !x.allowsQuoted(g.value) {
+				return out
+			}
+		}
+	case nameSpeculationRules:
+		if !x.allowsQuoted(f.value) {
+			return out
+		}
+	case nameAttributionSource, nameAttributionTrigger, nameObserveTopics:
+		if !x.standing.Granted.Has(consent.Marketing) {
+			return out
+		}
+	}
+	return appendField(out, f.name, f.value)
+}
+
+// allowsURL reports whether the browser may be sent to a URL that stands in a
+// header field.
+func (x *exchange) allowsURL(url []byte, k rules.Kind) bool {
+	if len(url) == 0 {
+		return true
+	}
+	x.pageURL()
+	d := x.site.engine.URL(&x.page, url, k)
+	allowed := d.Allowed(x.standing.Granted)
+	if d.Party == rules.ThirdParty {
+		host, path := x.page.Target()
+		fate := consent.Pass
+		if !allowed {
+			fate = consent.Strip
+		}
+		x.sighted = append(x.sighted, Sighting{Kind: k, Host: bytes.Clone(host), Path: bytes.Clone(path), Decision: d, Fate: fate})
+	}
+	return allowed
+}
+
+// allowsQuoted reports whether all absolute URLs between double quotes in value
+// are allowed: those of Reporting-Endpoints, Report-To and Speculation-Rules.
+func (x *exchange) allowsQuoted(value []byte) bool {
+	for {
+		_, rest, ok := bytes.Cut(value, []byte{'"'})
+		if !ok {
+			return true
+		}
+		var s []byte
+		if s, value, ok = bytes.Cut(rest, []byte{'"'}); !ok {
+			return true
+		}
+		s = bytes.ReplaceAll(s, []byte(`\/`), []byte{'/'})
+		if (bytes.HasPrefix(s, []byte("//")) || bytes.Contains(s, []byte("://"))) && !x.allowsURL(s, rules.Ping) {
+			return false
+		}
+	}
+}
+
+// refreshURL returns the URL of a Refresh value such as 5; url=/next.
+func refreshURL(value []byte) []byte {
+	i := bytes.IndexAny(value, ";,")
+	if i < 0 {
+		return nil
+	}
+	url := trim(value[i+1:])
+	if hasPrefixFold(url, "url") {
+		if rest := trim(url[3:]); len(rest) > 0 && rest[0] == '=' {
+			url = trim(rest[1:])
+		}
+	}
+	return bytes.Trim(url, `"'`)
+}
+
+// appendLinks appends a Link field (RFC 8288) without the links over which the
+// browser would contact somebody whom the visitor has not agreed to. Links that
+// only say something, such as canonical and next, stay.
+func (x *exchange) appendLinks(out []byte, f *field) []byte {
+	start := len(out)
+	out = append(append(out, f.name...), ": "...)
+	empty := len(out)
+	for rest := f.value; len(rest) > 0; {
+		var link []byte
+		link, rest = cutLink(rest)
+		if url, acts := readLink(link); acts && !x.allowsURL(url, rules.Hint) {
+			continue
+		}
+		if len(out) > empty {
+			out = append(out, ',')
+		} else {
+			link = trim(link)
+		}
+		out = append(out, link...)
+	}
+	if len(out) == empty {
+		return out[:start]
+	}
+	return append(out, "\r\n"...)
+}
+
+// cutLink cuts the first link off a Link value: up to a comma that stands
+// neither between angle brackets nor in a quoted string.
+func cutLink(list []byte) (link, rest []byte) {
+	quoted, angled := false, false
+	for i := 0; i < len(list); i++ {
+		switch c := list[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"' && !angled:
+			quoted = !quoted
+		case quoted:
+		case c == '<':
+			angled = true
+		case c == '>':
+			angled = false
+		case c == ',' && !angled:
+			return list[:i], list[i+1:]
+		}
+	}
+	return list, nil
+}
+
+// readLink returns the URL of a link and whether the browser acts on it.
+func readLink(link []byte) (url []byte, acts bool) {
+	open := bytes.IndexByte(link, '<')
+	end := bytes.IndexByte(link, '>')
+	if open < 0 || end < open {
+		return nil, false
+	}
+	url = trim(link[open+1 : end])
+	for _, relation := range [...]string{"preconnect", "dns-prefetch", "preload", "prefetch", "prerender", "stylesheet", "icon", "manifest"} {
+		// A word of rel, wherever it stands: holding one link too many harms
+		// less than passing one.
+		if containsFold(link[end+1:], relation) {
+			return url, true
+		}
+	}
+	return url, false
+}
+
+// fail answers a request that could not be served, or ends the connection if
+// nobody waits for an answer.
+func (x *exchange) fail(err error) (keep bool) {
+	status, reason := 502, "upstream"
+	var f *fault
+	var bad *answerError
+	switch {
+	case errors.Is(err, errVisitorLeft):
+		x.proxy.metrics.left.Add(1)
+		return false
+	case errors.As(err, &bad):
+		reason = "upstream-answer"
+	case errors.As(err, &f):
+		status, reason = f.status, f.reason
+	case x.site == nil:
+		// The connection ended in the middle of a head.
+		return false
+	case errors.Is(err, errQueueFull):
+		status, reason = 503, "queue"
+	case errors.Is(err, errSilent), isTimeout(err):
+		status, reason = 504, "upstream-timeout"
+	}
+	x.proxy.metrics.refuse(status, reason)
+	if status >= 500 && status != 501 && status != 505 {
+		x.proxy.log.Error("no answer from the upstream", "site", x.site.Name, "upstream", x.site.upstream.address,
+			"method", string(x.request.method), "path", string(x.path()), "status", status, "error", err)
+	}
+	if f != nil && f != faultNoSite && f != faultMethod || !x.upload.done() {
+		x.last = true
+	}
+	x.answer.reset()
+	x.out = x.appendRefusal(x.out[:0], status)
+	if x.v.write(x.out) != nil {
+		return false
+	}
+	if x.last {
+		x.v.linger()
+	}
+	return !x.last
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+}
+
+// appendRefusal appends an answer of our own, with a small page that says what
+// happened.
+func (x *exchange) appendRefusal(out []byte, status int) []byte {
+	text := fasthttp.StatusMessage(status)
+	body := "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" + strconv.Itoa(status) + " " + text +
+		"</title>\n<h1>" + text + "</h1>\n<p>" + explanation(status) + "</p>\n"
+	out = append(strconv.AppendInt(append(out, "HTTP/1.1 "...), int64(status), 10), ' ')
+	out = append(append(out, text...), "\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: "...)
+	out = append(strconv.AppendInt(out, int64(len(body)), 10), "\r\n"...)
+	switch status {
+	case 503:
+		out = append(out, "Retry-After: 1\r\n"...)
+	case 405:
+		out = append(out, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"...)
+	}
+	out = append(x.appendConnection(x.appendDate(out)), "\r\n"...)
+	if x.isHead() {
+		return out
+	}
+	return append(out, body...)
+}
+
+func explanation(status int) string {
+	switch status {
+	case 502:
+		return "The site behind this address cannot be reached, or its answer could not be understood."
+	case 503:
+		return "The site is busy. Please try again in a moment."
+	case 504:
+		return "The site behind this address did not answer in time."
+	case 421:
+		return "No site of this name is served here."
+	case 408:
+		return "The request took too long to arrive."
+	}
+	return "The request could not be understood."
+}

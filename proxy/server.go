@@ -1,0 +1,171 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/askfirst/askfirst/banner"
+	"github.com/askfirst/askfirst/configs"
+)
+
+// Options are what a Proxy works with beside its configuration.
+type Options struct {
+	Records  banner.Records
+	Observer banner.Observer
+	// Counter takes what was seen in pages; nil for none.
+	Counter Counter
+	// Log takes what goes wrong; nil for slog.Default.
+	Log *slog.Logger
+}
+
+// Proxy is one askfirst server. It is safe for concurrent use.
+type Proxy struct {
+	cfg     *configs.Config
+	o       Options
+	log     *slog.Logger
+	sites   atomic.Pointer[sites]
+	memo    *memo
+	metrics metrics
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	visitors  map[*visitor]struct{}
+	draining  atomic.Bool
+	stopped   chan struct{} // closed when Shutdown has drained
+	stopOnce  sync.Once
+}
+
+// New makes a Proxy. It opens no connection: upstreams are dialled when a
+// request needs them.
+func New(cfg *configs.Config, o Options) (*Proxy, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	p := &Proxy{
+		cfg:      cfg,
+		o:        o,
+		log:      o.Log,
+		memo:     newMemo(cfg.Limits.Memo),
+		visitors: make(map[*visitor]struct{}),
+		stopped:  make(chan struct{}),
+	}
+	table, err := newSites(cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	p.sites.Store(table)
+	return p, nil
+}
+
+// Ready reports whether requests are served: it turns false as soon as a stop
+// is asked for.
+func (p *Proxy) Ready() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.listeners) > 0 && !p.draining.Load()
+}
+
+// Serve accepts visitors from ln. It returns nil after Shutdown has drained,
+// and the listener's error where that fails for good.
+func (p *Proxy) Serve(ln net.Listener) error {
+	p.mu.Lock()
+	if p.draining.Load() {
+		p.mu.Unlock()
+		return net.ErrClosed
+	}
+	p.listeners = append(p.listeners, ln)
+	p.mu.Unlock()
+	var pause time.Duration
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			if p.draining.Load() {
+				<-p.stopped
+				return nil
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			// Out of descriptors, or a connection that died in the queue:
+			// others may still come.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			p.log.Error("accepting a connection failed", "address", ln.Addr(), "error", err, "retry", pause)
+			time.Sleep(pause)
+			continue
+		}
+		pause = 0
+		v := newVisitor(p, conn)
+		if !p.admit(v) {
+			conn.Close()
+			continue
+		}
+		go v.serve()
+	}
+}
+
+func (p *Proxy) admit(v *visitor) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.draining.Load() {
+		return false
+	}
+	p.visitors[v] = struct{}{}
+	return true
+}
+
+func (p *Proxy) dismiss(v *visitor) {
+	p.mu.Lock()
+	delete(p.visitors, v)
+	p.mu.Unlock()
+}
+
+// Shutdown stops accepting, lets requests under way finish and then closes
+// everything. When ctx ends first, what is left is cut off and ctx's error
+// returned.
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.mu.Lock()
+	p.draining.Store(true)
+	listeners := p.listeners
+	p.mu.Unlock()
+	for _, ln := range listeners {
+		ln.Close()
+	}
+	defer p.stopOnce.Do(func() {
+		p.sites.Load().close()
+		close(p.stopped)
+	})
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	by := time.Now().Add(grace)
+	for {
+		if p.disperse(by, false) == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			p.disperse(by, true)
+			return ctx.Err()
+		}
+	}
+}
+
+// disperse sends home the visitors who have begun no request by the given time,
+// all of them at once if force is set, and returns how many are left.
+func (p *Proxy) disperse(by time.Time, force bool) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for v := range p.visitors {
+		if force {
+			v.conn.Close()
+		} else {
+			v.hurry(by)
+		}
+	}
+	return len(p.visitors)
+}

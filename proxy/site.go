@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/askfirst/askfirst/banner"
+	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// site is one website that is fronted, compiled. It never changes.
+type site struct {
+	*configs.Site
+	engine   *rules.Engine
+	banner   *banner.Banner
+	upstream *upstream
+	policy   contentPolicy
+	// marker tells pages apart that one upstream page was made into under
+	// other rules or another configuration; see variant.
+	marker uint64
+
+	lettings sync.Map // of engines that let one vendor pass, by its ID
+}
+
+// letting returns rules under which one vendor passes.
+func (s *site) letting(v *rules.Vendor) *rules.Engine {
+	if e, ok := s.lettings.Load(v.ID); ok {
+		return e.(*rules.Engine)
+	}
+	overrides := append([]rules.Override{{Vendor: v.ID, Category: consent.Necessary}}, s.Overrides...)
+	e, err := rules.New(rules.Options{Overrides: overrides})
+	if err != nil {
+		return s.engine
+	}
+	s.lettings.Store(v.ID, e)
+	return e
+}
+
+// sites is the table of all sites, looked up by host. A reload makes another.
+type sites struct {
+	all      []*site
+	exact    map[string]*site
+	wildcard map[string]*site // by what follows the asterisk, with its dot
+	other    *site
+}
+
+func newSites(cfg *configs.Config, o Options) (*sites, error) {
+	t := &sites{exact: make(map[string]*site), wildcard: make(map[string]*site)}
+	var errs []error
+	for i := range cfg.Sites {
+		s, err := newSite(cfg, &cfg.Sites[i], o)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("site %s: %w", cfg.Sites[i].Name, err))
+			continue
+		}
+		t.all = append(t.all, s)
+		for _, h := range s.Hosts {
+			h = strings.ToLower(h)
+			switch {
+			case h == "*":
+				t.other = s
+			case strings.HasPrefix(h, "*."):
+				t.wildcard[h[1:]] = s
+			default:
+				t.exact[h] = s
+			}
+		}
+	}
+	return t, errors.Join(errs...)
+}
+
+func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
+	engine, err := rules.New(rules.Options{Overrides: c.Overrides})
+	if err != nil {
+		return nil, err
+	}
+	b, err := banner.New(banner.Options{
+		Site:         c.Name,
+		Prefix:       c.Prefix,
+		Revision:     c.Revision,
+		PolicyURL:    c.PolicyURL,
+		Language:     c.Banner.Language,
+		Texts:        c.Banner.Texts,
+		Theme:        c.Banner.Theme,
+		Layout:       c.Banner.Layout,
+		CookieDomain: c.Cookie.Domain,
+		CookieMaxAge: c.Cookie.MaxAge,
+		Unclassified: string(c.Unclassified),
+		Log:          o.Log,
+	}, engine, o.Records, o.Observer)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{
+		Site:     c,
+		engine:   engine,
+		banner:   b,
+		upstream: newUpstream(c.Upstream, &cfg.Limits),
+	}
+	s.policy = newContentPolicy(b, c.Prefix)
+	s.marker = s.mark()
+	return s, nil
+}
+
+func (t *sites) close() {
+	for _, s := range t.all {
+		s.upstream.close()
+	}
+}
+
+// find returns the site of a host, given in lower case and without port; nil
+// where there is none.
+func (t *sites) find(host []byte) *site {
+	if s := t.exact[string(host)]; s != nil {
+		return s
+	}
+	for len(t.wildcard) > 0 {
+		dot := bytes.IndexByte(host, '.')
+		if dot < 0 {
+			break
+		}
+		if s := t.wildcard[string(host[dot:])]; s != nil {
+			return s
+		}
+		host = host[dot+1:]
+	}
+	return t.other
+}
+
+// stand works out what holds for a visitor.
+func (s *site) stand(choice *consent.Choice, gpc bool) consent.Standing {
+	st := consent.Stand(s.Regime, choice, gpc)
+	if s.Unclassified == configs.PassUnclassified || st.Granted.Has(consent.Marketing) {
+		st.Granted = st.Granted.With(consent.Unclassified)
+	}
+	return st
+}
