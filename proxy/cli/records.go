@@ -1,16 +1,116 @@
 package cli
 
 import (
+	"context"
+	"log/slog"
+	"sync"
+
 	"github.com/askfirst/askfirst/banner"
+	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/proxy"
 	"github.com/askfirst/askfirst/proxy/audit"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
-// observer writes down what the guard reports.
-type observer struct{ store *audit.Store }
-
-func (o observer) Report(site string, r *banner.Report) {}
-
-func (o observer) Seen(site string) []string { return nil }
-
-// counter writes down what the proxy sees and does.
+// counter writes down what the proxy met.
 type counter struct{ store *audit.Store }
+
+var sightings = sync.Pool{New: func() any { return new([]audit.Sighting) }}
+
+var eventOf = [...]audit.Event{
+	consent.Pass:        audit.Passed,
+	consent.Hold:        audit.Held,
+	consent.Placeholder: audit.Boxed,
+	consent.Strip:       audit.Stripped,
+}
+
+func (c counter) Count(site string, page []byte, granted consent.Set, tags []proxy.Sighting) {
+	list := sightings.Get().(*[]audit.Sighting)
+	defer sightings.Put(list)
+	*list = (*list)[:0]
+	for i := range tags {
+		t := &tags[i]
+		if t.Decision.Rule == nil && t.Decision.Party != rules.ThirdParty {
+			continue
+		}
+		s := sighting(t.Decision, t.Kind)
+		s.Host, s.Path, s.Event, s.Count = t.Host, t.Path, eventOf[t.Fate], 1
+		*list = append(*list, s)
+	}
+	c.store.Count(site, page, granted, *list)
+}
+
+func (c counter) CountCookie(site string, name []byte, d rules.Decision, source string, held bool) {
+	c.store.CountCookie(site, name, vendorID(d), d.Category, source, held)
+}
+
+// observer writes down what the guard reports.
+type observer struct {
+	store *audit.Store
+	// lenient are the sites that let unclassified third parties pass.
+	lenient map[string]bool
+	log     *slog.Logger
+}
+
+func newObserver(store *audit.Store, cfg *configs.Config, log *slog.Logger) observer {
+	o := observer{store, map[string]bool{}, log}
+	for _, s := range cfg.Sites {
+		o.lenient[s.Name] = s.Unclassified == configs.PassUnclassified
+	}
+	return o
+}
+
+func (o observer) Report(site string, r *banner.Report) {
+	granted := r.Granted
+	if o.lenient[site] || granted.Has(consent.Marketing) {
+		granted = granted.With(consent.Unclassified)
+	}
+	var list []audit.Sighting
+	for _, t := range r.Tags {
+		s := sighting(t.Decision, t.Kind)
+		s.Host, s.Path, s.Count = []byte(t.Host), []byte(t.Path), uint32(t.Count)
+		switch t.Event {
+		case "held":
+			s.Event = audit.Held
+		case "released":
+			s.Event = audit.Released
+		case "stopped":
+			s.Event = audit.Stopped
+		case "fired":
+			s.Event = audit.Fired
+			if !t.Decision.Allowed(granted) {
+				s.Event = audit.FiredAnyway
+			}
+		}
+		list = append(list, s)
+	}
+	o.store.Count(site, []byte(r.Page), granted, list)
+	for _, c := range r.Cookies {
+		held := !c.Decision.Allowed(granted)
+		o.store.CountCookie(site, []byte(c.Name), vendorID(c.Decision), c.Decision.Category, c.Source, held)
+	}
+}
+
+func (o observer) Seen(site string) []string {
+	ids, err := o.store.Vendors(context.Background(), site)
+	if err != nil {
+		o.log.Error("vendors that were seen not read", "site", site, "error", err)
+	}
+	return ids
+}
+
+func sighting(d rules.Decision, k rules.Kind) audit.Sighting {
+	s := audit.Sighting{Category: d.Category, Kind: k.String()}
+	if d.Vendor != nil {
+		s.Vendor, s.VendorName = d.Vendor.ID, d.Vendor.Name
+	}
+	return s
+}
+
+func vendorID(d rules.Decision) string {
+	if d.Vendor == nil {
+		return ""
+	}
+	return d.Vendor.ID
+}

@@ -119,7 +119,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	}()
 	p, err := proxy.New(cfg, proxy.Options{
 		Records:  store,
-		Observer: observer{store},
+		Observer: newObserver(store, cfg, log),
 		Counter:  counter{store},
 		Log:      log,
 	})
