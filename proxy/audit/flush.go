@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/askfirst/askfirst/rules/consent"
@@ -187,18 +189,23 @@ func (b *batch) write(c *conn, n *names, at time.Time) error {
 		}
 		n.tags[i] = t
 	}
+	byTag, byPage := make(map[uint32]sum), make(map[uint32]sum)
 	for _, t := range b.tallies {
-		// Fates imply that the tag was seen.
-		seen := t.n[Seen] + t.n[Held] + t.n[Boxed] + t.n[Stripped] + t.n[Passed]
-		err := c.run(`INSERT INTO counts (tag, page, day, granted, seen, held, boxed, stripped, passed, released, fired, stopped, fired_anyway)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (tag, page, day, granted) DO UPDATE SET seen = seen + excluded.seen, held = held + excluded.held,
-				boxed = boxed + excluded.boxed, stripped = stripped + excluded.stripped, passed = passed + excluded.passed,
-				released = released + excluded.released, fired = fired + excluded.fired, stopped = stopped + excluded.stopped,
-				fired_anyway = fired_anyway + excluded.fired_anyway`, nil,
-			n.tags[t.tag].id, n.pages[t.page].id, day, int(t.granted&consent.All), seen, t.n[Held], t.n[Boxed], t.n[Stripped], t.n[Passed],
-			t.n[Released], t.n[Fired], t.n[Stopped], t.n[FiredAnyway])
+		n64 := t.sum()
+		err := c.run(insertCounts, nil, n64.args(n.tags[t.tag].id, n.pages[t.page].id, day, int64(t.granted&consent.All))...)
 		if err != nil {
+			return err
+		}
+		byTag[t.tag] = byTag[t.tag].plus(n64)
+		byPage[t.page] = byPage[t.page].plus(n64)
+	}
+	for i, n64 := range byTag {
+		if err := c.run(insertTagDays, nil, n64.args(n.tags[i].id, day)...); err != nil {
+			return err
+		}
+	}
+	for i, n64 := range byPage {
+		if err := c.run(insertPageDays, nil, n64.args(n.pages[i].id, day)...); err != nil {
 			return err
 		}
 	}
@@ -226,6 +233,54 @@ func (b *batch) write(c *conn, n *names, at time.Time) error {
 		}
 	}
 	return nil
+}
+
+// sum is a number for each event.
+type sum [events]int64
+
+// sum returns what a tally adds up to. Fates imply that the tag was seen.
+func (t *tally) sum() (n sum) {
+	for e := range t.n {
+		n[e] = int64(t.n[e])
+	}
+	n[Seen] += n[Held] + n[Boxed] + n[Stripped] + n[Passed]
+	return n
+}
+
+func (n sum) plus(m sum) sum {
+	for e := range n {
+		n[e] += m[e]
+	}
+	return n
+}
+
+// args returns the arguments of a statement of upsertCounts.
+func (n sum) args(key ...int64) []any {
+	list := make([]any, 0, len(key)+len(n))
+	for _, k := range key {
+		list = append(list, k)
+	}
+	for _, k := range n {
+		list = append(list, k)
+	}
+	return list
+}
+
+var (
+	insertCounts   = upsertCounts("counts", "tag", "page", "day", "granted")
+	insertTagDays  = upsertCounts("tag_days", "tag", "day")
+	insertPageDays = upsertCounts("page_days", "page", "day")
+)
+
+// upsertCounts returns the statement that adds counts to a table.
+func upsertCounts(table string, key ...string) string {
+	add := make([]string, len(countColumns))
+	for i, col := range countColumns {
+		add[i] = col + " = " + col + " + excluded." + col
+	}
+	columns := slices.Concat(key, countColumns)
+	return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) +
+		") ON CONFLICT (" + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(add, ", ")
 }
 
 // dayOf returns the days since 1970, UTC.

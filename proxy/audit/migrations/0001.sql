@@ -66,6 +66,7 @@ CREATE TABLE tags (
 	UNIQUE (site, host, path, kind, vendor, category)
 ) STRICT;
 
+-- How often what happened to a tag on a page, by day and choice.
 CREATE TABLE counts (
 	tag          INTEGER NOT NULL,
 	page         INTEGER NOT NULL,
@@ -81,6 +82,38 @@ CREATE TABLE counts (
 	stopped      INTEGER NOT NULL,
 	fired_anyway INTEGER NOT NULL,
 	PRIMARY KEY (tag, page, day, granted)
+) STRICT, WITHOUT ROWID;
+
+-- The sums of counts by tag and by page: what most questions are about, in far
+-- fewer rows.
+CREATE TABLE tag_days (
+	tag          INTEGER NOT NULL,
+	day          INTEGER NOT NULL,
+	seen         INTEGER NOT NULL,
+	held         INTEGER NOT NULL,
+	boxed        INTEGER NOT NULL,
+	stripped     INTEGER NOT NULL,
+	passed       INTEGER NOT NULL,
+	released     INTEGER NOT NULL,
+	fired        INTEGER NOT NULL,
+	stopped      INTEGER NOT NULL,
+	fired_anyway INTEGER NOT NULL,
+	PRIMARY KEY (tag, day)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE page_days (
+	page         INTEGER NOT NULL,
+	day          INTEGER NOT NULL,
+	seen         INTEGER NOT NULL,
+	held         INTEGER NOT NULL,
+	boxed        INTEGER NOT NULL,
+	stripped     INTEGER NOT NULL,
+	passed       INTEGER NOT NULL,
+	released     INTEGER NOT NULL,
+	fired        INTEGER NOT NULL,
+	stopped      INTEGER NOT NULL,
+	fired_anyway INTEGER NOT NULL,
+	PRIMARY KEY (page, day)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE views (

@@ -1,0 +1,584 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+)
+
+// Filter says which counts a query is about. Empty fields do not narrow it.
+type Filter struct {
+	Site, Page, Vendor, Category, Kind, Host string
+	// Text must occur in the vendor, tag or page.
+	Text string
+	// Event is the name of an Event that must have occurred.
+	Event string
+	// From and To are the first and the last day, UTC. Zero for no end.
+	From, To time.Time
+}
+
+// Slice says in which order and which part of a result is wanted.
+type Slice struct {
+	// Sort is a column's name, as Columns lists them; it ascends for names and
+	// descends for numbers and times, unless Reverse.
+	Sort    string
+	Reverse bool
+	// Limit is how many rows at most, from the one numbered Offset; 0 for all.
+	Limit, Offset int
+}
+
+// Grouping says what counts are summed by.
+type Grouping uint8
+
+// The groupings.
+const (
+	ByTag Grouping = iota
+	ByPageAndTag
+	ByVendor
+	ByHost
+	ByPage
+	ByCategory
+	BySite
+	ByDay
+)
+
+// groupings gives the names of the columns that each groups by.
+var groupings = [...][]string{
+	ByTag:        {"site", "vendor", "category", "kind", "host", "path"},
+	ByPageAndTag: {"site", "page", "vendor", "category", "kind", "host", "path"},
+	ByVendor:     {"site", "vendor", "category"},
+	ByHost:       {"site", "host"},
+	ByPage:       {"site", "page"},
+	ByCategory:   {"category"},
+	BySite:       {"site"},
+	ByDay:        {"day"},
+}
+
+// Columns lists the columns that a grouping can be sorted by.
+func (g Grouping) Columns() []string {
+	return slices.Concat(groupings[g], []string{"tags", "first", "last"}, countColumns)
+}
+
+var countColumns = []string{"seen", "held", "boxed", "stripped", "passed", "released", "fired", "stopped", "fired_anyway"}
+
+// Counts says how often each event occurred.
+type Counts struct {
+	Seen        int64 `json:"seen"`
+	Held        int64 `json:"held"`
+	Boxed       int64 `json:"boxed"`
+	Stripped    int64 `json:"stripped"`
+	Passed      int64 `json:"passed"`
+	Released    int64 `json:"released"`
+	Fired       int64 `json:"fired"`
+	Stopped     int64 `json:"stopped"`
+	FiredAnyway int64 `json:"fired_anyway"`
+}
+
+// Row is what a group of counts adds up to. Fields that it is not grouped by
+// are empty.
+type Row struct {
+	Site       string    `json:"site,omitempty"`
+	Day        time.Time `json:"day,omitzero"`
+	Page       string    `json:"page,omitempty"`
+	Vendor     string    `json:"vendor,omitempty"`
+	VendorName string    `json:"vendor_name,omitempty"`
+	Category   string    `json:"category,omitempty"`
+	Kind       string    `json:"kind,omitempty"`
+	Host       string    `json:"host,omitempty"`
+	Path       string    `json:"path,omitempty"`
+	// Tags is how many different tags the group has; 0 by page.
+	Tags int `json:"tags,omitempty"`
+	// Pages is on how many different pages the tag was met; ByTag only.
+	Pages int `json:"pages,omitempty"`
+	// First and Last are when a tag of the group was met first and last, at
+	// all, whatever the filter.
+	First time.Time `json:"first,omitzero"`
+	Last  time.Time `json:"last,omitzero"`
+	Counts
+}
+
+// Tags returns the counts that f lets through, summed by g, and how many rows
+// there are in all.
+func (s *Store) Tags(ctx context.Context, g Grouping, f Filter, part Slice) (rows []Row, total int, err error) {
+	var q query
+	q.tags(g, f, part)
+	err = s.read(ctx, func(c *conn) error {
+		var ids []int64
+		err := q.run(c, func(st *sqlite3.Stmt) error {
+			total = st.ColumnInt(0)
+			ids = append(ids, st.ColumnInt64(1))
+			rows = append(rows, rowOf(st, g))
+			return nil
+		})
+		if err != nil || g != ByTag {
+			return err
+		}
+		for i, id := range ids {
+			err := c.run(`SELECT count(DISTINCT page) FROM counts WHERE tag = ?`, func(st *sqlite3.Stmt) error {
+				rows[i].Pages = st.ColumnInt(0)
+				return nil
+			}, id)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("audit: reading tags: %w", err)
+	}
+	return rows, total, nil
+}
+
+// The order of the columns of query.tags.
+const (
+	nameColumn  = 2
+	countColumn = 6
+)
+
+// tags asks for counts from the smallest table that can tell.
+func (q *query) tags(g Grouping, f Filter, part Slice) {
+	aboutTags := f.Vendor+f.Category+f.Kind+f.Host != ""
+	columns := map[string]string{
+		"site": "t.site", "vendor": "t.vendor", "category": "t.category", "kind": "t.kind", "host": "t.host", "path": "t.path",
+		"page": "p.path", "day": "c.day",
+	}
+	var from string
+	head := "SELECT count(*) OVER (), min(c.tag), max(t.name), count(DISTINCT c.tag) AS tags, min(t.first) AS first, max(t.last) AS last"
+	switch {
+	case g == ByPageAndTag && f.Text == "" && slices.Contains(countColumns, cmp.Or(part.Sort, "seen")):
+		q.pairs(f, part)
+		return
+	case g != ByPage && g != ByPageAndTag && f.Page == "":
+		from = " FROM tag_days c JOIN tags t ON t.id = c.tag"
+	case g == ByPage && !aboutTags:
+		from = " FROM page_days c JOIN pages p ON p.id = c.page"
+		head = "SELECT count(*) OVER (), 0, '', 0 AS tags, min(p.first) AS first, max(p.last) AS last"
+		columns["site"] = "p.site"
+	default:
+		from = " FROM counts c JOIN tags t ON t.id = c.tag JOIN pages p ON p.id = c.page"
+	}
+	q.text(head)
+	for _, col := range countColumns {
+		q.text(", sum(c." + col + ") AS " + col)
+	}
+	for _, col := range groupings[g] {
+		q.text(", " + columns[col] + " AS " + col)
+	}
+	q.text(from + " WHERE 1")
+	q.equal(columns["site"], f.Site)
+	q.equal("p.path", f.Page)
+	q.equal("t.vendor", f.Vendor)
+	q.equal("t.category", f.Category)
+	q.equal("t.kind", f.Kind)
+	q.equal("t.host", f.Host)
+	q.days(f)
+	var searched []string
+	if strings.Contains(from, "tags t") {
+		searched = append(searched, "t.vendor", "t.name", "t.host", "t.path")
+	}
+	if strings.Contains(from, "pages p") {
+		searched = append(searched, "p.path")
+	}
+	q.contains(f.Text, searched...)
+	q.text(" GROUP BY ")
+	for i, col := range groupings[g] {
+		if i > 0 {
+			q.text(", ")
+		}
+		q.text(columns[col])
+	}
+	q.having(f)
+	q.slice(g.Columns(), part, "seen", groupings[g])
+}
+
+// pairs asks for the largest pairs of page and tag: it finds them by the one
+// column that they are sorted by, before it sums the others and looks up what
+// they are called.
+func (q *query) pairs(f Filter, part Slice) {
+	col := cmp.Or(part.Sort, "seen")
+	q.text("SELECT (SELECT count(*) FROM (SELECT 1")
+	q.pairsFrom(f)
+	q.text(")), c.tag, t.name, 1, t.first, t.last")
+	for _, col := range countColumns {
+		q.text(", sum(c." + col + ")")
+	}
+	q.text(", t.site, p.path, t.vendor, t.category, t.kind, t.host, t.path FROM (SELECT c.tag, c.page, sum(c." + col + ") AS " + col)
+	q.pairsFrom(f)
+	q.slice(countColumns, part, "seen", []string{"c.tag", "c.page"})
+	q.text(") top JOIN counts c ON c.tag = top.tag AND c.page = top.page JOIN tags t ON t.id = c.tag JOIN pages p ON p.id = c.page WHERE 1")
+	q.days(f)
+	q.text(" GROUP BY c.tag, c.page")
+	q.text(" ORDER BY top." + col)
+	if !part.Reverse {
+		q.text(" DESC")
+	}
+	q.text(", t.site, p.path, t.vendor, t.host, t.path")
+}
+
+// pairsFrom is the part of pairs that says which counts are meant.
+func (q *query) pairsFrom(f Filter) {
+	q.text(" FROM counts c WHERE 1")
+	if f.Site+f.Vendor+f.Category+f.Kind+f.Host != "" {
+		q.text(" AND c.tag IN (SELECT t.id FROM tags t WHERE 1")
+		q.equal("t.site", f.Site)
+		q.equal("t.vendor", f.Vendor)
+		q.equal("t.category", f.Category)
+		q.equal("t.kind", f.Kind)
+		q.equal("t.host", f.Host)
+		q.text(")")
+	}
+	if f.Page != "" {
+		q.text(" AND c.page IN (SELECT p.id FROM pages p WHERE p.path = " + q.bind(f.Page) + ")")
+	}
+	q.days(f)
+	q.text(" GROUP BY c.tag, c.page")
+	q.having(f)
+}
+
+// having keeps groups in which the event of f occurred.
+func (q *query) having(f Filter) {
+	if col := strings.ReplaceAll(f.Event, "-", "_"); slices.Contains(countColumns, col) {
+		q.text(" HAVING sum(c." + col + ") > 0")
+	}
+}
+
+func rowOf(st *sqlite3.Stmt, g Grouping) Row {
+	r := Row{
+		VendorName: st.ColumnText(nameColumn), Tags: st.ColumnInt(nameColumn + 1),
+		First: time.Unix(st.ColumnInt64(nameColumn+2), 0).UTC(), Last: time.Unix(st.ColumnInt64(nameColumn+3), 0).UTC(),
+		Counts: countsOf(st, countColumn),
+	}
+	for i, col := range groupings[g] {
+		n := countColumn + len(countColumns) + i
+		if col == "day" {
+			r.Day = timeOf(st.ColumnInt64(n))
+		} else {
+			*r.name(col) = st.ColumnText(n)
+		}
+	}
+	if r.Vendor == "" {
+		r.VendorName = ""
+	}
+	return r
+}
+
+func (r *Row) name(col string) *string {
+	switch col {
+	case "site":
+		return &r.Site
+	case "page":
+		return &r.Page
+	case "vendor":
+		return &r.Vendor
+	case "category":
+		return &r.Category
+	case "kind":
+		return &r.Kind
+	case "host":
+		return &r.Host
+	default:
+		return &r.Path
+	}
+}
+
+func countsOf(st *sqlite3.Stmt, i int) Counts {
+	return Counts{
+		Seen: st.ColumnInt64(i), Held: st.ColumnInt64(i + 1), Boxed: st.ColumnInt64(i + 2), Stripped: st.ColumnInt64(i + 3),
+		Passed: st.ColumnInt64(i + 4), Released: st.ColumnInt64(i + 5), Fired: st.ColumnInt64(i + 6),
+		Stopped: st.ColumnInt64(i + 7), FiredAnyway: st.ColumnInt64(i + 8),
+	}
+}
+
+// Total sums all counts that f lets through.
+func (s *Store) Total(ctx context.Context, f Filter) (Counts, error) {
+	rows, _, err := s.Tags(ctx, ByCategory, f, Slice{})
+	var sum Counts
+	for _, r := range rows {
+		sum.Seen += r.Seen
+		sum.Held += r.Held
+		sum.Boxed += r.Boxed
+		sum.Stripped += r.Stripped
+		sum.Passed += r.Passed
+		sum.Released += r.Released
+		sum.Fired += r.Fired
+		sum.Stopped += r.Stopped
+		sum.FiredAnyway += r.FiredAnyway
+	}
+	return sum, err
+}
+
+// CookieRow is a cookie of a site and what became of it.
+type CookieRow struct {
+	Site     string    `json:"site"`
+	Name     string    `json:"name"`
+	Vendor   string    `json:"vendor,omitempty"`
+	Category string    `json:"category"`
+	Source   string    `json:"source"`
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+	Held     int64     `json:"held"`
+	Passed   int64     `json:"passed"`
+}
+
+// CookieColumns lists the columns that cookies can be sorted by.
+var CookieColumns = []string{"site", "name", "vendor", "category", "source", "first", "last", "held", "passed"}
+
+// Cookies returns the cookies that f lets through, and how many there are in
+// all. Page, Kind, Host and Event of f do not apply.
+func (s *Store) Cookies(ctx context.Context, f Filter, part Slice) (rows []CookieRow, total int, err error) {
+	var q query
+	q.text(`SELECT count(*) OVER (), t.site AS site, t.name AS name, t.vendor AS vendor, t.category AS category, t.source AS source,
+		t.first AS first, t.last AS last, sum(c.held) AS held, sum(c.passed) AS passed
+		FROM cookie_days c JOIN cookies t ON t.id = c.cookie WHERE 1`)
+	q.equal("t.site", f.Site)
+	q.equal("t.vendor", f.Vendor)
+	q.equal("t.category", f.Category)
+	q.days(f)
+	q.contains(f.Text, "t.name", "t.vendor")
+	q.text(" GROUP BY t.id")
+	q.slice(CookieColumns, part, "last", []string{"site", "name"})
+	err = s.read(ctx, func(c *conn) error {
+		return q.run(c, func(st *sqlite3.Stmt) error {
+			total = st.ColumnInt(0)
+			rows = append(rows, CookieRow{
+				Site: st.ColumnText(1), Name: st.ColumnText(2), Vendor: st.ColumnText(3), Category: st.ColumnText(4), Source: st.ColumnText(5),
+				First: time.Unix(st.ColumnInt64(6), 0).UTC(), Last: time.Unix(st.ColumnInt64(7), 0).UTC(),
+				Held: st.ColumnInt64(8), Passed: st.ColumnInt64(9),
+			})
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("audit: reading cookies: %w", err)
+	}
+	return rows, total, nil
+}
+
+// ChoiceRow is how many choices of a kind were made on a day.
+type ChoiceRow struct {
+	Day      time.Time `json:"day"`
+	Site     string    `json:"site"`
+	Action   string    `json:"action"`
+	Method   string    `json:"method"`
+	Regime   string    `json:"regime"`
+	Language string    `json:"language"`
+	Granted  string    `json:"granted"`
+	Count    int64     `json:"count"`
+}
+
+// Choices returns the choices that were made, by day. Only Site, From and To
+// of f apply.
+func (s *Store) Choices(ctx context.Context, f Filter) (rows []ChoiceRow, err error) {
+	var q query
+	q.text(`SELECT c.day, c.site, c.action, c.method, c.regime, c.language, c.granted, c.n FROM choices c WHERE 1`)
+	q.equal("c.site", f.Site)
+	q.days(f)
+	q.text(" ORDER BY c.day")
+	err = s.read(ctx, func(c *conn) error {
+		return q.run(c, func(st *sqlite3.Stmt) error {
+			rows = append(rows, ChoiceRow{
+				timeOf(st.ColumnInt64(0)), st.ColumnText(1), st.ColumnText(2), st.ColumnText(3),
+				st.ColumnText(4), st.ColumnText(5), st.ColumnText(6), st.ColumnInt64(7),
+			})
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit: reading choices: %w", err)
+	}
+	return rows, nil
+}
+
+// ViewRow is how often pages were viewed on a day, and how often the visitor
+// was asked.
+type ViewRow struct {
+	Day   time.Time `json:"day"`
+	Views int64     `json:"views"`
+	Asked int64     `json:"asked"`
+}
+
+// Views returns page views by day. Only Site, Page, From and To of f apply.
+func (s *Store) Views(ctx context.Context, f Filter) (rows []ViewRow, err error) {
+	var q query
+	q.text(`SELECT c.day, sum(c.views), sum(c.asked) FROM views c JOIN pages p ON p.id = c.page WHERE 1`)
+	q.equal("p.site", f.Site)
+	q.equal("p.path", f.Page)
+	q.days(f)
+	q.text(" GROUP BY c.day ORDER BY c.day")
+	err = s.read(ctx, func(c *conn) error {
+		return q.run(c, func(st *sqlite3.Stmt) error {
+			rows = append(rows, ViewRow{timeOf(st.ColumnInt64(0)), st.ColumnInt64(1), st.ColumnInt64(2)})
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit: reading views: %w", err)
+	}
+	return rows, nil
+}
+
+// Sites returns the sites that there is something of, in order of their names.
+func (s *Store) Sites(ctx context.Context) (sites []string, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		return c.run(`SELECT DISTINCT site FROM tags UNION SELECT DISTINCT site FROM choices UNION SELECT DISTINCT site FROM pages
+			UNION SELECT DISTINCT site FROM cookies ORDER BY 1`,
+			func(st *sqlite3.Stmt) error {
+				sites = append(sites, st.ColumnText(0))
+				return nil
+			})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit: reading sites: %w", err)
+	}
+	return sites, nil
+}
+
+// Vendors returns the IDs of the vendors that were met on a site, in order.
+func (s *Store) Vendors(ctx context.Context, site string) (ids []string, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		return c.run(`SELECT vendor FROM tags WHERE site = ?1 AND vendor NOT IN ('', ?2)
+			UNION SELECT vendor FROM cookies WHERE site = ?1 AND vendor <> '' ORDER BY 1`,
+			func(st *sqlite3.Stmt) error {
+				ids = append(ids, st.ColumnText(0))
+				return nil
+			}, site, Other)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit: reading vendors: %w", err)
+	}
+	return ids, nil
+}
+
+// Change is something met for the first time.
+type Change struct {
+	At   time.Time `json:"at"`
+	Site string    `json:"site"`
+	// What is vendor, host, cookie or page.
+	What     string `json:"what"`
+	Name     string `json:"name"`
+	Category string `json:"category,omitempty"`
+}
+
+// maxChanges is how many changes of each sort are listed.
+const maxChanges = 200
+
+// Changes returns what was met for the first time since the given time, the
+// newest first: at most 200 each of vendors, third-party hosts, cookies and
+// pages. site "" stands for all.
+func (s *Store) Changes(ctx context.Context, site string, since time.Time) (changes []Change, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		for _, q := range []string{
+			`SELECT min(first) AS at, site, 'vendor', max(name), category FROM tags WHERE vendor NOT IN ('', '(other)') AND (?1 = '' OR site = ?1)
+				GROUP BY site, vendor HAVING at >= ?2 ORDER BY at DESC LIMIT ?3`,
+			`SELECT min(first) AS at, site, 'host', host, category FROM tags WHERE vendor = '' AND host <> '' AND (?1 = '' OR site = ?1)
+				GROUP BY site, host HAVING at >= ?2 ORDER BY at DESC LIMIT ?3`,
+			`SELECT min(first) AS at, site, 'cookie', name, category FROM cookies WHERE (?1 = '' OR site = ?1)
+				GROUP BY site, name HAVING at >= ?2 ORDER BY at DESC LIMIT ?3`,
+			`SELECT first AS at, site, 'page', path, '' FROM pages WHERE (?1 = '' OR site = ?1) AND first >= ?2 ORDER BY at DESC LIMIT ?3`,
+		} {
+			err := c.run(q, func(st *sqlite3.Stmt) error {
+				changes = append(changes, Change{
+					time.Unix(st.ColumnInt64(0), 0).UTC(), st.ColumnText(1), st.ColumnText(2), st.ColumnText(3), st.ColumnText(4),
+				})
+				return nil
+			}, site, since.Unix(), maxChanges)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit: reading changes: %w", err)
+	}
+	slices.SortStableFunc(changes, func(a, b Change) int { return b.At.Compare(a.At) })
+	return changes, nil
+}
+
+// query is a statement that is put together from parts. What comes from
+// outside is bound, never written into the text.
+type query struct {
+	sql  strings.Builder
+	args []any
+}
+
+func (q *query) text(s string) { q.sql.WriteString(s) }
+
+func (q *query) bind(a any) string {
+	q.args = append(q.args, a)
+	return fmt.Sprintf("?%d", len(q.args))
+}
+
+func (q *query) equal(col, value string) {
+	if value != "" {
+		q.text(" AND " + col + " = " + q.bind(value))
+	}
+}
+
+func (q *query) contains(text string, cols ...string) {
+	if text == "" {
+		return
+	}
+	n := q.bind(text)
+	for i, col := range cols {
+		cols[i] = "instr(lower(" + col + "), lower(" + n + ")) > 0"
+	}
+	q.text(" AND (" + strings.Join(cols, " OR ") + ")")
+}
+
+func (q *query) days(f Filter) {
+	if !f.From.IsZero() {
+		q.text(" AND c.day >= " + q.bind(dayOf(f.From)))
+	}
+	if !f.To.IsZero() {
+		q.text(" AND c.day <= " + q.bind(dayOf(f.To)))
+	}
+}
+
+// slice orders and cuts the result. ties are the columns that settle which of
+// equals comes first.
+func (q *query) slice(columns []string, part Slice, usual string, ties []string) {
+	col := part.Sort
+	if !slices.Contains(columns, col) {
+		col = usual
+	}
+	falls := slices.Contains(countColumns, col) || slices.Contains([]string{"tags", "first", "last", "day"}, col)
+	q.text(" ORDER BY " + col)
+	if falls != part.Reverse {
+		q.text(" DESC")
+	}
+	for _, tie := range ties {
+		q.text(", " + tie)
+	}
+	if part.Limit > 0 {
+		q.text(" LIMIT " + q.bind(part.Limit) + " OFFSET " + q.bind(max(part.Offset, 0)))
+	}
+}
+
+// run executes the query; unlike conn.run it keeps no statement.
+func (q *query) run(c *conn, row func(*sqlite3.Stmt) error) error {
+	st, _, err := c.Prepare(q.sql.String())
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	for i, a := range q.args {
+		if err := bind(st, i+1, a); err != nil {
+			return err
+		}
+	}
+	for st.Step() {
+		if err := row(st); err != nil {
+			return err
+		}
+	}
+	return st.Err()
+}
+
+func timeOf(day int64) time.Time { return time.Unix(day*86400, 0).UTC() }
