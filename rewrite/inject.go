@@ -138,22 +138,23 @@ func (in *injection) close(rw *Rewriter) {
 	}
 }
 
-// end runs what has not run. s is at the end of the document, with what is
-// unfinished beginning at b[s.Start].
+// end runs what has not run. The scanner is at the end of the document, with
+// what is unfinished beginning at its Start.
 func (rw *Rewriter) end(b []byte) {
 	s, in := &rw.scan, &rw.inject
 	if rw.skip {
 		rw.done = len(b)
 	}
+	unfinished := s.Start
 	if rw.pending != 0 {
-		rw.copyTo(b, rw.tag.start)
+		unfinished = rw.tag.start
 	}
-	in.sawText(rw, b, s.Start)
-	rw.copyTo(b, s.Start)
+	in.sawText(rw, b, unfinished)
+	rw.copyTo(b, unfinished)
 	if in.stage == waiting {
 		in.open(rw)
 	}
-	if in.stage == opened && rw.closeOpen() {
+	if in.stage == opened && rw.doc.Foot != nil && rw.closeOpen() {
 		in.close(rw)
 	}
 	if rw.pending != 0 {

@@ -28,6 +28,9 @@ func undo(page []byte) []byte {
 	for {
 		token := s.Next(page, true)
 		if token == scan.More {
+			if noscript {
+				return append(append(out, page[done:s.Start]...), undo(page[s.Start:])...)
+			}
 			return append(out, page[done:]...)
 		}
 		name := bytes.ToLower(page[s.Start:min(s.End, len(page))])
