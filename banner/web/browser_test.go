@@ -44,6 +44,8 @@ type world struct {
 	server *httptest.Server
 	guard  []byte
 
+	asked chan struct{} // a request to a third party has arrived
+
 	mu      sync.Mutex
 	pages   map[string]string // path on the site to body
 	scripts map[string]string // host and path to code
@@ -62,8 +64,8 @@ const banner = `<askfirst-banner data-askfirst-state="ask"><template shadowrootm
 <button name="choice" value="reject-all" data-askfirst="reject-all">Reject</button><button name="choice" value="accept-all" data-askfirst="accept-all">Accept</button></form></section>
 <aside><a class="reopen" href="/_askfirst/preferences" data-askfirst="reopen">Privacy</a></aside></template></askfirst-banner>`
 
-// page is a document with the guard in its place and the given body.
-func page(body string) string {
+// document is a page with the guard in its place and the given body.
+func document(body string) string {
 	return `<!DOCTYPE html><html lang="en"><head>` + guardElement + `<title>Shop</title></head><body>` + body + banner + `</body></html>`
 }
 
@@ -75,7 +77,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{guard: guard, pages: map[string]string{"/": page("<h1>Shop</h1>")}, scripts: map[string]string{}}
+	w := &world{guard: guard, pages: map[string]string{"/": document("<h1>Shop</h1>")}, scripts: map[string]string{}, asked: make(chan struct{}, 1)}
 	w.server = httptest.NewUnstartedServer(w)
 	w.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	w.server.StartTLS()
@@ -138,7 +140,7 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(http.StatusNoContent)
 	default:
 		if strings.HasPrefix(r.URL.Path, "/meter-proxy/") {
-			w.seen = append(w.seen, host+r.URL.Path)
+			w.see(host + r.URL.Path)
 		}
 		body, ok := w.pages[r.URL.Path]
 		if !ok {
@@ -160,7 +162,7 @@ func (w *world) serveThirdParty(rw http.ResponseWriter, r *http.Request, host st
 	w.mu.Lock()
 	// What the browser asks on its own account does not count.
 	if strings.HasSuffix(host, ".example") {
-		w.seen = append(w.seen, host+r.URL.Path)
+		w.see(host + r.URL.Path)
 	}
 	code, ok := w.scripts[host+r.URL.Path]
 	w.mu.Unlock()
@@ -185,14 +187,40 @@ func (w *world) serveThirdParty(rw http.ResponseWriter, r *http.Request, host st
 	}
 }
 
-// third returns the requests to third parties so far whose path has the given
-// beginning.
-func (w *world) third(prefix string) []string {
+// see notes a request. w.mu is held.
+func (w *world) see(address string) {
+	w.seen = append(w.seen, address)
+	select {
+	case w.asked <- struct{}{}:
+	default:
+	}
+}
+
+// await waits until n requests in whose path the given text occurs have arrived
+// at third parties, and returns them. It gives up after five seconds.
+func (w *world) await(text string, n int) []string {
+	limit := time.After(5 * time.Second)
+	for {
+		found := w.third(text)
+		if len(found) >= n {
+			return found
+		}
+		select {
+		case <-w.asked:
+		case <-limit:
+			return found
+		}
+	}
+}
+
+// third returns the requests to third parties so far in whose path the given
+// text occurs.
+func (w *world) third(text string) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var found []string
 	for _, s := range w.seen {
-		if strings.HasPrefix(s[strings.IndexByte(s, '/'):], prefix) {
+		if strings.Contains(s[strings.IndexByte(s, '/'):], text) {
 			found = append(found, s)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // heldPage is what the proxy makes of a page with tags of every sort.
-var heldPage = page(`
+var heldPage = document(`
 <script type="text/plain" data-askfirst-src="https://meter.example/1.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
 <script type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter">(self.ran=self.ran||[]).push('inline 2')</script>
 <script type="text/plain" data-askfirst-src="https://adder.example/3.js" data-askfirst-category="marketing" data-askfirst-vendor="adder"></script>
@@ -45,6 +45,8 @@ func TestReleaseInDocumentOrder(t *testing.T) {
 		t.Errorf("ran %q, want %q", got, wantRan)
 	}
 	want := []string{"meter.example/1.js", "meter.example/4.gif", "meter.example/5.js", "meter.example/8.css", "meter.example/9.js"}
+	w.await("/", len(want))
+	do[bool](t, ctx, settle)
 	if got := do[[]string](t, ctx, asked); !slices.Equal(got, want) {
 		t.Errorf("asked for %q, want %q", got, want)
 	}
@@ -54,10 +56,12 @@ func TestReleaseInDocumentOrder(t *testing.T) {
 	}
 	do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
 	want = append(want, "adder.example/3.js", "tube.example/embed", "tube.example/other", "friend.example/sdk.js")
+	w.await("/", len(want))
+	do[bool](t, ctx, settle)
 	if got := do[[]string](t, ctx, asked); !slices.Equal(got, want) {
 		t.Errorf("asked for %q, want %q", got, want)
 	}
-	if got := w.third("/"); len(got) != len(want) {
+	if got := w.await("/", len(want)); len(got) != len(want) {
 		t.Errorf("the network saw %q, want %d requests", got, len(want))
 	}
 	if got := do[string](t, ctx, `return [...document.querySelectorAll('askfirst-placeholder,[data-askfirst-category],[type="text/plain"],a:not([ping="https://meter.example/ping"])')].map(e => e.outerHTML).join('\n')`); got != "" {
@@ -67,7 +71,7 @@ func TestReleaseInDocumentOrder(t *testing.T) {
 
 func TestDocumentWriteOfReleasedScripts(t *testing.T) {
 	w := newWorld(t)
-	w.set("/write", page(`<p id="top">top</p>
+	w.set("/write", document(`<p id="top">top</p>
 <script type="text/plain" data-askfirst-src="https://meter.example/w.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
 <script type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter">self.ran.push('next'); document.write('<b id="b">bold</b>')</script><p id="end">end</p>`))
 	w.script("meter.example/w.js", `self.ran=['w'];
@@ -88,14 +92,14 @@ document.write('<scr'+'ipt src="https://adder.example/held.js"></scr'+'ipt>')`)
 		t.Errorf("what was written was not held: %v", got)
 	}
 	do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
-	if got := w.third("/held"); len(got) != 1 {
+	if got := w.await("/held", 1); len(got) != 1 {
 		t.Errorf("asked for %v, want one", got)
 	}
 }
 
 func TestDocumentWriteWhileParsing(t *testing.T) {
 	w := newWorld(t)
-	w.set("/parse", page(`<p id="top">top</p><script>
+	w.set("/parse", document(`<p id="top">top</p><script>
 document.write('<div id="d"><scr' + 'ipt src="https://meter.example/a.js">');
 document.write('</scr' + 'ipt><img src="https://meter.example/a.gif"><b');
 document.write(' id="b">bold</b>a < b</div>');
@@ -110,14 +114,14 @@ document.write('<scr' + 'ipt>self.own = 1</scr' + 'ipt>');
 		t.Errorf("the page reads %q", got)
 	}
 	do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
-	if got := w.third("/"); !slices.Equal(got, []string{"meter.example/a.js", "meter.example/a.gif"}) {
+	if got := w.await("/", 2); !slices.Equal(got, []string{"meter.example/a.js", "meter.example/a.gif"}) {
 		t.Errorf("asked for %v", got)
 	}
 }
 
 func TestLifeEventsOfReleasedScripts(t *testing.T) {
 	w := newWorld(t)
-	w.set("/life", page(`<script>self.ran=[]; addEventListener('load', () => ran.push('own load'))</script>
+	w.set("/life", document(`<script>self.ran=[]; addEventListener('load', () => ran.push('own load'))</script>
 <script type="text/plain" data-askfirst-src="https://meter.example/life.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
 <script type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter">window.onload = () => ran.push('onload')</script>`))
 	w.script("meter.example/life.js", `
@@ -144,14 +148,14 @@ func TestLoadOnce(t *testing.T) {
 	press(2, "load") // the mark: its vendor's scripts come with it
 	press(0, "load") // one film of two
 	want := []string{"friend.example/sdk.js", "tube.example/embed"}
-	if got := w.third("/"); !slices.Equal(got, want) {
+	if got := w.await("/", len(want)); !slices.Equal(got, want) {
 		t.Fatalf("asked for %q, want %q", got, want)
 	}
 	if len(w.choices) > 0 {
 		t.Errorf("a choice was sent: %v", w.choices)
 	}
 	press(0, "load") // the other film, now the first box left
-	if got := w.third("/other"); len(got) != 1 {
+	if got := w.await("/other", 1); len(got) != 1 {
 		t.Errorf("asked for %q, want one", got)
 	}
 }
@@ -163,7 +167,7 @@ func TestAlways(t *testing.T) {
 	do[bool](t, ctx, `await askfirst.set(['functional']);
 document.querySelector('askfirst-placeholder').shadowRoot.querySelector('[data-askfirst=always]').click();`+settle)
 	want := []string{"adder.example/3.js", "tube.example/embed", "tube.example/other"}
-	if got := w.third("/"); !slices.Equal(got, want) {
+	if got := w.await("/", len(want)); !slices.Equal(got, want) {
 		t.Errorf("asked for %q, want %q", got, want)
 	}
 	if got := do[string](t, ctx, `return askfirst.get().categories.join()`); got != "functional,marketing" {
@@ -173,17 +177,17 @@ document.querySelector('askfirst-placeholder').shadowRoot.querySelector('[data-a
 
 func TestContainerAndItsTags(t *testing.T) {
 	w := newWorld(t)
-	w.set("/crate", page(`<script type="text/plain" data-askfirst-src="https://crate.example/c.js" data-askfirst-category="marketing" data-askfirst-vendor="crate"></script>`))
+	w.set("/crate", document(`<script type="text/plain" data-askfirst-src="https://crate.example/c.js" data-askfirst-category="marketing" data-askfirst-vendor="crate"></script>`))
 	w.script("crate.example/c.js", `for (const u of ['https://meter.example/m.js', 'https://adder.example/a.js', 'https://friend.example/f.js']) {
 	const s = document.createElement('script'); s.src = u; document.head.appendChild(s) }`)
 	ctx := tab(t, browser(t, w), "/crate")
 	do[bool](t, ctx, settle)
 	do[bool](t, ctx, `await askfirst.set(['analytics']);`+settle)
-	if got := w.third("/"); !slices.Equal(got, []string{"crate.example/c.js", "meter.example/m.js"}) {
+	if got := w.await("/", 2); !slices.Equal(got, []string{"crate.example/c.js", "meter.example/m.js"}) {
 		t.Errorf("asked for %v", got)
 	}
 	do[bool](t, ctx, `await askfirst.set(['analytics', 'social']);`+settle)
-	if got := strings.Join(w.third("/"), " "); got != "crate.example/c.js meter.example/m.js friend.example/f.js" {
+	if got := strings.Join(w.await("/", 3), " "); got != "crate.example/c.js meter.example/m.js friend.example/f.js" {
 		t.Errorf("asked for %v", got)
 	}
 }

@@ -17,7 +17,7 @@ export function on(listener: Listener): () => void {
 	return () => listeners.delete(listener)
 }
 
-/** Makes a choice. Resolves when it is recorded and obeyed; rejects when the proxy did not take it. */
+/** Makes a choice. Resolves when it is recorded and what it releases has run; rejects when the proxy did not take it. */
 export async function choose(action: Action, categories: readonly string[] = [], more: { language?: string | undefined; method?: 'api' } = {}): Promise<void> {
 	const answer = await nativeFetch.call(self, prefix + 'consent', {
 		method: 'POST',
@@ -27,11 +27,11 @@ export async function choose(action: Action, categories: readonly string[] = [],
 	})
 	if (answer.status !== 204) throw new Error('askfirst: the choice was not taken: ' + answer.status)
 	const asked = action === 'accept-all' ? optional : action === 'reject-all' ? [] : optional.filter((c) => categories.includes(c))
-	obey(chosen() ?? { made: true, granted: new Set(asked) })
+	await obey(chosen() ?? { made: true, granted: new Set(asked) })
 }
 
 /** Lets everything on the page follow a choice. What was withdrawn cannot be unloaded, so the page is. */
-export function obey(choice: Standing): void {
+export async function obey(choice: Standing): Promise<void> {
 	const before: Set<Optional> = standing.granted
 	Object.assign(standing, choice)
 	const withdrawn = [...before].some((c) => !standing.granted.has(c))
@@ -44,11 +44,12 @@ export function obey(choice: Standing): void {
 			// A listener's error is its own.
 		}
 	}
-	if (!withdrawn) {
-		void release().then(send)
-		return
+	if (withdrawn) {
+		sweep()
+		send()
+		location.reload()
+	} else {
+		await release()
+		send()
 	}
-	sweep()
-	send()
-	location.reload()
 }

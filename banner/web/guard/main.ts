@@ -54,7 +54,7 @@ if (!self.askfirst) {
 		if (!event.persisted) return
 		// Out of the cache of a browser: the visitor may have chosen since.
 		const choice = chosen()
-		if (choice && String([...choice.granted]) !== String([...standing.granted])) obey(choice)
+		if (choice && String([...choice.granted]) !== String([...standing.granted])) void obey(choice)
 		show()
 	})
 }

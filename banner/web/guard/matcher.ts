@@ -130,12 +130,13 @@ export class Matcher {
 	private catalogue: Layer
 	private seen = new Map<string, Decision>()
 
-	/** site is the registrable domain of the page's host, or that host itself; path is the page's. */
+	/** site is the registrable domain of the page's host, or that host itself; page is its address. */
 	constructor(
 		private table: Partial<Table>,
 		private site: string,
-		path: string,
+		private page: string,
 	) {
+		const path = parse(page, page)?.pathname ?? '/'
 		const { pages = [], ...always } = table.overrides ?? {}
 		this.overrides = [...pages.filter(([paths]) => glob(paths, path)).map(([, set]) => set), always].map((set) => new Layer(set))
 		this.catalogue = new Layer(table)
@@ -147,7 +148,7 @@ export class Matcher {
 		let decision = this.seen.get(key)
 		if (!decision) {
 			if (this.seen.size > 1000) this.seen.clear()
-			this.seen.set(key, (decision = /^[\0- ]*(#|$)/.test(reference) ? free : this.absolute(parse(reference, base))))
+			this.seen.set(key, (decision = base === this.page && /^[\0- ]*(#|$)/.test(reference) ? free : this.absolute(parse(reference, base))))
 		}
 		return decision
 	}

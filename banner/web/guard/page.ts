@@ -22,7 +22,7 @@ declare global {
 	}
 }
 
-export const matcher = new Matcher(self.__askfirst_rules ?? {}, site, location.pathname)
+export const matcher = new Matcher(self.__askfirst_rules ?? {}, site, location.href)
 delete self.__askfirst_rules
 
 /** The categories in a consent cookie's letters. */

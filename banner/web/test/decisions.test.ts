@@ -52,7 +52,7 @@ for (const { name, table, vectors } of suites) {
 		for (const v of vectors) {
 			// What a bare public suffix with a dot in it owns cannot be told from data-site.
 			if (v.site === 'github.io') continue
-			const matcher = matchers.get(v.page) ?? new Matcher(table, v.site, new URL(v.page).pathname)
+			const matcher = matchers.get(v.page) ?? new Matcher(table, v.site, v.page)
 			matchers.set(v.page, matcher)
 			const got = spelled(decide(matcher, v))
 			if (got !== v.want) wrong.push(`${v.page}: ${v.kind} ${JSON.stringify(v.ref)}${v.base && ' base ' + v.base}: got ${got}, want ${v.want}`)

@@ -1,0 +1,283 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// control is the script that presses a control of the banner.
+func control(name string) string {
+	return `document.querySelector('askfirst-banner').shadowRoot.querySelector('[data-askfirst=` + name + `]').click();`
+}
+
+const state = `document.querySelector('askfirst-banner').dataset.askfirstState`
+
+func TestBannerAsksWithoutLeavingThePage(t *testing.T) {
+	w := newWorld(t)
+	w.set("/held", heldPage)
+	ctx := tab(t, browser(t, w), "/held")
+	const choice = `
+const changes = new Promise(f => askfirst.on(c => setTimeout(() => f(c.categories.join()), 0)));
+self.here = 1;`
+	if got := do[string](t, ctx, choice+`
+const root = document.querySelector('askfirst-banner').shadowRoot;
+root.querySelector('details').open = true;
+root.querySelector('[value=analytics]').checked = true;
+root.querySelector('[data-askfirst=save]').focus();
+`+control("save")+`return await changes`); got != "analytics" {
+		t.Errorf("agreed to %q", got)
+	}
+	got := do[string](t, ctx, `return [here, `+state+`, document.querySelector('askfirst-banner').shadowRoot.activeElement.dataset.askfirst].join()`)
+	if got != "1,made,reopen" {
+		t.Errorf("after the choice: %s", got)
+	}
+	w.mu.Lock()
+	if len(w.choices) != 1 || w.choices[0]["choice"] != "save" || w.choices[0]["language"] != "en" || w.choices[0]["return"] != "/held" {
+		t.Errorf("the proxy was told %v", w.choices)
+	}
+	w.mu.Unlock()
+
+	got = do[string](t, ctx, control("reopen")+`
+const host = document.querySelector('askfirst-banner'), root = host.shadowRoot;
+const open = [getComputedStyle(root.querySelector('.panel')).display, root.querySelector('details').open, [...root.querySelectorAll('input:checked')].map(i => i.value), root.activeElement.className].join();
+root.querySelector('[data-askfirst=save]').focus();
+root.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true, composed: true}));
+return open + ' ' + getComputedStyle(root.querySelector('.panel')).display + ',' + root.activeElement.dataset.askfirst`)
+	if got != "block,true,analytics,panel none,reopen" {
+		t.Errorf("reopened: %s", got)
+	}
+	if len(w.choices) != 1 {
+		t.Errorf("closing was taken for a choice: %v", w.choices)
+	}
+}
+
+// leave runs a script that makes the page load another, or itself again, and
+// waits for that.
+func leave(t *testing.T, ctx context.Context, script string) {
+	t.Helper()
+	loaded := func(page.EventLoadEventFired) bool { return true }
+	if _, err := chromedp.Run(ctx, chromedp.WaitEvent(page.LoadEventFired, loaded, chromedp.Evaluate[chromedp.Void](script))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRefusedChoiceGoesByForm(t *testing.T) {
+	w := newWorld(t)
+	w.refuse = true
+	ctx := tab(t, browser(t, w), "/")
+	leave(t, ctx, control("accept-all"))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.choices) != 2 || w.choices[1]["form"] != "accept-all" {
+		t.Errorf("the proxy was told %v", w.choices)
+	}
+}
+
+func TestCookiesAndStorageByName(t *testing.T) {
+	w := newWorld(t)
+	ctx := tab(t, browser(t, w), "/")
+	const try = `
+document.cookie = '_meter=1; path=/';
+document.cookie = '_meter_7=1; path=/';
+document.cookie = '_adder=1; path=/';
+document.cookie = 'basket=1; path=/';
+await cookieStore.set('_meter_store', '1');
+await cookieStore.set({name: 'own_store', value: '1'});
+localStorage.setItem('meter:id', '1');
+sessionStorage.setItem('meter:id', '1');
+localStorage.setItem('own', '1');
+return [document.cookie.split('; ').filter(c => !c.startsWith('askfirst=')).sort().join(' '), localStorage.length, sessionStorage.length].join()`
+	if got := do[string](t, ctx, try); got != "basket=1 own_store=1,1,0" {
+		t.Errorf("before consent: %s", got)
+	}
+	do[bool](t, ctx, `await askfirst.set(['analytics']); return true`)
+	if got := do[string](t, ctx, try); got != "_meter=1 _meter_7=1 _meter_store=1 basket=1 own_store=1,2,1" {
+		t.Errorf("after consent to analytics: %s", got)
+	}
+	if got := do[string](t, ctx, `document.cookie = '_meter=; Max-Age=0; path=/'; return document.cookie`); strings.Contains(got, "_meter=") {
+		t.Errorf("a cookie could not be taken away: %s", got)
+	}
+}
+
+func TestWithdrawal(t *testing.T) {
+	w := newWorld(t)
+	w.set("/deep/held/page", heldPage)
+	ctx := tab(t, browser(t, w), "/deep/held/page")
+	do[bool](t, ctx, `await askfirst.set('accept-all');
+document.cookie = '_meter=1; path=/';
+document.cookie = '_meter_1=1; path=/deep/held';
+document.cookie = '_adder=1; domain=shop.example; path=/deep';
+document.cookie = 'basket=1; path=/';
+localStorage.setItem('meter:id', '1');
+localStorage.fbq = '';
+self.told = [];
+self.fbq = (...a) => localStorage.fbq += a.join();
+self.before = 1;
+return true`)
+	leave(t, ctx, control("reopen")+control("withdraw"))
+	got := do[string](t, ctx, `return [document.cookie.split('; ').filter(c => !c.startsWith('askfirst=')).join(), localStorage.getItem('meter:id'), localStorage.fbq, askfirst.get().categories.length, askfirst.get().made].join('|')`)
+	if got != "basket=1||consent,revoke|0|true" {
+		t.Errorf("left: %s", got)
+	}
+}
+
+func TestConsentMode(t *testing.T) {
+	w := newWorld(t)
+	w.set("/mode", document(`<script>self.calls = []; self.clarity = (...a) => calls.push(a[0]); self._paq = []; self.uetq = []; self.gtag = function () { dataLayer.push(arguments) }</script>`))
+	ctx := tab(t, browser(t, w), "/mode")
+	type entry = map[string]any
+	layer := do[[]entry](t, ctx, `await askfirst.set(['analytics']); return dataLayer.map(e => ({...e}))`)
+	text, _ := json.Marshal(layer)
+	want := `[{"0":"consent","1":"default","2":{"ad_personalization":"denied","ad_storage":"denied","ad_user_data":"denied","analytics_storage":"denied","functionality_storage":"denied","personalization_storage":"denied","security_storage":"granted","wait_for_update":500}},` +
+		`{"0":"consent","1":"update","2":{"ad_personalization":"denied","ad_storage":"denied","ad_user_data":"denied","analytics_storage":"granted","functionality_storage":"denied","personalization_storage":"denied","security_storage":"granted"}},` +
+		`{"askfirst":{"categories":["analytics"]},"event":"askfirst_consent"}]`
+	if string(text) != want {
+		t.Errorf("dataLayer is\n%s, want\n%s", text, want)
+	}
+	if got := do[string](t, ctx, `return JSON.stringify([calls, _paq, uetq])`); got != `[["consentv2"],[["setConsentGiven"]],["consent","update",{"ad_storage":"denied"}]]` {
+		t.Errorf("running tags were told %s", got)
+	}
+}
+
+func TestHeldCallsAnswerAsABlockedNetwork(t *testing.T) {
+	w := newWorld(t)
+	ctx := tab(t, browser(t, w), "/")
+	got := do[[]string](t, ctx, `
+const U = 'https://meter.example/x', out = [];
+await fetch(U).catch(e => out.push('fetch ' + (e instanceof TypeError)));
+out.push(await new Promise(f => { const x = new XMLHttpRequest(); x.onerror = () => f('xhr ' + x.readyState + x.status); x.open('POST', U); x.setRequestHeader('X-A', '1'); x.send('y') }));
+try { const x = new XMLHttpRequest(); x.open('GET', U, false); x.send() } catch (e) { out.push('sync ' + e.name) }
+out.push('beacon ' + navigator.sendBeacon(U));
+out.push(await new Promise(f => { const s = new WebSocket('wss://meter.example/'); let n = ''; s.addEventListener('error', () => n += 'error'); s.onclose = e => f('socket ' + n + e.code + s.readyState + (s instanceof WebSocket)) }));
+out.push(await new Promise(f => { const s = new EventSource(U); s.onerror = () => f('events ' + s.readyState) }));
+out.push(await new Promise(f => { const i = new Image; i.onerror = () => f('image ' + i.src); i.src = U }));
+return out`)
+	want := []string{"fetch true", "xhr 40", "sync NetworkError", "beacon true", "socket error10063true", "events 2", "image https://meter.example/x"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := w.third("/"); len(got) > 0 {
+		t.Errorf("asked for %v", got)
+	}
+}
+
+func TestReports(t *testing.T) {
+	w := newWorld(t)
+	w.set("/held", heldPage)
+	ctx := tab(t, browser(t, w), "/held")
+	do[bool](t, ctx, `new Image().src = 'https://meter.example/held.gif?secret=1'; new Image().src = 'https://free.example/free.gif'; document.cookie = '_meter=1';`+settle)
+	do[bool](t, ctx, `await askfirst.set(['analytics']);`+settle)
+	if err := chromedp.Do(ctx, chromedp.Navigate("https://shop.example/")); err != nil {
+		t.Fatal(err)
+	}
+	do[bool](t, ctx, settle)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var lines []string
+	for _, r := range w.reports {
+		for _, tag := range r["tags"].([]any) {
+			lines = append(lines, fmt.Sprint(r["page"], r["granted"], tag))
+		}
+		for _, cookie := range r["cookies"].([]any) {
+			lines = append(lines, fmt.Sprint(r["page"], r["granted"], cookie))
+		}
+	}
+	for _, want := range []string{
+		"/held a [https://meter.example/held.gif image held 1]",
+		"/held a [https://free.example/free.gif image fired 1]",
+		"/held a [https://meter.example/1.js script released 1]",
+		"/held a [https://meter.example/1.js script fired 1]",
+		"/held a [_meter script]",
+	} {
+		if !slices.Contains(lines, strings.Replace(want, " a ", "a", 1)) && !slices.Contains(lines, want) {
+			t.Errorf("no report says %q:\n%s", want, strings.Join(lines, "\n"))
+		}
+	}
+}
+
+// The ways in which pages treat the functions that the guard wraps.
+func TestGuardSurvives(t *testing.T) {
+	const probe = `
+const s = document.createElement('script'); s.src = 'https://meter.example/survive.js'; document.head.appendChild(s);
+document.body.insertAdjacentHTML('beforeend', '<img src="https://meter.example/survive.gif">');
+await fetch('https://meter.example/survive').catch(() => {});`
+	cases := []struct{ name, head, csp string }{
+		{"being loaded twice", guardElement, ""},
+		{"frozen prototypes", `<script>for (const o of [Node, Element, HTMLScriptElement, Document, Range, XMLHttpRequest, EventTarget, Object, Array, Function]) { Object.freeze(o.prototype); Object.freeze(o) }</script>`, ""},
+		{"other patches", `<script>
+for (const [o, n] of [[Node.prototype, 'appendChild'], [self, 'fetch'], [Element.prototype, 'insertAdjacentHTML'], [EventTarget.prototype, 'addEventListener']]) {
+	const f = o[n]; o[n] = function () { self.patched = (self.patched || 0) + 1; return f.apply(this, arguments) } }</script>`, ""},
+		{"trusted types", "", "require-trusted-types-for 'script'; trusted-types askfirst page"},
+		{"trusted types without a policy of ours", "", "require-trusted-types-for 'script'; trusted-types page"},
+		{"a strict policy", "", "default-src 'self' https://meter.example; script-src 'self' https://meter.example; style-src 'unsafe-inline'"},
+	}
+	w := newWorld(t)
+	b := browser(t, w)
+	for i, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			path := fmt.Sprintf("/survive%d", i)
+			w.set(path, strings.Replace(document(`<p>x</p>`), "<title>", c.head+"<title>", 1))
+			code := strings.ReplaceAll(probe, "/survive", path)
+			if c.csp != "" {
+				w.set("csp:"+path, c.csp)
+			}
+			if strings.Contains(c.csp, "trusted") {
+				code = `const page = trustedTypes.createPolicy('page', {createHTML: s => s, createScriptURL: s => s});` +
+					strings.NewReplacer("'https://meter.example"+path+".js'", "page.createScriptURL('https://meter.example"+path+".js')",
+						"'<img", "page.createHTML('<img", "gif\">'", "gif\">')").Replace(code)
+			}
+			ctx := tab(t, b, path)
+			do[bool](t, ctx, code+settle)
+			if got := w.third(path); len(got) > 0 {
+				t.Fatalf("before consent: %v", got)
+			}
+			do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
+			got := w.await(path, 2)
+			slices.Sort(got)
+			if strings.Join(got, " ") != "meter.example"+path+".gif meter.example"+path+".js" {
+				t.Errorf("after consent: %v", got)
+			}
+		})
+	}
+}
+
+func TestWrappedFunctionsLookNative(t *testing.T) {
+	w := newWorld(t)
+	ctx := tab(t, browser(t, w), "/")
+	got := do[string](t, ctx, `
+const odd = [];
+for (const f of [fetch, XMLHttpRequest.prototype.open, Node.prototype.appendChild, WebSocket, Object.getOwnPropertyDescriptor(HTMLImageElement.prototype, 'src').set]) {
+	if (!/native code/.test(Function.prototype.toString.call(f)) || !f.name) odd.push(f.name) }
+if (fetch.name !== 'fetch' || WebSocket.OPEN !== 1 || !(new (class extends WebSocket {})('wss://free.example/') instanceof WebSocket)) odd.push('shape');
+try { document.body.appendChild(1) } catch (e) { if (!(e instanceof TypeError)) odd.push('error') }
+try { fetch.call({}, '/') ; } catch { odd.push('throw') }
+return odd.join()`)
+	if got != "" {
+		t.Errorf("not as native functions are: %s", got)
+	}
+}
+
+func TestSharedCacheAndBackButton(t *testing.T) {
+	w := newWorld(t)
+	w.set("/held", heldPage)
+	ctx := tab(t, browser(t, w), "/")
+	do[bool](t, ctx, `await askfirst.set(['analytics']); return true`)
+	// The page is that of a visitor who has not chosen; the cookie says more.
+	if err := chromedp.Do(ctx, chromedp.Navigate("https://shop.example/held")); err != nil {
+		t.Fatal(err)
+	}
+	do[bool](t, ctx, settle)
+	if got := w.await("/", 5); len(got) != 5 {
+		t.Errorf("asked for %v, want the five of analytics", got)
+	}
+	if got := do[string](t, ctx, `return `+state); got != "made" {
+		t.Errorf("the banner's state is %s", got)
+	}
+}
