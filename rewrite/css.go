@@ -16,9 +16,6 @@ const blank = "about:invalid"
 // attribute is renamed, and one without it stands in, so that the rest of the
 // element's style stays.
 func (rw *Rewriter) judgeStyle(i int, css []byte, v *vector) {
-	if bytes.IndexByte(css, '(') < 0 {
-		return
-	}
 	if rw.withoutHeld(css, v, i) {
 		rw.tag.stand("style", rw.css)
 	}
@@ -74,6 +71,9 @@ func (rw *Rewriter) writeCopy(b []byte) {
 // reports whether there are any. They are charged to the i-th attribute, or to
 // the element's text where i is negative.
 func (rw *Rewriter) withoutHeld(css []byte, v *vector, i int) bool {
+	if !mayRefer(css) {
+		return false
+	}
 	c := cssReader{css: css}
 	rw.css = rw.css[:0]
 	last, held := 0, false
@@ -102,6 +102,67 @@ func (rw *Rewriter) withoutHeld(css []byte, v *vector, i int) bool {
 		rw.css = append(rw.css, css[last:]...)
 	}
 	return held
+}
+
+// mayRefer reports whether there may be a URL in CSS that leads to a host. It
+// hops to the characters that such a URL cannot do without, which is many times
+// faster than to read the CSS.
+func mayRefer(css []byte) bool {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(css[i:], '(')
+		if n < 0 {
+			break
+		}
+		i += n
+		if i < 3 {
+			continue
+		}
+		switch name := css[i-3 : i]; {
+		case scan.EqualFold(name, "url"), scan.EqualFold(name, "src"):
+			ref := bytes.TrimLeft(css[i+1:min(i+8, len(css))], " \"'")
+			if !bytes.HasPrefix(ref, dataScheme) && !bytes.HasPrefix(ref, fragmentSign) {
+				return true
+			}
+		case scan.EqualFold(name, "set"):
+			return true
+		}
+	}
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(css[i:], '@')
+		if n < 0 {
+			break
+		}
+		i += n
+		if i+1 < len(css) && (css[i+1]|0x20 == 'i' || css[i+1] == '\\') {
+			return true
+		}
+	}
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(css[i:], '\\')
+		if n < 0 {
+			return false
+		}
+		i += n
+		if escapesName(css[i+1:]) {
+			return true
+		}
+	}
+}
+
+var dataScheme, fragmentSign = []byte("data"), []byte("#")
+
+// escapesName reports whether what follows a backslash may be a letter or a
+// hyphen, of which the names of functions are made.
+func escapesName(b []byte) bool {
+	var r rune
+	n := 0
+	for ; n < 6 && n < len(b) && hex(b[n]) < 16; n++ {
+		r = r<<4 | rune(hex(b[n]))
+	}
+	if n == 0 {
+		return len(b) > 0 && 'a' <= b[0]|0x20 && b[0]|0x20 <= 'z'
+	}
+	return r == '-' || 'a' <= r|0x20 && r|0x20 <= 'z'
 }
 
 // cssReader finds the URLs in CSS as its tokenizer reads it (CSS Syntax 3): in

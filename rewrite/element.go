@@ -118,12 +118,14 @@ var watched = func() (w [256]bool) {
 	return w
 }()
 
-// classify finds the numbers of the tag's attributes and reports whether any
-// of them matters.
+// classify finds the numbers of the tag's attributes and reports whether the
+// element may act by any of them. Most tags have nothing but classes that are
+// no vendor's and links, and are done with here.
 func (rw *Rewriter) classify(b []byte) bool {
-	s, t := &rw.scan, &rw.tag
+	s, t, m := &rw.scan, &rw.tag, rw.marks
 	t.ids = t.ids[:0]
-	hit := false
+	hit := m.elements && sieved(&m.element, b[t.start+1:t.nameEnd])
+	role := roles[t.elem]
 	for i := range s.Attrs {
 		a := &s.Attrs[i]
 		from, to := t.start+int(a.Name), t.start+int(a.NameEnd)
@@ -132,12 +134,34 @@ func (rw *Rewriter) classify(b []byte) bool {
 			id = onHandler
 		}
 		t.ids = append(t.ids, id)
-		hit = hit || id != 0
-	}
-	if !hit && (rw.marks.elements || rw.marks.attrs) {
-		hit = rw.marks.elements && sieved(&rw.marks.element, b[rw.tag.start+1:rw.tag.nameEnd]) || rw.marks.attrs && len(s.Attrs) > 0
+		switch {
+		case hit:
+		case id == 0:
+			hit = m.attrs && sieved(&m.attribute, b[from:to])
+		case id == onHandler, id == attrCategory:
+			hit = true
+		case id == attrClass:
+			hit = mayContain(&m.class, rw.rawValue(b, i))
+		case id == attrID:
+			v := rw.rawValue(b, i)
+			hit = sieved(&m.id, v) || !scan.Plain(v)
+		case role[id] != 0:
+			switch vectors[role[id]-1].read {
+			case asLink:
+				hit = mayBeScript(rw.rawValue(b, i))
+			case asStyle:
+				hit = bytes.IndexByte(rw.rawValue(b, i), '(') >= 0 || !scan.Plain(rw.rawValue(b, i))
+			default:
+				hit = true
+			}
+		}
 	}
 	return hit
+}
+
+// mayBeScript reports whether a URL, as written, can be a javascript: one.
+func mayBeScript(raw []byte) bool {
+	return len(raw) > 0 && (raw[0]|0x20 == 'j' || raw[0] <= ' ' || raw[0] == '&')
 }
 
 // find returns the place of the first attribute of that number, -1 if there is

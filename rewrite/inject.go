@@ -41,6 +41,7 @@ func opens(e scan.Element) bool {
 }
 
 func (in *injection) sawDoctype(rw *Rewriter, b []byte) {
+	in.sawText(rw, b, rw.scan.Start)
 	if in.stage == first {
 		in.stage = waiting
 	}

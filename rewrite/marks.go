@@ -60,3 +60,27 @@ func sift(t *[256]uint64, name string) {
 func sieved(t *[256]uint64, name []byte) bool {
 	return len(name) > 0 && t[name[0]|0x20]>>min(len(name), 63)&1 != 0
 }
+
+// mayContain reports whether a class attribute's value, as written, may have a
+// class in the sieve.
+func mayContain(t *[256]uint64, raw []byte) bool {
+	for i := 0; i < len(raw); {
+		for raw[i] <= ' ' {
+			if i++; i == len(raw) {
+				return false
+			}
+		}
+		lengths := t[raw[i]|0x20]
+		from := i
+		for i < len(raw) && raw[i] > ' ' {
+			if raw[i] == '&' {
+				return true
+			}
+			i++
+		}
+		if lengths>>min(i-from, 63)&1 != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"encoding/binary"
 	"html"
 	"strings"
 	"unicode/utf8"
@@ -36,7 +37,20 @@ var newline = []byte("\n")
 
 // Plain reports whether raw is already what AppendValue would make of it.
 func Plain(raw []byte) bool {
-	return bytes.IndexByte(raw, '&') < 0 && !bytes.ContainsAny(raw, "\x00\r")
+	i := 0
+	for ; i+8 <= len(raw); i += 8 {
+		v := binary.LittleEndian.Uint64(raw[i:])
+		amp, cr := v^ones*'&', v^ones*'\r'
+		if ((amp-ones)&^amp|(cr-ones)&^cr|(v-ones)&^v)&highs != 0 {
+			return false
+		}
+	}
+	for ; i < len(raw); i++ {
+		if c := raw[i]; c == '&' || c == '\r' || c == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // appendReference appends what the character reference at raw[0], an
