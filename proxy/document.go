@@ -110,7 +110,7 @@ func (x *exchange) sendDocument() error {
 	d.begin()
 	if x.download.framing == noBody {
 		x.composeDocument(-1)
-		return x.v.write(x.out)
+		return x.send(x.out)
 	}
 	d.state = gathering
 	x.link.pause = pagePause
@@ -429,13 +429,13 @@ func (d *document) send() error {
 		x.out = x.out[:0]
 	}
 	if len(d.out) == 0 {
-		return x.v.write(x.out)
+		return x.send(x.out)
 	}
 	defer func() { d.out = d.out[:0] }()
 	if x.request.minor == 0 {
-		return x.v.write(x.out, d.out)
+		return x.send(x.out, d.out)
 	}
-	return x.v.write(x.out, appendChunkSize(d.size[:0], len(d.out)), d.out, crlf)
+	return x.send(x.out, appendChunkSize(d.size[:0], len(d.out)), d.out, crlf)
 }
 
 // finish ends a streamed page.
@@ -446,7 +446,7 @@ func (d *document) finish() error {
 	if d.x.request.minor == 0 {
 		return nil
 	}
-	return d.x.v.write(lastChunk)
+	return d.x.send(lastChunk)
 }
 
 // flushStalled is called while the upstream pauses.
@@ -511,7 +511,7 @@ func (d *document) keep(s []byte) []byte {
 
 func (x *exchange) sendWhole(page []byte) error {
 	x.proxy.metrics.pages.Add(1)
-	return x.v.write(x.out, page)
+	return x.send(x.out, page)
 }
 
 // passHeld sends a page that cannot be read as it came, under a policy by which
@@ -521,7 +521,7 @@ func (x *exchange) passHeld() error {
 	x.hold()
 	framing := x.outFraming()
 	x.appendFraming(framing, x.download.framing == sized || x.isHead())
-	return x.relay(framing, x.out)
+	return x.relay(framing)
 }
 
 // sendHeld does the same with a body that has been gathered.
@@ -533,7 +533,7 @@ func (x *exchange) sendHeld(body []byte, cause error) error {
 	x.closeAfterUpload()
 	x.out = strconv.AppendInt(append(x.out, "Content-Length: "...), int64(len(body)), 10)
 	x.out = append(x.appendConnection(append(x.out, "\r\n"...)), "\r\n"...)
-	return x.v.write(x.out, body)
+	return x.send(x.out, body)
 }
 
 func (x *exchange) hold() {

@@ -44,12 +44,15 @@ type exchange struct {
 	answer   head
 	download body
 	sending  chan error // the end of an upload that runs beside the answer; nil without
+	unsent   bool       // the upload was not whole when the answer began
 	switches bool       // the upstream is asked to switch to a WebSocket
 
 	revalidates bool // the visitor has the page as it is made for them now, and asks whether it still is
 
 	out      []byte     // the head being written
 	interim  []byte     // that of an interim answer
+	pending  []byte     // of it, what waits for the body to come
+	answered bool       // a part of the final answer has been sent
 	policies []byte     // the page's Content-Security-Policy fields, adapted
 	sighted  []Sighting // what header fields would have made the browser contact
 	page     rules.Page
@@ -77,7 +80,8 @@ func releaseExchange(x *exchange) {
 	x.target, x.address, x.host = nil, nil, x.host[:0]
 	x.site, x.once, x.link, x.sending, x.v = nil, nil, nil, nil, nil
 	x.withheld, x.url = x.withheld[:0], x.url[:0]
-	x.expects, x.last, x.switches, x.part, x.revalidates = false, false, false, false, false
+	x.expects, x.last, x.switches, x.part, x.revalidates, x.answered, x.unsent = false, false, false, false, false, false, false
+	x.pending = nil
 	x.sighted = x.sighted[:0]
 	if cap(x.out) > largeBuffer {
 		x.out = nil
@@ -94,6 +98,9 @@ func (x *exchange) serve() (keep bool) {
 	if x.site = x.proxy.sites.Load().find(x.host); x.site == nil {
 		return x.fail(faultNoSite)
 	}
+	if x.address == nil {
+		x.address = []byte(x.site.upstream.host)
+	}
 	x.choose()
 	if x.site.banner.Owns(x.path()) {
 		return x.serveOwn()
@@ -104,14 +111,10 @@ func (x *exchange) serve() (keep bool) {
 	if err := x.ask(); err != nil {
 		return x.fail(err)
 	}
-	var err error
-	switch {
-	case x.isDocument():
-		err = x.sendDocument()
-	default:
-		err = x.pass()
+	if x.isDocument() {
+		return x.settle(x.sendDocument())
 	}
-	return x.settle(err)
+	return x.settle(x.pass())
 }
 
 // receive reads and checks a request's head.
@@ -189,7 +192,6 @@ func (x *exchange) ask() error {
 // attach makes l the connection of this exchange.
 func (x *exchange) attach(l *link) {
 	l.patience, l.pause, l.stall = x.proxy.cfg.Limits.Response, 0, x.stall
-	l.sent.Store(0)
 	x.link = l
 }
 
@@ -252,7 +254,6 @@ func (x *exchange) sendBody(l *link) error {
 		if err != nil {
 			return err
 		}
-		l.sent.Store(time.Now().UnixNano())
 	}
 	if x.upload.framing == chunked {
 		return l.write(x.upload.appendTrailer([]byte("0\r\n")), nil)
@@ -284,10 +285,10 @@ func (x *exchange) receiveAnswer() error {
 		var err error
 		x.answer.reset()
 		x.answer.text, err = x.link.in.appendHead(x.answer.text, x.proxy.cfg.Limits.ResponseHead)
-		if err != nil {
-			return err
+		if err == nil {
+			err = x.answer.parseResponse()
 		}
-		if err := x.answer.parseResponse(); err != nil {
+		if err != nil {
 			return badAnswer(err)
 		}
 		switch {
@@ -336,9 +337,12 @@ func (x *exchange) wait(silent time.Duration) error {
 			return err
 		}
 	}
-	if sent := x.link.sent.Load(); x.sending != nil && sent > 0 {
+	if x.sending != nil && len(x.sending) == 0 {
 		// The upstream's time begins when it has the whole request.
-		x.link.patience = max(x.link.patience, silent-time.Since(time.Unix(0, sent))+x.proxy.cfg.Limits.Response)
+		x.link.patience = silent + x.proxy.cfg.Limits.Response
+	}
+	if len(x.pending) > 0 {
+		return x.send(x.pending)
 	}
 	return x.doc.flushStalled()
 }
@@ -358,27 +362,31 @@ func (x *exchange) pass() error {
 	x.composeAnswer()
 	framing := x.outFraming()
 	x.appendFraming(framing, x.download.framing == sized || x.isHead() || x.answer.status == 304)
-	return x.relay(framing, x.out)
+	return x.relay(framing)
 }
 
 // closeAfterUpload finds out whether the upload has come to its end. Where the
 // answer has overtaken it, the connection ends with the answer. The end is
 // waited for a moment: an upstream may answer before our last write returns.
 func (x *exchange) closeAfterUpload() {
-	if x.sending == nil || x.last {
-		return
-	}
-	for range 4 {
-		if len(x.sending) > 0 {
-			return
-		}
+	for n := 0; x.sending != nil && len(x.sending) == 0 && n < 4; n++ {
 		time.Sleep(500 * time.Microsecond)
 	}
-	x.last = true
+	if x.sending != nil {
+		select {
+		case err := <-x.sending:
+			x.sending, x.unsent = nil, err != nil
+		default:
+			x.unsent = true
+		}
+		x.last = x.last || x.unsent
+	}
 }
 
-// relay sends head and the rest of the download.
-func (x *exchange) relay(framing framing, head []byte) error {
+// relay sends the head and the rest of the download.
+func (x *exchange) relay(framing framing) error {
+	x.pending = x.out
+	x.link.pause = headPause
 	var size [20]byte
 	for {
 		p, err := x.download.next()
@@ -386,48 +394,46 @@ func (x *exchange) relay(framing framing, head []byte) error {
 			break
 		}
 		if err != nil {
-			if len(head) > 0 {
-				x.v.write(head)
-			}
 			return answerCut(err)
 		}
+		x.link.pause = 0
+		head := x.pending
 		if framing == chunked {
-			err = x.v.write(head, appendChunkSize(size[:0], len(p)), p, crlf)
+			err = x.send(head, appendChunkSize(size[:0], len(p)), p, crlf)
 		} else {
-			err = x.v.write(head, p)
+			err = x.send(head, p)
 		}
 		if err != nil {
 			return err
 		}
-		head = nil
 	}
+	last := []byte(nil)
 	if framing == chunked {
-		if x.download.framing == chunked && len(x.download.trailer.fields) > 0 {
-			x.out = append(x.out[:0], head...)
-			x.out = x.download.appendTrailer(append(x.out, "0\r\n"...))
-			return x.v.write(x.out)
+		last = lastChunk
+		if len(x.download.trailer.fields) > 0 {
+			last = x.download.appendTrailer([]byte("0\r\n"))
 		}
-		return x.v.write(head, lastChunk)
 	}
-	if len(head) > 0 {
-		return x.v.write(head)
-	}
-	return nil
+	return x.send(x.pending, last)
+}
+
+// headPause is how long the head of an answer waits for the body, so that both
+// can be sent at once.
+const headPause = time.Millisecond
+
+// send sends a part of the final answer. Before the first part is sent, an
+// error can still be answered with one.
+func (x *exchange) send(parts ...[]byte) error {
+	x.answered, x.pending = true, nil
+	return x.v.write(parts...)
 }
 
 // settle ends an exchange whose answer has been begun; err is how it went.
 func (x *exchange) settle(err error) (keep bool) {
-	reusable := err == nil && x.download.done() && x.answer.keepAlive() && x.download.framing != untilClose
-	if x.sending != nil {
-		select {
-		case e := <-x.sending:
-			x.sending = nil
-			reusable = reusable && e == nil
-			x.last = x.last || e != nil
-		default:
-			reusable = false
-		}
+	if err != nil && !x.answered {
+		return x.fail(errors.Join(x.abandon(), err))
 	}
+	reusable := err == nil && !x.unsent && x.download.done() && x.answer.keepAlive() && x.download.framing != untilClose
 	if !reusable {
 		if e := x.abandon(); e != nil {
 			x.last = true

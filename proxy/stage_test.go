@@ -200,9 +200,13 @@ func (p *peer) answer(method string) *http.Response {
 
 func (p *peer) status() int {
 	p.t.Helper()
-	r := p.answer("GET")
-	io.Copy(io.Discard, r.Body)
-	return r.StatusCode
+	for {
+		r := p.answer("GET")
+		io.Copy(io.Discard, r.Body)
+		if r.StatusCode >= 200 {
+			return r.StatusCode
+		}
+	}
 }
 
 func readAll(t testing.TB, r io.Reader) string {

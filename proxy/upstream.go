@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,7 +47,6 @@ type link struct {
 	stall    func(silent time.Duration) error // called when nothing has come for a while; nil for none
 	readBy   time.Time                        // the read deadline that is set
 	writeBy  time.Time
-	sent     atomic.Int64 // when something was sent last by an upload, in Unix nanoseconds
 	vec      net.Buffers
 	vecs     [2][]byte
 }
