@@ -1,0 +1,204 @@
+package banner
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/andybalholm/brotli"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// wanted are the official languages of the European Union and those beside
+// them that askfirst promises.
+var wanted = strings.Fields(`bg cs da de el en es et fi fr ga hr hu it lt lv mt nl pl pt ro sk sl sv
+	no is uk tr ar he ja ko zh-Hans zh-Hant pt-BR hi`)
+
+var placeholderPattern = regexp.MustCompile(`\{[a-z]+\}`)
+
+func TestTextsAreWhole(t *testing.T) {
+	all, err := embeddedTexts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, slices.Sorted(slices.Values(wanted))) {
+		t.Errorf("languages: got %v", got)
+	}
+	english := all[reference]
+	if len(english) != 82 {
+		t.Errorf("there are %d texts; if some came or went, this count follows", len(english))
+	}
+	for _, tag := range slices.Sorted(maps.Keys(all)) {
+		for key, want := range english {
+			got := all[tag][key]
+			if strings.TrimSpace(got) == "" {
+				t.Errorf("%s: %s is missing", tag, key)
+			}
+			if a, b := placeholders(got), placeholders(want); !slices.Equal(a, b) && key != "box_text" {
+				t.Errorf("%s: %s fills in %v where English fills in %v", tag, key, a, b)
+			}
+			if strings.ContainsAny(got, "⟦⟧<>") {
+				t.Errorf("%s: %s holds markup or a slot", tag, key)
+			}
+		}
+		for key := range all[tag] {
+			if _, known := english[key]; !known {
+				t.Errorf("%s: %s is no text of English", tag, key)
+			}
+		}
+		for _, name := range []string{"{vendor}", "{company}", "{country}"} {
+			if strings.Count(all[tag]["box_text"], name) != 1 {
+				t.Errorf("%s: box_text names %s not once", tag, name)
+			}
+		}
+		if dir := all[tag]["dir"]; dir != map[bool]string{true: "rtl", false: "ltr"}[tag == "ar" || tag == "he"] {
+			t.Errorf("%s: written %s", tag, dir)
+		}
+		// Refusing must never read like agreeing.
+		if all[tag]["accept_all"] == all[tag]["reject_all"] || all[tag]["accept_all"] == all[tag]["settings"] {
+			t.Errorf("%s: two buttons read alike", tag)
+		}
+	}
+}
+
+func placeholders(s string) []string {
+	found := placeholderPattern.FindAllString(s, -1)
+	slices.Sort(found)
+	return found
+}
+
+// TestTextsAreUsed fails for a text that no template and no code asks for.
+func TestTextsAreUsed(t *testing.T) {
+	all, err := embeddedTexts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source strings.Builder
+	for _, pattern := range []string{"*.go", "templates/*.html"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(file, "_test.go") {
+				source.Write(data)
+			}
+		}
+	}
+	computed := regexp.MustCompile(`^(box_.*|(necessary|functional|analytics|marketing|social)(_text)?)$`)
+	for key := range all[reference] {
+		if computed.MatchString(key) {
+			continue
+		}
+		if !regexp.MustCompile(`T\.` + key + `\b|\$t\.` + key + `\b|"` + key + `"`).MatchString(source.String()) {
+			t.Errorf("%s is asked for nowhere", key)
+		}
+	}
+}
+
+func TestLanguageIsChosen(t *testing.T) {
+	b := newBanner(t, Options{Language: "sv"})
+	for _, c := range []struct{ page, accept, want string }{
+		{"", "", "sv"},
+		{"de", "fr", "de"},
+		{"de-AT", "fr", "de"},
+		{"DE_at", "fr", "de"},
+		{"xx", "fr", "fr"},
+		{"", "fr-CA,fr;q=0.9", "fr"},
+		{"", "da;q=0.5, it;q=0.8", "it"},
+		{"", "da;q=0, it;q=0.001", "it"},
+		{"", "da;q=0", "sv"},
+		{"", "xx, yy;q=0.5", "sv"},
+		{"", "*", "sv"},
+		{"", "da;q=nonsense,it;q=0.1", "it"},
+		{"", "da;q=1.0000", "sv"},
+		{"zh", "", "zh-Hans"},
+		{"zh-TW", "", "zh-Hant"},
+		{"zh-HK", "", "zh-Hant"},
+		{"zh-Hant-HK", "", "zh-Hant"},
+		{"zh-CN", "", "zh-Hans"},
+		{"pt-BR", "", "pt-BR"},
+		{"pt-PT", "", "pt"},
+		{"nb-NO", "", "no"},
+		{"nn", "", "no"},
+		{"iw", "", "he"},
+		{strings.Repeat("a", 400), "", "sv"},
+		{"-", ",;,;;q=", "sv"},
+	} {
+		if got := b.Language([]byte(c.page), []byte(c.accept)); got != c.want {
+			t.Errorf("page %.20q, browser %q: asked in %s, want %s", c.page, c.accept, got, c.want)
+		}
+	}
+}
+
+func TestTextsOfTheOperator(t *testing.T) {
+	b := newBanner(t, Options{Texts: map[string]map[string]string{"en": {"title": "Biscuits & <you>"}}})
+	if got := string(b.AppendFoot(nil, &View{}, nil)); !strings.Contains(got, "Biscuits &amp; &lt;you&gt;") {
+		t.Error("the operator's title is not shown, or not escaped")
+	}
+	for _, o := range []Options{
+		{Texts: map[string]map[string]string{"en": {"titel": "x"}}},
+		{Texts: map[string]map[string]string{"tlh": {"title": "x"}}},
+		{Texts: map[string]map[string]string{"de": {"title": ""}}},
+		{Language: "tlh"},
+	} {
+		if _, err := New(o, newEngine(t), &memory{}, &watcher{}); err == nil {
+			t.Errorf("%v was taken", o)
+		}
+	}
+	whole := maps.Clone(b.languages.list[b.languages.index["en"]].texts)
+	if _, err := New(Options{Language: "tlh", Texts: map[string]map[string]string{"tlh": whole}}, newEngine(t), &memory{}, &watcher{}); err != nil {
+		t.Errorf("a whole language of the operator's: %v", err)
+	}
+}
+
+// TestMarkupIsSmall holds the banner, as it stands in a page, to 4 KiB of
+// brotli in every language and layout.
+func TestMarkupIsSmall(t *testing.T) {
+	most, where := 0, ""
+	for _, layout := range Layouts {
+		b := newBanner(t, Options{Site: "A shop with a longer name", PolicyURL: "/privacy", Layout: layout})
+		for _, tag := range Languages() {
+			for _, made := range []bool{false, true} {
+				v := &View{Return: []byte("/blog/a-post-of-the-usual-length?utm_source=x"), Standing: consent.Standing{Made: made}}
+				var out bytes.Buffer
+				w := brotli.NewWriterLevel(&out, 5)
+				w.Write(b.AppendFoot(nil, v, []byte(tag)))
+				w.Close()
+				if out.Len() > most {
+					most, where = out.Len(), fmt.Sprint(layout, " ", tag, " made ", made)
+				}
+			}
+		}
+	}
+	t.Logf("largest: %d bytes (%s)", most, where)
+	if most > 4<<10 {
+		t.Errorf("the banner takes %d bytes of brotli (%s), more than 4 KiB", most, where)
+	}
+}
+
+// TestEvenHanded compares the three controls of the first layer by what the
+// markup gives each: the same element styles and no class of its own.
+func TestEvenHanded(t *testing.T) {
+	b := newBanner(t, Options{})
+	markup := string(b.AppendFoot(nil, &View{}, nil))
+	if strings.Contains(markup, " checked") {
+		t.Error("a box is ticked before the visitor ticks it")
+	}
+	for _, control := range []string{"<summary data-askfirst=\"settings\">", "<button name=\"choice\" value=\"reject-all\" data-askfirst=\"reject-all\">", "<button name=\"choice\" value=\"accept-all\" data-askfirst=\"accept-all\">"} {
+		if strings.Count(markup, control) != 1 {
+			t.Errorf("%s: not there once", control)
+		}
+	}
+}
