@@ -12,8 +12,9 @@ import (
 // Engine is a compiled set of rules.
 //
 // What decides about a URL, first to last: an override about a URL pattern, a
-// domain, a vendor; the catalogue's URL patterns, then its domains; a
-// heuristic. What nothing names is unclassified if it is a third party's and necessary if it is
+// domain, a vendor; an exception of an operator's list; the catalogue's URL
+// patterns, then its domains; a rule of an operator's list; a heuristic. What
+// nothing names is unclassified if it is a third party's and necessary if it is
 // the page's own. The page's own URLs are matched only by rules that name them:
 // overrides, and patterns with the host "*".
 type Engine struct {
@@ -21,6 +22,7 @@ type Engine struct {
 	catalogue layer
 	vendors   []*Vendor
 	byID      map[string]*Vendor
+	lists     listTable
 	guesses   [len(heuristics)]verdict
 	guessing  [len(heuristics)]bool
 	revision  [16]byte
@@ -58,6 +60,11 @@ func compile(sources []*source, o Options) (*Engine, error) {
 			mistakes = append(mistakes, err)
 		}
 	}
+	for i := range o.Lists {
+		if err := e.lists.add(&o.Lists[i]); err != nil {
+			mistakes = append(mistakes, err)
+		}
+	}
 	if len(mistakes) > 0 {
 		return nil, fmt.Errorf("rules: %w", errors.Join(mistakes...))
 	}
@@ -65,7 +72,13 @@ func compile(sources []*source, o Options) (*Engine, error) {
 		s.build()
 	}
 	e.catalogue.build()
-	encoder.Encode(o)
+	e.lists.build()
+	encoder.Encode(o.Overrides)
+	encoder.Encode(o.HeuristicsOff)
+	for _, l := range o.Lists {
+		encoder.Encode([]any{l.Name, l.Format, l.Category, len(l.Text)})
+		digest.Write(l.Text)
+	}
 	copy(e.revision[:], digest.Sum(nil))
 	return e, nil
 }
@@ -148,8 +161,16 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 	if v == nil && party == ThirdParty {
 		v = e.catalogue.findDomain(p, except)
 	}
+	// The lists are asked even where the catalogue knows the URL: they may
+	// except it, which an override about its vendor overrules.
+	l := e.lists.find(p, party, k, except)
 	if v != nil {
-		return e.overridden(p, v, except).decision(party)
+		if o := e.overridden(p, v, except); o != v || l == nil || l.flags&flagException == 0 {
+			return o.decision(party)
+		}
+	}
+	if l != nil {
+		return l.decision(party)
 	}
 	if party == FirstParty {
 		return Decision{Party: party}
@@ -251,6 +272,9 @@ func (e *Engine) mark(before byte, name []byte, after byte) Decision {
 
 // Vendor returns the vendor with the given ID, nil for none.
 func (e *Engine) Vendor(id string) *Vendor { return e.byID[id] }
+
+// Lists says what was made of each operator's list.
+func (e *Engine) Lists() []ListSummary { return e.lists.summaries }
 
 // Vendors returns all vendors in the order of their IDs.
 func (e *Engine) Vendors() []*Vendor { return e.vendors }

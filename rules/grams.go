@@ -168,15 +168,22 @@ func rarest(s string, n int) int {
 }
 
 // commonRuns are what URLs and scripts are full of.
-const commonRuns = "https://www. .com/ .min.js? .html .php? .gif? .png? /images/ /assets/ /static/ /scripts/ /content/ " +
-	"function(window,document,'script') var return createElement getElementsByTagName .async=1; .src= true false null " +
-	"appendChild insertBefore parentNode typeof undefined push(arguments) length prototype this. ==== ---- .js?id= &id= ?id= ?v= &v="
+const commonRuns = "http:// https://www. .com/ .co.uk/ .net/ .org/ .min.js? .bundle.js .css? .html .php? .aspx? .json? .gif? .png? .jpg? .jpeg .svg .webp .woff2 " +
+	"/images/ /image/ /img/ /assets/ /static/ /scripts/ /script/ /styles/ /content/ /uploads/ /media/ /common/ /public/ /resources/ /modules/ /templates/ /themes/ " +
+	"/plugins/ /wp-content/ /wp-includes/ /production/ /product/ /files/ /pages/ /site/ /core/ /main/ /index /header /footer /search /user /video /player /embed " +
+	"/widget /fonts /icons /logo /jquery /bootstrap /webpack /vendor /polyfill /runtime /chunk /query /ajax/libs/ /npm/ /dist/ /cdn. /api/ /v1/ /v2/ /all.min /ads " +
+	".js?ver= &ver= ?id= &id= ?v= &v= &width= &height= &quality= =true =false " +
+	"function(window,document,'script') var return createElement getElementsByTagName .async=1; .src= true false null addEventListener querySelector " +
+	"appendChild insertBefore parentNode typeof undefined push(arguments) length prototype this. ==== ---- "
 
 // commonness weighs a run of bytes: how often it would be met in vain.
 func commonness(run string) int {
 	cost := 1
 	if strings.Contains(commonRuns, strings.ToLower(run)) {
 		cost += 20
+	}
+	if strings.Contains(run, "//") {
+		cost += 40
 	}
 	for i := 0; i < len(run); i++ {
 		switch c := run[i] | 0x20; {

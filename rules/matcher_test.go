@@ -296,7 +296,8 @@ func FuzzURL(f *testing.F) {
 		if !a.read([]byte(ref), &base) {
 			return
 		}
-		text := string(a.text())
+		// What ends in a space is read without it when it stands alone.
+		text := strings.TrimRightFunc(string(a.text()), func(r rune) bool { return r <= ' ' })
 		if !again.read(a.text(), nil) {
 			t.Fatalf("%q is read as %q, which is refused", ref, text)
 		}

@@ -39,6 +39,8 @@ type Override struct {
 // Options are what an Engine is made from beside the embedded catalogue.
 type Options struct {
 	Overrides []Override
+	// Lists are the operator's own.
+	Lists []List
 	// HeuristicsOff names the heuristics that are not asked, see Heuristics.
 	HeuristicsOff []string
 }

@@ -19,9 +19,11 @@ type Page struct {
 	wholeSite bool
 	// known is a host whose public suffix has been looked up, and suffix that
 	// one's length: pages read one after another are mostly of one site.
-	known  string
-	suffix int
-	labels labels // of ref's host
+	known      string
+	suffix     int
+	labels     labels // of ref's host
+	pageLabels labels // of page's host
+	lower      []byte // ref's text in lower case, for lists
 	// tried has a bit for each inline signature whose other tokens were not
 	// found in the code that is being read.
 	tried []uint64
@@ -35,6 +37,7 @@ func (p *Page) Reset(url []byte) {
 		return
 	}
 	host := p.page.host()
+	p.pageLabels.read(p.page.buf, p.page.hostAt, p.page.hostEnd)
 	p.site, p.wholeSite = host, true
 	if p.page.ip {
 		return

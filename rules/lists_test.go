@@ -1,0 +1,304 @@
+package rules
+
+import (
+	"maps"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+func listEngine(t testing.TB, format Format, text string, overrides ...Override) *Engine {
+	t.Helper()
+	e, err := compile(nil, Options{
+		Lists:         []List{{Name: "list.txt", Format: format, Category: consent.Marketing, Text: []byte(text)}},
+		HeuristicsOff: Heuristics(), Overrides: overrides,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// TestABP has one rule set a line, and URLs that it blocks (+) or lets be (-).
+func TestABP(t *testing.T) {
+	for _, c := range []struct {
+		rules string
+		kind  Kind
+		urls  string
+	}{
+		{"||ads.test^", Image, "+https://ads.test/a +https://x.ads.test/ +//ads.test:8080/a -https://badads.test/ -https://ads.test.evil.example/ -https://evil.example/ads.test/"},
+		{"||ads.test", Image, "+https://ads.test/a +https://ads.test.evil.example/ +https://ads.tests.example/ -https://badads.test/"},
+		{"||ads.test/pixel", Image, "+https://ads.test/pixel.gif +https://x.ads.test/PIXEL -https://ads.test/a/pixel"},
+		{"||ads.test^*/track^", Image, "+https://ads.test/a/track?x +https://ads.test/a/track -https://ads.test/tracker"},
+		{"||ads.*^pixel", Image, "+https://ads.example/pixel +https://x.ads.co.uk/pixel -https://bads.example/pixel"},
+		{"|https://ads.test/", Image, "+https://ads.test/x -http://ads.test/x -https://x.ads.test/"},
+		{".gif|", Image, "+https://a.example/x.gif -https://a.example/x.gif?y"},
+		{"/track^", Image, "+https://a.example/track/x +https://a.example/track?x +https://a.example/track -https://a.example/tracks"},
+		{"/collect?*&tid=", Image, "+https://a.example/collect?v=1&tid=2 -https://a.example/collect?tid=2 +/collect?v=1&tid=2"},
+		{"/track.js$third-party", Script, "+https://a.example/track.js -/track.js -https://cdn.shop.example/track.js"},
+		{"/track.js$~third-party", Script, "-https://a.example/track.js +/track.js"},
+		{"/track.js$1p", Script, "-https://a.example/track.js +/track.js"},
+		{"||ads.test^$script", Image, "-https://ads.test/a"},
+		{"||ads.test^$script", Script, "+https://ads.test/a"},
+		{"||ads.test^$~script,~image", Image, "-https://ads.test/a"},
+		{"||ads.test^$~script", Image, "+https://ads.test/a"},
+		{"||ads.test^$websocket", Connect, "+wss://ads.test/a -https://ads.test/a"},
+		{"||ads.test^$xmlhttprequest", Connect, "-wss://ads.test/a +https://ads.test/a"},
+		{"||ads.test^$ping", Ping, "+https://ads.test/a"},
+		{"/t.js$domain=shop.example|other.example", Script, "+https://a.example/t.js"},
+		{"/t.js$domain=~shop.example", Script, "-https://a.example/t.js"},
+		{"/t.js$domain=example|~shop.example", Script, "-https://a.example/t.js"},
+		{"/t.js$domain=other.example", Script, "-https://a.example/t.js"},
+		{"*$script,third-party,domain=shop.example,denyallow=cdn.example|x.example", Script, "+https://a.example/t.js -https://cdn.example/t.js -https://y.x.example/ -/t.js"},
+		{"||ads.test^\n@@||ads.test/ok^", Script, "+https://ads.test/a -https://ads.test/ok/a"},
+		{"||ads.test^$important\n@@||ads.test/ok^", Script, "+https://ads.test/ok/a"},
+		{"||ads.test^\n||ads.test^$badfilter", Script, "-https://ads.test/a"},
+		{"||ads.test^$script,third-party\n||ads.test^$script,third-party,badfilter", Script, "-https://ads.test/a"},
+		{"/Track$match-case", Script, "+https://a.example/Track -https://a.example/track"},
+		{"/Track", Script, "+https://a.example/TRACK"},
+		{`/ads[0-9]{2}\.js/`, Script, "+https://a.example/ads12.js +https://a.example/ADS12.js -https://a.example/ads1.js"},
+		{`/^https:\/\/[a-z]{4}\.example\/$/$script,domain=shop.example`, Script, "+https://abcd.example/ -https://abc.example/"},
+		{"ads.test##.banner\nads.test#@#.banner\nshop.example#?#div\n! ||ads.test^\n[Adblock Plus 2.0]", Script, "-https://ads.test/a"},
+		{"||ads.test^$csp=script-src 'none'\n||ads.test^$redirect=noop.js\n||ads.test^$removeparam=x\n@@||ads.test^$generichide", Script, "-https://ads.test/a"},
+		{"||shop.example^", Script, "-/a -https://cdn.shop.example/a"},
+		{"||b\u00fccher.example^", Script, "-https://other.example/"},
+	} {
+		e := listEngine(t, FormatABP, c.rules)
+		p := newPage("https://www.shop.example/page")
+		for u := range strings.FieldsSeq(c.urls) {
+			d := e.URL(p, []byte(u[1:]), c.kind)
+			if got := d.Rule != nil && d.Rule.Source == SourceList; got != (u[0] == '+') {
+				t.Errorf("%q, %v %s: blocked is %v", c.rules, c.kind, u[1:], got)
+			}
+		}
+	}
+}
+
+func TestListSummary(t *testing.T) {
+	e := listEngine(t, FormatABP, "! a comment\n||a.test^\nb.test##.x\n||c.test^$csp=x\n/(?=x)/\n||a.test^$badfilter\n||d.test^\n*\n"+strings.Repeat("x", 1<<14))
+	want := map[string]int{errCosmetic.Error(): 1, errOption.Error(): 1, errRegexp.Error(): 1, errBad.Error(): 1, errEmpty.Error(): 1, errTooLong.Error(): 1}
+	got := e.Lists()[0]
+	if got.Rules != 1 || !maps.Equal(got.Ignored, want) {
+		t.Errorf("%+v, want 1 rule and %v", got, want)
+	}
+}
+
+func TestListFormats(t *testing.T) {
+	for _, c := range []struct {
+		format   Format
+		text     string
+		url      string
+		category consent.Category
+		line     int
+	}{
+		{FormatHosts, "# hosts\n127.0.0.1 localhost\n0.0.0.0 ads.test # why\n", "https://ads.test/x", consent.Marketing, 3},
+		{FormatHosts, "plain.test\nother.test", "https://other.test/x", consent.Marketing, 2},
+		{FormatDisconnect, "{\"license\": \"x\",\n\"categories\": {\"Analytics\": [{\"A Co\": {\"https://a.test/\": [\n\"a.test\", \"a-cdn.test\"],\"dnt\": \"eff\"}}]}}", "https://x.a-cdn.test/", consent.Analytics, 3},
+		{FormatTrackerDB, "{\"patterns\": {\"a\": {\"name\": \"A\", \"category\": \"social_media\",\n\"domains\": [\"a.test\"],\n\"filters\": [\"||b.test/pixel^\"]}}}", "https://b.test/pixel/1", consent.Social, 3},
+		{FormatTrackerRadar, "{\"trackers\": {\"a.test\": {\"domain\": \"a.test\",\n\"default\": \"block\", \"categories\": [\"Ad Fraud\"], \"rules\": [{\"rule\": \"x\"}]}}}", "https://a.test/", consent.Marketing, 1},
+		{FormatTrackerRadar, "{\n\"domain\": \"a.test\", \"categories\": [\"Audience Measurement\"]}", "https://a.test/", consent.Analytics, 2},
+	} {
+		e := listEngine(t, c.format, c.text)
+		d := e.URL(newPage("https://shop.example/"), []byte(c.url), Script)
+		if d.Rule == nil || d.Category != c.category || d.Rule.Line != c.line || d.Rule.File != "list.txt" {
+			t.Errorf("%s: %s is %v by %+v", c.format, c.url, d.Category, d.Rule)
+		}
+	}
+	e := listEngine(t, FormatHosts, "ads.test")
+	if d := e.URL(newPage("https://shop.example/"), []byte("https://x.ads.test/"), Script); d.Rule != nil {
+		t.Errorf("a hosts file holds for a subdomain: %+v", d.Rule)
+	}
+}
+
+func TestListMistakes(t *testing.T) {
+	for _, c := range []struct {
+		format Format
+		text   string
+		want   string
+	}{
+		{FormatDisconnect, "{\n\"categories\": {\n", "list.txt:3: not JSON"},
+		{FormatDisconnect, "{}", "list.txt:1: not a Disconnect list"},
+		{FormatTrackerDB, "{\"patterns\":\n[]}", "list.txt:2: not a trackerdb list"},
+		{FormatTrackerRadar, "{}", "list.txt:1: not a Tracker Radar list"},
+		{"easylist", "", `list.txt:1: no list format is called "easylist"`},
+	} {
+		_, err := compile(nil, Options{Lists: []List{{Name: "list.txt", Format: c.format, Text: []byte(c.text)}}})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %q: got %v, want %s", c.format, c.text, err, c.want)
+		}
+	}
+}
+
+// naiveABP decides by every rule in turn, each made into a regular expression.
+func naiveABP(rules []string, page, site, ref, host string) bool {
+	blocked, excepted, important := false, false, false
+	for _, rule := range rules {
+		body, exception := strings.CutPrefix(rule, "@@")
+		body, options, _ := strings.Cut(body, "$")
+		third := !inDomain(host, site)
+		if strings.Contains(options, "third-party") && !third {
+			continue
+		}
+		if _, domains, ok := strings.Cut(options, "domain="); ok {
+			domains, _, _ = strings.Cut(domains, ",")
+			on := false
+			for d := range strings.SplitSeq(domains, "|") {
+				on = on || inDomain(page, d)
+			}
+			if !on {
+				continue
+			}
+		}
+		x := body
+		prefix, suffix := "", ""
+		if rest, ok := strings.CutPrefix(x, "||"); ok {
+			x, prefix = rest, `^[a-z]+://([^/]*\.)?`
+		} else if rest, ok := strings.CutPrefix(x, "|"); ok {
+			x, prefix = rest, `^`
+		}
+		if rest, ok := strings.CutSuffix(x, "|"); ok {
+			x, suffix = rest, `$`
+		}
+		x = regexp.QuoteMeta(x)
+		x = strings.ReplaceAll(strings.ReplaceAll(x, `\*`, `.*`), `\^`, `(?:[^a-z0-9_.%-]|$)`)
+		if strings.HasPrefix(body, "||") && !third && regexp.MustCompile(`^\|\|[a-z.]+\^\*?$`).MatchString(body) {
+			continue // a bare domain is about third parties
+		}
+		if !regexp.MustCompile(`(?i)` + prefix + x + suffix).MatchString(ref) {
+			continue
+		}
+		switch {
+		case exception:
+			excepted = true
+		case strings.Contains(options, "important"):
+			important = true
+		default:
+			blocked = true
+		}
+	}
+	return important || blocked && !excepted
+}
+
+func compareABP(t *testing.T, seed uint64) {
+	m := made{rand.New(rand.NewPCG(seed, 2))}
+	host := func() string {
+		return m.of("", "", "x.", "www.") + m.of("ads.test", "shop.example", "tracker.net", "a.co.uk")
+	}
+	piece := func() string {
+		return m.of("/", "track", "^", "*", "pixel.gif", "?id=1", "&x=", "a", "/ads/", ".js", "ads.test", "^*^", "er", "://")
+	}
+	var rules []string
+	for range 1 + m.IntN(10) {
+		rule := m.of("", "", "@@") + m.of("||"+host()+m.of("^", "^", "/", "", "*"), "|https://", "", "")
+		for range m.IntN(4) {
+			rule += piece()
+		}
+		rule += m.of("", "", "|", "*")
+		if m.IntN(2) == 0 {
+			rule += "$" + m.of("third-party", "important", "domain=shop.example|a.co.uk", "third-party,domain=www.shop.example")
+		}
+		body, _, _ := strings.Cut(strings.TrimPrefix(rule, "@@"), "$")
+		if strings.Trim(body, "|*") == "" || strings.HasPrefix(body, "/") && strings.HasSuffix(body, "/") || strings.Contains(body, "|") && strings.Trim(body, "|") == "" {
+			continue
+		}
+		rules = append(rules, rule)
+	}
+	if len(rules) == 0 {
+		return
+	}
+	e := listEngine(t, FormatABP, strings.Join(rules, "\n"))
+	if len(e.Lists()[0].Ignored) > 0 {
+		return
+	}
+	for range 20 {
+		pageHost, refHost := host(), host()
+		ref := "https://" + refHost + "/"
+		for range m.IntN(5) {
+			ref += m.of("track", "TRACK", "/", "pixel.gif", "?id=1", "&x=", "a", "ads/", ".js", "er", "ads.test", "_", "-")
+		}
+		site, _ := publicsuffix.EffectiveTLDPlusOne(pageHost)
+		d := e.URL(newPage("https://"+pageHost+"/p"), []byte(ref), Script)
+		got := d.Rule != nil && d.Rule.Source == SourceList
+		if want := naiveABP(rules, pageHost, site, ref, refHost); got != want {
+			t.Fatalf("seed %d: %s on %s: blocked is %v, by %+v, want %v; rules:\n%s", seed, ref, pageHost, got, d.Rule, want, strings.Join(rules, "\n"))
+		}
+	}
+}
+
+func TestNaiveABP(t *testing.T) {
+	for seed := range uint64(3000) {
+		compareABP(t, seed)
+	}
+}
+
+func FuzzNaiveABP(f *testing.F) {
+	f.Add(uint64(1))
+	f.Fuzz(compareABP)
+}
+
+// FuzzABP reads any rule, and asks with and without the index.
+func FuzzABP(f *testing.F) {
+	for _, c := range []string{"||a.test^$third-party", "@@/x/$script", "/re[a-z]+x/", "|https://*^y|", "*$domain=shop.example", "a$b", "$", "@@", "||", "/(((a{9}){9}){9})/"} {
+		f.Add(c, "https://x.a.test/re/x?y=https://b.test")
+	}
+	f.Fuzz(func(t *testing.T, rule, ref string) {
+		e := listEngine(t, FormatABP, rule)
+		p := newPage("https://www.shop.example/page")
+		d := e.URL(p, []byte(ref), Script)
+		if d.Party == NoParty {
+			return
+		}
+		linear := false
+		for i := range e.lists.rules {
+			r := &e.lists.rules[i]
+			if (r.domain == "" || inDomain(string(p.ref.host()), r.domain)) && r.matches(p, typeScript, d.Party) {
+				linear = true
+			}
+		}
+		if linear != (d.Rule != nil) {
+			t.Fatalf("%q, %q: index finds %v, each rule in turn %v", rule, ref, d.Rule != nil, linear)
+		}
+	})
+}
+
+func TestPrecedence(t *testing.T) {
+	sources := []*source{{Vendor: Vendor{ID: "v", Name: "V", Category: consent.Analytics, Domains: []string{"a.test"}, URLs: []string{"a.test/x"}}, file: "c.yml", domains: []int{1}, urls: []int{2}}}
+	p, _ := ParsePattern("a.test/x")
+	sources[0].patterns = []Pattern{p}
+	list := List{Name: "l.txt", Format: FormatABP, Category: consent.Marketing, Text: []byte("||a.test^\n||b.test^\n@@||a.test/ok^")}
+	overrides := []Override{{URL: "a.test/x/y", Category: consent.Social}, {Domain: "o.a.test", Category: consent.Necessary}, {Vendor: "v", Category: consent.Functional, Pages: "/p*"}}
+	e, err := compile(sources, Options{Lists: []List{list}, Overrides: overrides})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ page, ref, want string }{
+		{"/", "https://a.test/x/y", "override/social catalogue/analytics catalogue/analytics list/marketing /unclassified"},
+		{"/", "https://o.a.test/x", "override/necessary catalogue/analytics catalogue/analytics list/marketing /unclassified"},
+		{"/p1", "https://a.test/x", "override/functional catalogue/analytics catalogue/analytics list/marketing /unclassified"},
+		{"/p1", "https://a.test/ok/", "override/functional exception/necessary catalogue/analytics list/marketing /unclassified"},
+		{"/", "https://a.test/ok/", "exception/necessary catalogue/analytics list/marketing /unclassified"},
+		{"/", "https://b.test/", "list/marketing /unclassified"},
+		{"/", "https://c.test/", "/unclassified"},
+		{"/", "/x", "/necessary"},
+	} {
+		x := e.ExplainURL(newPage("https://shop.example"+c.page), []byte(c.ref), Script, 0)
+		got := ""
+		for i, d := range append([]Decision{x.Decision}, x.Otherwise...) {
+			if i > 0 {
+				got += " "
+			}
+			if d.Rule != nil {
+				got += d.Rule.Source
+			}
+			got += "/" + d.Category.String()
+		}
+		if got != c.want {
+			t.Errorf("%s on %s: got %s, want %s", c.ref, c.page, got, c.want)
+		}
+	}
+}
