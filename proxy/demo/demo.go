@@ -28,10 +28,10 @@ func Overrides(vendors []*rules.Vendor) []rules.Override {
 		}
 		for _, pattern := range v.URLs {
 			host, rest, _ := strings.Cut(pattern, "/")
-			if host == "*" {
-				continue
+			if host != "*" {
+				host += Suffix
 			}
-			overrides = append(overrides, rules.Override{URL: host + Suffix + "/" + rest, As: v.ID, Category: v.Category})
+			overrides = append(overrides, rules.Override{URL: host + "/" + rest, As: v.ID, Category: v.Category})
 		}
 	}
 	return overrides

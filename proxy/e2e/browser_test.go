@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -53,7 +52,8 @@ func visit(t *testing.T, s *stage) *visitor {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-gpu", true),
 		chromedp.Flag("ignore-certificate-errors", true),
-		chromedp.Flag("host-resolver-rules", fmt.Sprintf("MAP shop.test %s, MAP * %s", s.proxy, s.parties)),
+		chromedp.Flag("host-resolver-rules", resolver(s)),
+		chromedp.Flag("gaia-url", "https://gaia.invalid/"),
 	)
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), flags...)
 	t.Cleanup(cancel)
@@ -70,6 +70,16 @@ func visit(t *testing.T, s *stage) *visitor {
 	call(v, runtime.Enable, cdp.Empty{})
 	call(v, page.SetLifecycleEventsEnabled, page.SetLifecycleEventsEnabledParams{Enabled: true})
 	return v
+}
+
+// resolver leads shop.test to askfirst and all else to the third parties, but
+// for what the browser asks of its maker on its own account.
+func resolver(s *stage) string {
+	rules := []string{"MAP shop.test " + s.proxy}
+	for _, host := range []string{"gaia.invalid", "update.googleapis.com", "content-autofill.googleapis.com", "optimizationguide-pa.googleapis.com", "safebrowsing.googleapis.com", "clients2.google.com"} {
+		rules = append(rules, "MAP "+host+" ~NOTFOUND")
+	}
+	return strings.Join(append(rules, "MAP * "+s.parties), ", ")
 }
 
 func browserPath() string {
@@ -255,20 +265,20 @@ func (v *visitor) exceptions() []string {
 }
 
 // heldTag is a tag as the page carries it.
-type heldTag struct{ Source, Category, Vendor, Element string }
+type heldTag struct {
+	Address string
+	Script  bool
+	// Late scripts run when the page has been read: deferred ones and modules.
+	Late bool
+}
 
-// held lists the held tags of the page that have an address, in document order.
+// held lists the held tags of the page that have an address to request and
+// are not left to wait until they come into view, in document order.
 func (v *visitor) held() []heldTag {
 	v.t.Helper()
-	var tags []heldTag
-	text := eval[string](v, `JSON.stringify([...document.querySelectorAll("[data-askfirst-src],link[data-askfirst-href]")].map(e => ({
-		Source: e.dataset.askfirstSrc || e.dataset.askfirstHref,
-		Category: e.dataset.askfirstCategory || "",
-		Vendor: e.dataset.askfirstVendor || "",
-		Element: e.localName,
-	})))`)
-	if err := json.Unmarshal([]byte(text), &tags); err != nil {
-		v.t.Fatal(err)
-	}
-	return tags
+	return eval[[]heldTag](v, `[...document.querySelectorAll("[data-askfirst-src]:not([loading=lazy]),link[rel=stylesheet][data-askfirst-href]")].map(e => ({
+		Address: new URL(e.dataset.askfirstSrc || e.dataset.askfirstHref, document.baseURI).href.split("#")[0],
+		Script: e.localName === "script",
+		Late: e.localName === "script" && (e.defer && !e.async || e.dataset.askfirstType === "module"),
+	}))`)
 }
