@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -226,7 +225,7 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 	dst = append(dst, `" data-revision="`...)
 	dst = strconv.AppendUint(dst, uint64(b.o.Revision), 10)
 	dst = append(dst, `" data-site="`...)
-	dst = appendEscaped(dst, registrable(v.Host))
+	dst = appendEscaped(dst, site(v.Host))
 	dst = append(dst, '"')
 	if v.Integrity {
 		dst = append(dst, ` integrity="`...)
@@ -261,23 +260,38 @@ func (b *Banner) Owns(path []byte) bool {
 	return len(path) >= len(b.o.Prefix) && string(path[:len(b.o.Prefix)]) == b.o.Prefix || string(path) == gpcPath
 }
 
-// registrable returns the registrable domain of a host, or the host without its
-// port where there is none: addresses, single names, public suffixes. The
-// result is a part of host.
-func registrable(host []byte) []byte {
+// site returns what the guard takes for its own site: the registrable domain of
+// a host, or the host without its port where there is none.
+func site(host []byte) []byte {
 	host = withoutPort(host)
+	if domain := registrable(host); domain != nil {
+		return domain
+	}
+	return host
+}
+
+// registrable returns the registrable domain of a host without port, which is a
+// part of it; nil for addresses, single names and public suffixes.
+func registrable(host []byte) []byte {
 	// The public suffix list takes a string. It keeps none of it, so host is
 	// lent to it as one; a copy would be made for every page otherwise.
 	name := unsafe.String(unsafe.SliceData(host), len(host))
-	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		return host
+	if isAddress(name) {
+		return nil
 	}
 	suffix, _ := publicsuffix.PublicSuffix(name)
 	rest := len(host) - len(suffix) - 1
 	if rest <= 0 {
-		return host
+		return nil
 	}
 	return host[strings.LastIndexByte(name[:rest], '.')+1:]
+}
+
+// isAddress reports whether a host is an IP address: one of version 6 has
+// colons, one of version 4 ends in a number (URL Standard §3.5).
+func isAddress(host string) bool {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	return strings.IndexByte(host, ':') >= 0 || last != "" && strings.Trim(last, "0123456789") == ""
 }
 
 func withoutPort(host []byte) []byte {

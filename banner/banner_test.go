@@ -1,11 +1,20 @@
 package banner
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/net/html"
 
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
@@ -109,11 +118,216 @@ func TestHead(t *testing.T) {
 	}
 }
 
-func TestFoot(t *testing.T) {
-	b := newBanner(t, Options{})
-	got := string(b.AppendFoot(nil, &View{Return: []byte(`/a?b=1&c="x"`)}, nil))
-	t.Log(got)
-	if strings.Contains(got, "⟦") || strings.Contains(got, "ZgotmplZ") {
-		t.Error("a slot or a refused value is left in the markup")
+// update rewrites the golden files: ASKFIRST_UPDATE=1 go test ./banner
+var update = os.Getenv("ASKFIRST_UPDATE") != ""
+
+// golden compares markup with testdata/<name>.html, in which every tag begins a
+// line so that a change can be read.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	got = strings.ReplaceAll(got, "><", ">\n<") + "\n"
+	file := filepath.Join("testdata", name+".html")
+	if update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+		for i := range gotLines {
+			if i >= len(wantLines) || gotLines[i] != wantLines[i] {
+				t.Fatalf("%s:%d:\n got %s\nwant %s", file, i+1, gotLines[i], append(wantLines, make([]string, i+1)...)[i])
+			}
+		}
+		t.Fatalf("%s: shorter than it was", file)
+	}
+}
+
+var (
+	choice = consent.Choice{Revision: 1, Categories: consent.SetOf(consent.Analytics), At: time.Unix(1700000000, 0)}
+	made   = consent.Stand(consent.OptIn, &choice, false)
+	video  = &rules.Vendor{ID: "youtube", Name: "YouTube", Company: "Google LLC", Country: "US", Category: consent.Marketing, Widget: "video"}
+)
+
+func TestMarkup(t *testing.T) {
+	b := newBanner(t, Options{PolicyURL: "/privacy", Theme: map[string]string{"accent": "#0a5", "--askfirst-radius": "4px"}})
+	view := View{Return: []byte(`/a/b?c="d"&e=ä'`), Nonce: []byte("r4nd0m")}
+	for _, c := range []struct {
+		name, lang string
+		standing   consent.Standing
+	}{
+		{"ask-en", "en", consent.Standing{}},
+		{"ask-ar", "ar", consent.Standing{}},
+		{"ask-opt-out", "en", consent.Stand(consent.OptOut, nil, true)},
+		{"ask-notice", "en", consent.Stand(consent.Notice, nil, false)},
+		{"made-de", "de", made},
+	} {
+		v := view
+		v.Standing = c.standing
+		golden(t, c.name, string(b.AppendFoot(nil, &v, []byte(c.lang))))
+	}
+	for _, c := range []struct {
+		name string
+		box  Box
+	}{
+		{"box-iframe", Box{Vendor: video, Category: consent.Marketing, Element: []byte("iframe"), Width: []byte("560"), Height: []byte("315px"), Class: []byte(`a "b"`), Style: []byte("border:0"), Title: []byte("<b>Title</b>")}},
+		{"box-percent", Box{Vendor: video, Category: consent.Marketing, Element: []byte("iframe"), Width: []byte("50%"), Height: []byte("50%"), Style: []byte("color:red")}},
+		{"box-mark", Box{Vendor: video, Category: consent.Social, Element: []byte("div"), Width: []byte("x"), Height: []byte("-1")}},
+		{"box-unknown", Box{Category: consent.Unclassified, Element: []byte("audio")}},
+	} {
+		golden(t, c.name, string(b.AppendPlaceholder(nil, &view, nil, &c.box))+BoxEnd)
+	}
+}
+
+// TestMarkupIsASCII holds for pages of every encoding that is a superset of
+// ASCII: what the banner adds reads the same in all of them.
+func TestMarkupIsASCII(t *testing.T) {
+	b := newBanner(t, Options{Site: "Ærø"})
+	for _, tag := range Languages() {
+		out := b.AppendFoot(nil, &View{Return: []byte("/ä")}, []byte(tag))
+		out = b.AppendPlaceholder(out, &View{Return: []byte("/ä")}, []byte(tag), &Box{Vendor: video})
+		for i, c := range out {
+			if c >= 0x80 {
+				t.Fatalf("%s: byte %#x after %q", tag, c, out[max(0, i-40):i])
+			}
+		}
+	}
+}
+
+// TestMarkupParses reads the markup with a parser that is not ours.
+func TestMarkupParses(t *testing.T) {
+	b := newBanner(t, Options{PolicyURL: "/privacy"})
+	for _, tag := range Languages() {
+		for _, hostile := range []string{"/", `/"><script>alert(1)</script>`, "/'&amp;</template></form>", "/⟦nonce⟧"} {
+			v := &View{Return: []byte(hostile), Nonce: []byte(hostile), Standing: made}
+			out := b.AppendHead(nil, v, nil)
+			out = b.AppendPlaceholder(out, v, []byte(tag), &Box{Vendor: video, Element: []byte("iframe"), Width: []byte(hostile), Height: []byte(hostile), Class: []byte(hostile), Style: []byte(hostile), Title: []byte(hostile)})
+			out = append(out, BoxEnd...)
+			out = b.AppendFoot(out, v, []byte(tag))
+			z := html.NewTokenizer(bytes.NewReader(out))
+			open := map[string]int{}
+			var scripts int
+			for kind := z.Next(); kind != html.ErrorToken; kind = z.Next() {
+				token := z.Token()
+				switch {
+				case kind == html.StartTagToken && token.Data == "script":
+					scripts++
+				case kind == html.StartTagToken && token.Data != "input":
+					open[token.Data]++
+				case kind == html.EndTagToken && token.Data != "script":
+					open[token.Data]--
+				case kind == html.SelfClosingTagToken && token.Data != "path":
+					t.Errorf("%s: <%s/>", tag, token.Data)
+				}
+			}
+			for name, n := range open {
+				if n != 0 {
+					t.Errorf("%s, %s: %d <%s> left open", tag, hostile, n, name)
+				}
+			}
+			if scripts != 1 {
+				t.Errorf("%s, %s: %d scripts", tag, hostile, scripts)
+			}
+		}
+	}
+}
+
+// TestEqualViewsGiveEqualBytes is what lets pages be memoised.
+func TestEqualViewsGiveEqualBytes(t *testing.T) {
+	first, second := newBanner(t, Options{}), newBanner(t, Options{})
+	for _, tag := range Languages() {
+		v := &View{Return: []byte("/x")}
+		if !bytes.Equal(first.AppendFoot(nil, v, []byte(tag)), second.AppendFoot(nil, v, []byte(tag))) {
+			t.Errorf("%s: two banners of the same options differ", tag)
+		}
+	}
+	if first.GuardURL() != second.GuardURL() || first.GuardHash() != second.GuardHash() {
+		t.Error("the guard's address differs")
+	}
+}
+
+func TestStyleHashes(t *testing.T) {
+	b := newBanner(t, Options{Theme: map[string]string{"font": "Georgia, serif"}})
+	out := b.AppendPlaceholder(b.AppendFoot(nil, &View{}, nil), &View{}, nil, &Box{})
+	var got []string
+	for rest := string(out); ; {
+		_, after, found := strings.Cut(rest, "<style>")
+		if !found {
+			break
+		}
+		css, after, _ := strings.Cut(after, "</style>")
+		sum := sha256.Sum256([]byte(css))
+		got = append(got, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+		rest = after
+	}
+	if !slices.Equal(got, b.StyleHashes()) || len(got) != 2 {
+		t.Errorf("hashes of the styles in pages: %v, said to be %v", got, b.StyleHashes())
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	for _, o := range []Options{
+		{Prefix: "/"}, {Prefix: "/x"}, {Prefix: "x/"}, {Prefix: "//x/"}, {Prefix: "/x y/"}, {Prefix: `/x"/`},
+		{PolicyURL: "javascript:alert(1)"}, {Layout: "wall"}, {Categories: []consent.Category{consent.Necessary}},
+		{CookieMaxAge: 396 * 24 * time.Hour}, {CookieMaxAge: time.Millisecond}, {CookieMaxAge: -time.Hour}, {CookieDomain: "a;b"}, {Unclassified: "maybe"},
+		{Theme: map[string]string{"acent": "red"}}, {Theme: map[string]string{"accent": "red;}"}}, {Theme: map[string]string{"accent": "URL(x)"}}, {Theme: map[string]string{"accent": ""}},
+	} {
+		if _, err := New(o, newEngine(t), &memory{}, &watcher{}); err == nil {
+			t.Errorf("%+v was taken", o)
+		}
+	}
+	_, err := New(Options{Layout: "wall", Prefix: "x", Language: "tlh"}, newEngine(t), &memory{}, &watcher{})
+	for _, want := range []string{"layout", "prefix", "language"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not speak of the %s", err, want)
+		}
+	}
+}
+
+func TestSite(t *testing.T) {
+	for host, want := range map[string]string{
+		"www.shop.example": "shop.example", "shop.example:80": "shop.example", "a.b.co.uk": "b.co.uk", "co.uk": "co.uk",
+		"localhost:8080": "localhost", "shop.localhost": "shop.localhost", "192.0.2.1:80": "192.0.2.1", "[2001:db8::1]:443": "[2001:db8::1]", "": "", ":": "",
+	} {
+		if got := string(site([]byte(host))); got != want {
+			t.Errorf("%q: got %q, want %q", host, got, want)
+		}
+	}
+}
+
+// appends are the three functions that run for every page.
+func appends(b *Banner) map[string]func(dst []byte) []byte {
+	v := &View{Host: []byte("www.shop.example"), Return: []byte("/blog/post?page=2"), AcceptLanguage: []byte("fr-CH, fr;q=0.9, en;q=0.8"), Nonce: []byte("bm9uY2U"), Standing: made}
+	box := &Box{Vendor: video, Category: consent.Marketing, Element: []byte("iframe"), Width: []byte("560"), Height: []byte("315"), Class: []byte("embed"), Title: []byte("Video")}
+	return map[string]func(dst []byte) []byte{
+		"Head":        func(dst []byte) []byte { return b.AppendHead(dst, v, nil) },
+		"Foot":        func(dst []byte) []byte { return b.AppendFoot(dst, v, nil) },
+		"Placeholder": func(dst []byte) []byte { return b.AppendPlaceholder(dst, v, nil, box) },
+	}
+}
+
+func TestAppendsDoNotAllocate(t *testing.T) {
+	buf := make([]byte, 0, 64<<10)
+	for name, appendTo := range appends(newBanner(t, Options{})) {
+		if n := testing.AllocsPerRun(100, func() { appendTo(buf) }); n != 0 {
+			t.Errorf("Append%s allocates %v times", name, n)
+		}
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	buf := make([]byte, 0, 64<<10)
+	for name, appendTo := range appends(newBanner(b, Options{})) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(appendTo(buf))))
+			for b.Loop() {
+				appendTo(buf)
+			}
+		})
 	}
 }

@@ -129,7 +129,7 @@ type placeholder struct {
 	Prefix   string
 	Label    string
 	Text     string
-	Always   string
+	Always   string // label of agreeing to the category, where the site asks about it
 	Category consent.Category
 	Vendor   string
 	Icon     string // path of a 24×24 drawing, stroked
@@ -156,7 +156,9 @@ func (b *Banner) renderBox(k boxKey) *tree {
 	p := placeholder{
 		T: l.texts, Lang: l.tag, Prefix: b.o.Prefix, Category: k.category,
 		Label: l.texts["box_embed"], Text: l.texts["box_unknown"], Icon: embedIcon,
-		Always: strings.ReplaceAll(l.texts["always"], "{category}", l.texts[k.category.String()]),
+	}
+	if b.offered.Has(k.category) {
+		p.Always = strings.ReplaceAll(l.texts["always"], "{category}", l.texts[k.category.String()])
 	}
 	if v := k.vendor; v != nil {
 		if label, ok := l.texts["box_"+v.Widget]; ok {

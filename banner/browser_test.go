@@ -110,8 +110,8 @@ var widgets = []Box{
 	{Category: consent.Unclassified, Element: []byte("iframe"), Width: []byte("50%"), Height: []byte("200")},
 }
 
-// site serves pages with b's markup on a loopback port and returns its address.
-func site(t *testing.T, b *Banner) string {
+// serveSite serves pages with b's markup on a loopback port and returns its address.
+func serveSite(t *testing.T, b *Banner) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -182,7 +182,7 @@ func TestScreenshots(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sites[layout] = site(t, b)
+		sites[layout] = serveSite(t, b)
 	}
 	shots := []struct {
 		name, layout, path string

@@ -2,6 +2,7 @@ package banner
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -29,12 +30,15 @@ func (b *Banner) expire(ctx *fasthttp.RequestCtx, v *Visit, granted consent.Set,
 // The likeliest places come first; there are at most 48 values.
 func (b *Banner) Expiries(field []byte, host, path string, secure bool, granted consent.Set) []string {
 	var names []string
-	for len(field) > 0 {
+	for len(field) > 0 && len(names) < maxExpiries {
 		var pair []byte
 		pair, field, _ = bytes.Cut(field, semicolon)
 		name, _, _ := bytes.Cut(pair, []byte{'='})
 		name = bytes.TrimSpace(name)
 		if !isToken(name) || string(name) == consent.CookieName || string(name) == OnceCookie {
+			continue
+		}
+		if slices.Contains(names, string(name)) {
 			continue
 		}
 		if d := b.engine.Cookie(name); d.Rule != nil && !d.Allowed(granted) {
@@ -72,7 +76,7 @@ func domainsAbove(host string) []string {
 	name := withoutPort([]byte(host))
 	top := registrable(name)
 	domains := []string{""}
-	if bytes.IndexByte(top, '.') < 0 || bytes.IndexByte(name, ':') >= 0 {
+	if top == nil {
 		return domains
 	}
 	domains = append(domains, string(top))
