@@ -58,7 +58,7 @@ func newGrams(literals []string) grams {
 			at = rarest(s, shortest)
 		}
 		for o := at; o < at+g.stride; o++ {
-			gram := fold(uint32(s[o]) | uint32(s[o+1])<<8 | uint32(s[o+2])<<16 | uint32(s[o+3])<<24)
+			gram := gramOf(s[o:])
 			if len(byGram[gram]) == 0 {
 				order = append(order, gram)
 			}
@@ -130,6 +130,11 @@ func (g *grams) next(text []byte, i int) int {
 	return -1
 }
 
+// gramOf returns the run that s begins with, folded.
+func gramOf(s string) uint32 {
+	return fold(uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24)
+}
+
 // gramAt returns the run that text begins with, folded.
 func gramAt(text []byte) uint32 { return fold(binary.LittleEndian.Uint32(text)) }
 
@@ -176,10 +181,18 @@ const commonRuns = "http:// https://www. .com/ .co.uk/ .net/ .org/ .min.js? .bun
 	"function(window,document,'script') var return createElement getElementsByTagName .async=1; .src= true false null addEventListener querySelector " +
 	"appendChild insertBefore parentNode typeof undefined push(arguments) length prototype this. ==== ---- "
 
+var common = func() map[uint32]bool {
+	set := map[uint32]bool{}
+	for i := 0; i+gramLength <= len(commonRuns); i++ {
+		set[gramOf(commonRuns[i:])] = true
+	}
+	return set
+}()
+
 // commonness weighs a run of bytes: how often it would be met in vain.
 func commonness(run string) int {
 	cost := 1
-	if strings.Contains(commonRuns, strings.ToLower(run)) {
+	if common[gramOf(run)] {
 		cost += 20
 	}
 	if strings.Contains(run, "//") {

@@ -466,10 +466,6 @@ func (t *listTable) build() {
 	t.literals = newGrams(literals)
 }
 
-func gramOf(s string) uint32 {
-	return fold(uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24)
-}
-
 // rarestRun returns the part of a literal that begins with the gramLength bytes
 // that the fewest rules have and that are met the least in vain; "" if no
 // literal is that long.

@@ -245,7 +245,7 @@ func (m made) rules() ([]*source, []Override) {
 func compareWithNaive(t *testing.T, seed uint64) {
 	m := made{rand.New(rand.NewPCG(seed, 0))}
 	sources, overrides := m.rules()
-	e, err := compile(sources, Options{Overrides: overrides, HeuristicsOff: Heuristics()})
+	e, err := compile(sources, nil, Options{Overrides: overrides, HeuristicsOff: Heuristics()})
 	if err != nil {
 		t.Fatal(err)
 	}
