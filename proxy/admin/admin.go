@@ -1,0 +1,179 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"html/template"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/askfirst/askfirst/proxy/audit"
+	"github.com/askfirst/askfirst/rules"
+)
+
+// Options are what the pages show.
+type Options struct {
+	Store *audit.Store
+	// Engines are the rules in force by site; they name the vendors. The one of
+	// any site serves sites that are not listed.
+	Engines map[string]*rules.Engine
+	// Ready reports whether visitors are served; nil for always.
+	Ready func() bool
+	// Metrics writes the proxy's metrics in Prometheus' text format; nil for none.
+	Metrics func(io.Writer)
+	// Contacts returns the third parties that were contacted so far. Only the
+	// demo, whose third parties are its own, can know; nil otherwise.
+	Contacts func() []Contact
+	// Hosts are names by which the listener may be addressed, beside IP
+	// addresses and names of this machine; without port.
+	Hosts []string
+	Log   *slog.Logger
+}
+
+// Contact is a third party that was contacted.
+type Contact struct {
+	Host     string `json:"host"`
+	Vendor   string `json:"vendor"`
+	Requests int    `json:"requests"`
+	// Cookies is how many cookies it has set.
+	Cookies int `json:"cookies"`
+}
+
+// Admin serves the operator's pages.
+type Admin struct {
+	o       Options
+	now     func() time.Time
+	begun   time.Time
+	token   string // of forms: pages of other origins cannot read it
+	streams chan struct{}
+}
+
+// New returns an Admin.
+func New(o Options) *Admin {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Admin{o: o, now: time.Now, begun: time.Now(), token: rand.Text(), streams: make(chan struct{}, maxStreams)}
+}
+
+// Handler returns the handler of the admin listener.
+func (a *Admin) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", a.healthz)
+	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.HandleFunc("GET /metrics", a.metrics)
+	mux.HandleFunc("GET /assets/{name}", serveAsset)
+	mux.HandleFunc("GET /{$}", a.page(a.overview))
+	for _, l := range listings {
+		mux.HandleFunc("GET "+l.path, a.page(a.listing(l)))
+	}
+	mux.HandleFunc("GET /unclassified", a.page(a.unclassified))
+	mux.HandleFunc("GET /changes", a.page(a.changes))
+	mux.HandleFunc("GET /receipts", a.page(a.receipts))
+	mux.HandleFunc("GET /receipts/{id}", a.page(a.receipt))
+	mux.HandleFunc("POST /receipts/{id}/erase", a.erase)
+	mux.HandleFunc("GET /health", a.page(a.health))
+	mux.HandleFunc("GET /live", a.live)
+	return a.protect(mux)
+}
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"asset":  assetURL,
+	"count":  count,
+	"plural": plural,
+	"int64":  func(n int) int64 { return int64(n) },
+	"day":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+	"moment": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
+}).ParseFS(templateFiles, "templates/*.html"))
+
+//go:embed web
+var webFiles embed.FS
+
+// assets are the style and script by the name under which they are served,
+// which carries their hash so that browsers may keep them for good.
+var assets, assetNames = loadAssets()
+
+func loadAssets() (map[string][]byte, map[string]string) {
+	files, names := make(map[string][]byte), make(map[string]string)
+	for _, name := range []string{"admin.css", "admin.js"} {
+		data, err := fs.ReadFile(webFiles, "web/"+name)
+		if err != nil {
+			panic(err) // embedded at build time
+		}
+		sum := sha256.Sum256(data)
+		hashed := hex.EncodeToString(sum[:6]) + "." + name
+		files[hashed], names[name] = data, hashed
+	}
+	return files, names
+}
+
+func assetURL(name string) string { return "/assets/" + assetNames[name] }
+
+func serveAsset(w http.ResponseWriter, r *http.Request) {
+	data, ok := assets[r.PathValue("name")]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	http.ServeContent(w, r, r.PathValue("name"), time.Time{}, bytes.NewReader(data))
+}
+
+// page makes a handler of a function that gathers what a template shows. What
+// is being counted is written first, so that the page is up to date.
+func (a *Admin) page(gather func(*request) (*view, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
+		defer cancel()
+		// Flush logs and counts what goes wrong; the page then shows what is there.
+		_ = a.o.Store.Flush(ctx)
+		req := &request{Request: r.WithContext(ctx), filter: a.filterOf(r), format: r.FormValue("format")}
+		v, err := gather(req)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			v, err = &view{Template: "message", Title: "Not found", Message: "There is nothing under this address."}, nil
+			v.Status = http.StatusNotFound
+		case err != nil && r.Context().Err() != nil:
+			return
+		case err != nil:
+			a.o.Log.Error("admin page", "path", r.URL.Path, "error", err)
+			v = &view{Template: "message", Title: "Not available", Message: "The records could not be read. The log says why."}
+			v.Status = http.StatusInternalServerError
+		}
+		if v.Table != nil && req.format != "" {
+			v.Table.export(w, req.format)
+			return
+		}
+		a.render(w, req, v)
+	}
+}
+
+// render writes a page. It is complete in memory first, so that an error in
+// it does not leave half a page.
+func (a *Admin) render(w http.ResponseWriter, r *request, v *view) {
+	if err := a.frame(r, v); err != nil {
+		a.o.Log.Error("admin page", "path", r.URL.Path, "error", err)
+	}
+	var buf bytes.Buffer
+	if err := templates.ExecuteTemplate(&buf, v.Template, v); err != nil {
+		a.o.Log.Error("admin page", "path", r.URL.Path, "error", err)
+		http.Error(w, "The page could not be made.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if v.Status != 0 {
+		w.WriteHeader(v.Status)
+	}
+	w.Write(buf.Bytes())
+}

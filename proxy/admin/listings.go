@@ -1,0 +1,334 @@
+package admin
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/askfirst/askfirst/proxy/audit"
+)
+
+// listing is a page that shows one table.
+type listing struct {
+	path, title, lead string
+	table             func(*Admin, *request) (*table, error)
+	tabs              func(*request) []link
+}
+
+var listings = []*listing{
+	{path: "/tags", title: "Tags", table: (*Admin).tagTable, tabs: tagTabs,
+		lead: "Every tag that a page carried or a script added, and what became of it."},
+	{path: "/vendors", title: "Vendors", table: (*Admin).vendorTable,
+		lead: "The companies behind the tags."},
+	{path: "/pages", title: "Pages", table: (*Admin).pageTable,
+		lead: "Pages by path; numbers, identifiers and addresses in paths are folded."},
+	{path: "/cookies", title: "Cookies", table: (*Admin).cookieTable,
+		lead: "Cookies and storage keys by name. Values are never looked at."},
+}
+
+func (a *Admin) listing(l *listing) func(*request) (*view, error) {
+	return func(r *request) (*view, error) {
+		t, err := l.table(a, r)
+		if err != nil {
+			return nil, err
+		}
+		v := &view{Template: "listing", Title: l.title, Lead: l.lead, Table: t}
+		if l.tabs != nil {
+			v.Tabs = l.tabs(r)
+		}
+		return v, nil
+	}
+}
+
+// tagTabs switch between tags and tags page by page.
+func tagTabs(r *request) []link {
+	q := pick(r.URL.Query(), nil)
+	q.Del("offset")
+	q.Del("by")
+	byTag := address("/tags", q)
+	q.Set("by", "page")
+	byPage := r.FormValue("by") == "page"
+	return []link{{Text: "By tag", Href: byTag, Here: !byPage}, {Text: "By page and tag", Href: address("/tags", q), Here: byPage}}
+}
+
+// eventColumns are the columns of the counts.
+var eventColumns = []column{
+	{Key: "seen", Title: "Seen", Number: true},
+	{Key: "held", Title: "Held", Number: true},
+	{Key: "boxed", Title: "Boxed", Number: true, Spare: true},
+	{Key: "stripped", Title: "Stripped", Number: true, Spare: true},
+	{Key: "passed", Title: "Passed", Number: true, Spare: true},
+	{Key: "released", Title: "Released", Number: true},
+	{Key: "fired", Title: "Fired", Number: true},
+	{Key: "stopped", Title: "Stopped", Number: true, Spare: true},
+	{Key: "fired_anyway", Title: "Fired anyway", Number: true},
+}
+
+func eventCells(c audit.Counts) []cell {
+	cells := make([]cell, 0, len(eventColumns))
+	for _, n := range []int64{c.Seen, c.Held, c.Boxed, c.Stripped, c.Passed, c.Released, c.Fired, c.Stopped, c.FiredAnyway} {
+		k := cell{Value: n}
+		if n == 0 {
+			k.Class = "zero"
+		}
+		cells = append(cells, k)
+	}
+	if c.FiredAnyway > 0 {
+		cells[len(cells)-1].Class = "alarm"
+	}
+	return cells
+}
+
+// manySites reports whether the site needs saying.
+func (a *Admin) manySites(r *request) bool {
+	sites, err := a.o.Store.Sites(r.Context())
+	return err == nil && len(sites) > 1 && r.filter.Site == "" || r.format != ""
+}
+
+// tagName writes a tag's address for people.
+func tagName(row *audit.Row) string {
+	switch {
+	case row.Host == "" && row.Path == "":
+		return row.Kind + " in the page"
+	case row.Path == "/" || row.Path == "":
+		return row.Host
+	default:
+		return row.Host + row.Path
+	}
+}
+
+func vendorCell(row *audit.Row, href string) cell {
+	c := cell{Value: row.Vendor, Text: row.VendorName, Link: href}
+	if c.Text == "" {
+		c.Text = row.Vendor
+	}
+	if c.Text == "" {
+		c.Text, c.Class, c.Link = "unknown", "quiet", ""
+	}
+	return c
+}
+
+func categoryCell(name string) cell {
+	return cell{Value: name, Text: categoryName(name), Class: "category " + name}
+}
+
+func (a *Admin) tagTable(r *request) (*table, error) {
+	by := audit.ByTag
+	if r.FormValue("by") == "page" {
+		by = audit.ByPageAndTag
+	}
+	part := r.part("seen")
+	rows, total, err := a.o.Store.Tags(r.Context(), by, r.filter, r.slice(part))
+	if err != nil {
+		return nil, err
+	}
+	t := &table{Name: "tags", Caption: "Tags", Total: total, Empty: "No tag was met in this period."}
+	sites := a.manySites(r)
+	if sites {
+		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
+	}
+	if by == audit.ByPageAndTag {
+		t.Columns = append(t.Columns, column{Key: "page", Title: "Page"})
+	}
+	t.Columns = append(t.Columns, column{Key: "vendor", Title: "Vendor"}, column{Key: "category", Title: "Category"},
+		column{Key: "kind", Title: "Kind", Spare: true}, column{Key: "host", Title: "Tag"})
+	if r.format != "" {
+		t.Columns = append(t.Columns, column{Key: "path", Title: "Path"})
+	}
+	if by == audit.ByTag {
+		t.Columns = append(t.Columns, column{Key: "pages", Title: "Pages", Number: true, Spare: true})
+	}
+	t.Columns = append(t.Columns, eventColumns...)
+	for i := range rows {
+		row := &rows[i]
+		var cells []cell
+		if sites {
+			cells = append(cells, cell{Value: row.Site})
+		}
+		if by == audit.ByPageAndTag {
+			cells = append(cells, cell{Value: row.Page, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "page", row.Page)})
+		}
+		tag := cell{Value: row.Host, Text: tagName(row), Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "vendor", row.Vendor, "host", row.Host, "kind", row.Kind)}
+		if row.Host == "" {
+			tag.Class = "quiet"
+		}
+		cells = append(cells, vendorCell(row, narrowed(r, "/tags", "site", row.Site, "vendor", row.Vendor)),
+			categoryCell(row.Category), cell{Value: row.Kind, Class: "quiet"}, tag)
+		if r.format != "" {
+			cells = append(cells, cell{Value: row.Path})
+		}
+		if by == audit.ByTag {
+			cells = append(cells, cell{Value: int64(row.Pages)})
+		}
+		t.Rows = append(t.Rows, append(cells, eventCells(row.Counts)...))
+	}
+	t.arrange(r.URL, by.Columns(), part)
+	return t, nil
+}
+
+func (a *Admin) vendorTable(r *request) (*table, error) {
+	part := r.part("seen")
+	rows, total, err := a.o.Store.Tags(r.Context(), audit.ByVendor, r.filter, r.slice(part))
+	if err != nil {
+		return nil, err
+	}
+	t := &table{Name: "vendors", Caption: "Vendors", Total: total, Empty: "No vendor was met in this period."}
+	sites := a.manySites(r)
+	if sites {
+		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
+	}
+	t.Columns = append(t.Columns, column{Key: "vendor", Title: "Vendor"}, column{Key: "country", Title: "Country", Spare: true},
+		column{Key: "category", Title: "Category"}, column{Key: "tags", Title: "Tags", Number: true, Spare: true})
+	t.Columns = append(t.Columns, eventColumns...)
+	t.Columns = append(t.Columns, column{Key: "first", Title: "First seen", Spare: true})
+	for i := range rows {
+		row := &rows[i]
+		var cells []cell
+		if sites {
+			cells = append(cells, cell{Value: row.Site})
+		}
+		name := vendorCell(row, narrowed(r, "/tags", "site", row.Site, "vendor", row.Vendor))
+		country := cell{Value: "", Class: "quiet"}
+		if v := a.vendor(row.Site, row.Vendor); v != nil {
+			name.Sub, country.Value = v.Company, v.Country
+		}
+		cells = append(cells, name, country, categoryCell(row.Category), cell{Value: int64(row.Tags)})
+		cells = append(cells, eventCells(row.Counts)...)
+		t.Rows = append(t.Rows, append(cells, cell{Value: row.First, Class: "quiet"}))
+	}
+	t.arrange(r.URL, audit.ByVendor.Columns(), part)
+	return t, nil
+}
+
+func (a *Admin) pageTable(r *request) (*table, error) {
+	part := r.part("seen")
+	rows, total, err := a.o.Store.Tags(r.Context(), audit.ByPage, r.filter, r.slice(part))
+	if err != nil {
+		return nil, err
+	}
+	t := &table{Name: "pages", Caption: "Pages", Total: total, Empty: "No page with a tag was seen in this period."}
+	sites := a.manySites(r)
+	if sites {
+		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
+	}
+	t.Columns = append(t.Columns, column{Key: "page", Title: "Page"})
+	t.Columns = append(t.Columns, eventColumns...)
+	t.Columns = append(t.Columns, column{Key: "first", Title: "First seen", Spare: true})
+	for i := range rows {
+		row := &rows[i]
+		var cells []cell
+		if sites {
+			cells = append(cells, cell{Value: row.Site})
+		}
+		cells = append(cells, cell{Value: row.Page, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "page", row.Page)})
+		cells = append(cells, eventCells(row.Counts)...)
+		t.Rows = append(t.Rows, append(cells, cell{Value: row.First, Class: "quiet"}))
+	}
+	t.arrange(r.URL, audit.ByPage.Columns(), part)
+	return t, nil
+}
+
+func (a *Admin) cookieTable(r *request) (*table, error) {
+	part := r.part("last")
+	rows, total, err := a.o.Store.Cookies(r.Context(), r.filter, r.slice(part))
+	if err != nil {
+		return nil, err
+	}
+	t := &table{Name: "cookies", Caption: "Cookies", Total: total, Empty: "No cookie was met in this period."}
+	sites := a.manySites(r)
+	if sites {
+		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
+	}
+	t.Columns = append(t.Columns, column{Key: "name", Title: "Cookie"}, column{Key: "vendor", Title: "Vendor"},
+		column{Key: "category", Title: "Category"}, column{Key: "source", Title: "Set by", Spare: true},
+		column{Key: "held", Title: "Held", Number: true}, column{Key: "passed", Title: "Passed", Number: true},
+		column{Key: "first", Title: "First seen", Spare: true}, column{Key: "last", Title: "Last seen", Spare: true})
+	for i := range rows {
+		row := &rows[i]
+		var cells []cell
+		if sites {
+			cells = append(cells, cell{Value: row.Site})
+		}
+		vendor := cell{Value: row.Vendor, Link: narrowed(r, "/tags", "site", row.Site, "vendor", row.Vendor)}
+		if v := a.vendor(row.Site, row.Vendor); v != nil {
+			vendor.Text = v.Name
+		}
+		if row.Vendor == "" {
+			vendor.Text, vendor.Class, vendor.Link = "not declared", "quiet", ""
+		}
+		held, passed := cell{Value: row.Held}, cell{Value: row.Passed}
+		if row.Held == 0 {
+			held.Class = "zero"
+		}
+		if row.Passed == 0 {
+			passed.Class = "zero"
+		}
+		t.Rows = append(t.Rows, append(cells, cell{Value: row.Name, Class: "path"}, vendor, categoryCell(row.Category),
+			cell{Value: row.Source, Class: "quiet"}, held, passed,
+			cell{Value: row.First, Class: "quiet"}, cell{Value: row.Last, Class: "quiet"}))
+	}
+	t.arrange(r.URL, audit.CookieColumns, part)
+	return t, nil
+}
+
+// unknown is what the page of unclassified third parties shows beside them.
+type unknown struct {
+	// YAML is an override for each that is listed, to put into a site's
+	// configuration.
+	YAML  string
+	Hosts int
+}
+
+// unclassified lists third parties that no rule knows.
+func (a *Admin) unclassified(r *request) (*view, error) {
+	part := r.part("seen")
+	r.filter.Category = "unclassified"
+	rows, total, err := a.o.Store.Tags(r.Context(), audit.ByHost, r.filter, r.slice(part))
+	if err != nil {
+		return nil, err
+	}
+	t := &table{Name: "unclassified", Caption: "Unclassified third parties", Total: total,
+		Empty: "Every third party met in this period is known to a rule."}
+	sites := a.manySites(r)
+	if sites {
+		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
+	}
+	t.Columns = append(t.Columns, column{Key: "host", Title: "Host"}, column{Key: "tags", Title: "Tags", Number: true, Spare: true})
+	t.Columns = append(t.Columns, eventColumns[:len(eventColumns)-1]...)
+	t.Columns = append(t.Columns, column{Key: "first", Title: "First seen", Spare: true}, column{Key: "last", Title: "Last seen", Spare: true})
+	var yaml strings.Builder
+	hosts := 0
+	for i := range rows {
+		row := &rows[i]
+		var cells []cell
+		if sites {
+			cells = append(cells, cell{Value: row.Site})
+		}
+		cells = append(cells, cell{Value: row.Host, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "host", row.Host, "category", "unclassified")},
+			cell{Value: int64(row.Tags)})
+		cells = append(cells, eventCells(row.Counts)[:len(eventColumns)-1]...)
+		t.Rows = append(t.Rows, append(cells, cell{Value: row.First, Class: "quiet"}, cell{Value: row.Last, Class: "quiet"}))
+		if row.Host != "" && row.Host != audit.Other {
+			fmt.Fprintf(&yaml, "  - domain: %s\n    category: marketing\n", yamlText(row.Host))
+			hosts++
+		}
+	}
+	t.arrange(r.URL, audit.ByHost.Columns(), part)
+	v := &view{Template: "unclassified", Title: "Unclassified", Table: t,
+		Lead: "Third parties that no rule knows. Say what each is for, and it is treated so from then on."}
+	if hosts > 0 {
+		v.Unknown = &unknown{YAML: "overrides:\n" + yaml.String(), Hosts: hosts}
+	}
+	return v, nil
+}
+
+var plainYAML = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$`)
+
+// yamlText writes a text as a YAML scalar that means it and nothing else.
+func yamlText(s string) string {
+	if plainYAML.MatchString(s) {
+		return s
+	}
+	return strconv.QuoteToASCII(s)
+}

@@ -1,0 +1,219 @@
+package admin
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/askfirst/askfirst/proxy/audit"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// overview is what the first page shows.
+type overview struct {
+	Days        int
+	FiredAnyway int64
+	AnywayLink  string
+	Total       audit.Counts
+	Withheld    int64 // held, boxed and stripped
+	Views       int64
+	Asked       int64
+	Choices     int64
+	Actions     []share
+	Methods     []share
+	Languages   []share
+	Granted     []share
+	Categories  []categorySum
+	Vendors     []audit.Row
+	Chart       *chart
+	Unknown     int
+	Links       map[string]string
+	Contacts    *contacts
+}
+
+// share is a part of a whole.
+type share struct {
+	Key, Name string
+	Count     int64
+	Percent   float64
+}
+
+type categorySum struct {
+	Name, Text string
+	audit.Counts
+	Withheld int64
+	Link     string
+}
+
+// contacts is what the demo's third parties saw.
+type contacts struct {
+	List              []Contact
+	Requests, Cookies int
+}
+
+func sumContacts(list []Contact) *contacts {
+	c := &contacts{List: list}
+	for _, k := range list {
+		c.Requests += k.Requests
+		c.Cookies += k.Cookies
+	}
+	return c
+}
+
+func withheld(c audit.Counts) int64 { return c.Held + c.Boxed + c.Stripped }
+
+var actionNames = map[string]string{
+	"accept-all": "Accepted all", "reject-all": "Rejected all", "save": "Chose themselves", "withdraw": "Withdrew",
+}
+
+var methodNames = map[consent.Method]string{
+	consent.ByButton: "Button", consent.ByForm: "Form without script", consent.ByGPC: "Global Privacy Control", consent.ByAPI: "Page's own control",
+}
+
+func (a *Admin) overview(r *request) (*view, error) {
+	o := &overview{Days: daysOf(r.Request), Links: map[string]string{
+		"anyway":       narrowed(r, "/tags", "by", "page", "event", "fired-anyway"),
+		"unclassified": narrowed(r, "/unclassified"),
+		"vendors":      narrowed(r, "/vendors"),
+		"receipts":     narrowed(r, "/receipts"),
+	}}
+	ctx, store := r.Context(), a.o.Store
+	f := audit.Filter{Site: r.filter.Site, From: r.filter.From, To: r.filter.To}
+
+	categories, _, err := store.Tags(ctx, audit.ByCategory, f, audit.Slice{})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range categories {
+		o.FiredAnyway += c.FiredAnyway
+		o.Withheld += withheld(c.Counts)
+		o.Total.Seen += c.Seen
+		o.Total.Passed += c.Passed
+		o.Total.Released += c.Released
+		o.Total.Fired += c.Fired
+		o.Categories = append(o.Categories, categorySum{
+			c.Category, categoryName(c.Category), c.Counts, withheld(c.Counts), narrowed(r, "/tags", "category", c.Category),
+		})
+	}
+	if o.Vendors, _, err = store.Tags(ctx, audit.ByVendor, f, audit.Slice{Limit: 12}); err != nil {
+		return nil, err
+	}
+	o.Vendors = slices.DeleteFunc(o.Vendors, func(v audit.Row) bool { return v.Vendor == "" })
+	if len(o.Vendors) > 8 {
+		o.Vendors = o.Vendors[:8]
+	}
+	days, _, err := store.Tags(ctx, audit.ByDay, f, audit.Slice{Sort: "day", Reverse: true})
+	if err != nil {
+		return nil, err
+	}
+	o.Chart = newChart(days, f.From, f.To)
+	f.Category = "unclassified"
+	if _, o.Unknown, err = store.Tags(ctx, audit.ByHost, f, audit.Slice{Limit: 1}); err != nil {
+		return nil, err
+	}
+	views, err := store.Views(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range views {
+		o.Views += v.Views
+		o.Asked += v.Asked
+	}
+	choices, err := store.Choices(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	actions, methods, languages, granted := map[string]int64{}, map[string]int64{}, map[string]int64{}, map[string]int64{}
+	for _, c := range choices {
+		o.Choices += c.Count
+		actions[c.Action] += c.Count
+		methods[c.Method] += c.Count
+		languages[cmp.Or(c.Language, "unknown")] += c.Count
+		set, _ := consent.ParseSet(c.Granted)
+		for _, k := range set.Categories() {
+			granted[k.String()] += c.Count
+		}
+	}
+	o.Actions = shares(actions, o.Choices, func(k string) string { return cmp.Or(actionNames[k], k) })
+	o.Methods = shares(methods, o.Choices, func(k string) string { return cmp.Or(methodNames[consent.Method(k)], k) })
+	o.Languages = shares(languages, o.Choices, func(k string) string { return k })
+	o.Granted = shares(granted, o.Choices, func(k string) string { return k })
+	if a.o.Contacts != nil {
+		o.Contacts = sumContacts(a.o.Contacts())
+	}
+	return &view{Template: "overview", Title: "Overview", Overview: o}, nil
+}
+
+// shares lists the parts of a whole, the largest first.
+func shares(n map[string]int64, whole int64, name func(string) string) []share {
+	var list []share
+	for key, k := range n {
+		list = append(list, share{key, name(key), k, 100 * float64(k) / float64(max(whole, 1))})
+	}
+	slices.SortFunc(list, func(a, b share) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Key, b.Key))
+	})
+	return list
+}
+
+// chart draws two counts by day as columns, one above the other.
+type chart struct {
+	Bars        []bar
+	Top         int64 // the number at the upper edge
+	From, To    time.Time
+	Width       float64
+	Empty       bool
+	Held, Other int64
+}
+
+// bar is a day. Heights are in parts of 100 of the drawing's height.
+type bar struct {
+	Day                                time.Time
+	X, Width                           float64
+	Held, Let                          int64
+	HeldY, HeldHeight, LetY, LetHeight float64
+}
+
+// chartWidth is the width of the drawing; its height is 100.
+const chartWidth = 720
+
+func newChart(rows []audit.Row, from, to time.Time) *chart {
+	byDay := make(map[time.Time]audit.Counts)
+	for _, r := range rows {
+		byDay[r.Day] = r.Counts
+	}
+	day := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, time.UTC)
+	c := &chart{From: day, To: to, Width: chartWidth}
+	for ; !day.After(to); day = day.AddDate(0, 0, 1) {
+		n := byDay[day]
+		b := bar{Day: day, Held: withheld(n), Let: n.Passed}
+		c.Held += b.Held
+		c.Other += b.Let
+		c.Top = max(c.Top, b.Held+b.Let)
+		c.Bars = append(c.Bars, b)
+	}
+	c.Empty = c.Top == 0
+	c.Top = roundUp(c.Top)
+	step := float64(chartWidth) / float64(len(c.Bars))
+	for i := range c.Bars {
+		b := &c.Bars[i]
+		b.X, b.Width = float64(i)*step+step*0.12, min(step*0.76, 56)
+		if b.Width < step*0.76 {
+			b.X = float64(i)*step + (step-b.Width)/2
+		}
+		b.HeldHeight = 100 * float64(b.Held) / float64(c.Top)
+		b.LetHeight = 100 * float64(b.Let) / float64(c.Top)
+		b.HeldY = 100 - b.HeldHeight
+		b.LetY = b.HeldY - b.LetHeight
+	}
+	return c
+}
+
+// roundUp returns the next number with one or two leading digits.
+func roundUp(n int64) int64 {
+	unit := int64(1)
+	for n/unit >= 20 {
+		unit *= 10
+	}
+	return max((n+unit-1)/unit*unit, 1)
+}

@@ -1,0 +1,239 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/askfirst/askfirst/proxy/audit"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// request is a request for a page.
+type request struct {
+	*http.Request
+	filter audit.Filter
+	format string
+}
+
+// part returns which part of a table is asked for.
+func (r *request) part(usual string) page {
+	p := page{sort: r.FormValue("sort"), reverse: r.FormValue("reverse") != ""}
+	if p.sort == "" {
+		p.sort = usual
+	}
+	if n, err := strconv.Atoi(r.FormValue("offset")); err == nil && n > 0 {
+		p.offset = n
+	}
+	return p
+}
+
+// slice returns the part as the store takes it; an export has all rows.
+func (r *request) slice(p page) audit.Slice {
+	s := audit.Slice{Sort: p.sort, Reverse: p.reverse, Limit: pageRows, Offset: p.offset}
+	if r.format != "" {
+		s.Limit, s.Offset = maxExport, 0
+	}
+	return s
+}
+
+// maxExport is how many rows an export has at most.
+const maxExport = 1_000_000
+
+// view is what a template shows: the frame, and what the page adds.
+type view struct {
+	Template, Title string
+	Status          int
+	Message         string
+	// Timeless pages are not about a period.
+	Timeless bool
+
+	Path    string
+	Nav     []link
+	Sites   []link
+	Periods []link
+	Hidden  []link // fields of the address that the form of the frame keeps
+	Chips   []link // filters in force, each leading to the page without it
+	Search  string
+	Token   string
+	Live    bool
+
+	Lead     string
+	Tabs     []link
+	Table    *table
+	Overview *overview
+	Unknown  *unknown
+	Changes  []changeGroup
+	Receipt  *receiptPage
+	Lookup   string
+	Health   *healthPage
+}
+
+// link is an entry of a menu.
+type link struct {
+	Text, Href string
+	Here       bool
+	Value      string
+	Note       string
+}
+
+var nav = []link{
+	{Text: "Overview", Href: "/"},
+	{Text: "Tags", Href: "/tags"},
+	{Text: "Vendors", Href: "/vendors"},
+	{Text: "Pages", Href: "/pages"},
+	{Text: "Cookies", Href: "/cookies"},
+	{Text: "Unclassified", Href: "/unclassified"},
+	{Text: "Changes", Href: "/changes"},
+	{Text: "Receipts", Href: "/receipts"},
+	{Text: "Health", Href: "/health"},
+}
+
+var periods = []struct {
+	days int
+	text string
+}{{1, "Today"}, {7, "Last 7 days"}, {30, "Last 30 days"}, {90, "Last 90 days"}, {395, "Last 13 months"}}
+
+const usualDays = 30
+
+// daysOf returns how many days the request is about.
+func daysOf(r *http.Request) int {
+	n, err := strconv.Atoi(r.FormValue("days"))
+	if err != nil || n < 1 || n > 1000 {
+		return usualDays
+	}
+	return n
+}
+
+// filterOf reads the filter from the address.
+func (a *Admin) filterOf(r *http.Request) audit.Filter {
+	to := a.now().UTC()
+	return audit.Filter{
+		Site: r.FormValue("site"), Page: r.FormValue("page"), Vendor: r.FormValue("vendor"), Category: r.FormValue("category"),
+		Kind: r.FormValue("kind"), Host: r.FormValue("host"), Event: r.FormValue("event"), Text: r.FormValue("q"),
+		From: to.AddDate(0, 0, 1-daysOf(r)), To: to,
+	}
+}
+
+// kept are the fields of the address that lead from page to page.
+var kept = []string{"site", "days"}
+
+// narrowing are the fields that narrow a table.
+var narrowing = []string{"page", "vendor", "category", "kind", "host", "event"}
+
+// frame fills in what surrounds each page.
+func (a *Admin) frame(r *request, v *view) error {
+	v.Path, v.Token, v.Search = r.URL.Path, a.token, r.filter.Text
+	v.Live = a.o.Contacts != nil
+	q := r.URL.Query()
+	for _, l := range nav {
+		l.Here = l.Href == v.Path || l.Href == "/receipts" && v.Receipt != nil
+		l.Href = address(l.Href, pick(q, kept))
+		v.Nav = append(v.Nav, l)
+	}
+	days := daysOf(r.Request)
+	for _, p := range periods {
+		v.Periods = append(v.Periods, link{Text: p.text, Value: strconv.Itoa(p.days), Here: p.days == days})
+	}
+	for _, key := range append([]string{"by"}, narrowing...) {
+		value := q.Get(key)
+		if value == "" {
+			continue
+		}
+		v.Hidden = append(v.Hidden, link{Text: key, Value: value})
+		if key != "by" {
+			rest := pick(q, nil)
+			rest.Del(key)
+			rest.Del("offset")
+			v.Chips = append(v.Chips, link{Text: key, Value: value, Href: address(v.Path, rest)})
+		}
+	}
+	sites, err := a.o.Store.Sites(r.Context())
+	if err != nil {
+		return err
+	}
+	if site := r.filter.Site; site != "" && !slices.Contains(sites, site) {
+		sites = append(sites, site)
+	}
+	for _, site := range sites {
+		v.Sites = append(v.Sites, link{Text: site, Value: site, Here: site == r.filter.Site})
+	}
+	return nil
+}
+
+// pick returns the given fields of a query, or all for nil.
+func pick(q url.Values, keys []string) url.Values {
+	some := url.Values{}
+	for key, values := range q {
+		if keys == nil || slices.Contains(keys, key) {
+			some[key] = values
+		}
+	}
+	return some
+}
+
+// address puts a path and a query together.
+func address(path string, q url.Values) string {
+	if s := q.Encode(); s != "" {
+		return path + "?" + s
+	}
+	return path
+}
+
+// narrowed returns the address of a page about what r is about, with further
+// fields, given as pairs.
+func narrowed(r *request, path string, set ...string) string {
+	q := pick(r.URL.Query(), kept)
+	for i := 0; i < len(set); i += 2 {
+		if set[i+1] != "" {
+			q.Set(set[i], set[i+1])
+		}
+	}
+	return address(path, q)
+}
+
+// engine returns the rules of a site, nil for none.
+func (a *Admin) engine(site string) *rules.Engine {
+	if e := a.o.Engines[site]; e != nil {
+		return e
+	}
+	for _, e := range a.o.Engines {
+		return e
+	}
+	return nil
+}
+
+// vendor returns what the rules know of a vendor, nil for nothing.
+func (a *Admin) vendor(site, id string) *rules.Vendor {
+	if e := a.engine(site); e != nil && id != "" {
+		return e.Vendor(id)
+	}
+	return nil
+}
+
+// categoryName writes a category for people.
+func categoryName(name string) string {
+	if c, ok := consent.ParseCategory(name); ok && c == consent.Unclassified {
+		return "no rule"
+	}
+	return name
+}
+
+// since writes a duration in its two largest units.
+func since(d time.Duration) string {
+	d = d.Round(time.Second)
+	switch {
+	case d >= 24*time.Hour:
+		return fmt.Sprintf("%d d %d h", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	default:
+		return fmt.Sprintf("%d s", d/time.Second)
+	}
+}
