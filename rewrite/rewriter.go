@@ -25,9 +25,11 @@ const (
 	batch = 4 << 10
 	// bridge is how much of a new chunk is joined at a time to what was kept
 	// back of the one before.
-	bridge = 1 << 10
-	// keepBuffer is the largest buffer that goes back into the pool.
-	keepBuffer = 64 << 10
+	bridge = 4 << 10
+	// keepBuffer is the largest buffer that stays with a pooled Rewriter.
+	keepBuffer = 4 << 10
+	// keepLarge is the largest buffer that is kept for others to borrow.
+	keepLarge = 256 << 10
 )
 
 // ErrClosed is returned by Write after Close.
@@ -43,9 +45,11 @@ type Rewriter struct {
 	page *rules.Page
 	own  rules.Page // what page points to, but in a nested document
 
-	buf  []byte // kept back from earlier writes
-	out  []byte // decided, not yet written
-	done int    // how much of the bytes being read is decided
+	buf      []byte // kept back from earlier writes
+	small    []byte // the buffer of rw while buf is a borrowed one
+	borrowed *[]byte
+	out      []byte // decided, not yet written
+	done     int    // how much of the bytes being read is decided
 
 	tag     tag
 	pending scan.Element // the element whose raw text is awaited, with its start tag
@@ -88,7 +92,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 		syntax = scan.XML
 	}
 	rw.scan.Reset(syntax)
-	rw.buf, rw.out, rw.done = rw.buf[:0], rw.out[:0], 0
+	rw.out, rw.done = rw.out[:0], 0
 	rw.pending, rw.skip = 0, false
 	rw.boxes = boxes{}
 	rw.inject.reset(doc)
@@ -100,14 +104,16 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 
 // Release gives rw back to the pool.
 func Release(rw *Rewriter) {
-	if cap(rw.buf) > keepBuffer {
-		rw.buf = nil
-	}
+	rw.drop()
 	for _, b := range []*[]byte{&rw.out, &rw.value, &rw.text, &rw.extra, &rw.css, &rw.srcdoc, &rw.foreign} {
 		if cap(*b) > keepBuffer {
 			*b = nil
 		}
 	}
+	if cap(rw.tag.ids) > 1024 {
+		rw.tag.ids, rw.tag.edits, rw.aside = nil, nil, aside{}
+	}
+	rw.scan.Reset(scan.HTML)
 	rw.w, rw.doc, rw.page = nil, nil, nil
 	pool.Put(rw)
 }
@@ -124,8 +130,8 @@ func (rw *Rewriter) Write(p []byte) (int, error) {
 	for len(rw.buf) > 0 && len(p) > 0 {
 		// Go on in the buffer only until what was kept back is decided.
 		kept := len(rw.buf)
-		joined := min(len(p), max(bridge, kept))
-		rw.buf = append(rw.buf, p[:joined]...)
+		joined := min(len(p), bridge)
+		rw.keep(p[:joined])
 		used := rw.read(rw.buf, kept, false)
 		if used < kept {
 			p = p[joined:]
@@ -133,15 +139,60 @@ func (rw *Rewriter) Write(p []byte) (int, error) {
 			continue
 		}
 		p = p[used-kept:]
-		rw.buf = rw.buf[:0]
+		rw.drop()
 	}
 	if len(p) > 0 {
 		used := rw.read(p, len(p)+1, false)
-		rw.buf = append(rw.buf, p[used:]...)
+		rw.keep(p[used:])
 	}
 	rw.flush()
 	return n, rw.err
 }
+
+// keep adds p to what is kept back. A small buffer stays with rw; a large one,
+// for a script or style that came in several pieces, is borrowed.
+func (rw *Rewriter) keep(p []byte) {
+	need := len(rw.buf) + len(p)
+	if need <= cap(rw.buf) {
+		rw.buf = append(rw.buf, p...)
+		return
+	}
+	if rw.borrowed == nil && cap(rw.buf) > 0 {
+		rw.small = rw.buf[:0]
+	}
+	if rw.borrowed == nil && need > keepBuffer {
+		rw.borrowed = borrow.Get().(*[]byte)
+	}
+	var grown []byte
+	if rw.borrowed != nil && cap(*rw.borrowed) >= need {
+		grown = (*rw.borrowed)[:0]
+	} else {
+		// It grows in few and large steps: each leaves garbage behind.
+		size := max(need, min(4*cap(rw.buf), Limit+2*bridge), 1<<10)
+		if rw.borrowed == nil {
+			size = max(need, min(size, keepBuffer))
+		}
+		grown = make([]byte, 0, size)
+	}
+	rw.buf = append(append(grown, rw.buf...), p...)
+}
+
+// drop forgets what was kept back.
+func (rw *Rewriter) drop() {
+	if rw.borrowed == nil {
+		rw.buf = rw.buf[:0]
+		return
+	}
+	if cap(rw.buf) <= keepLarge {
+		*rw.borrowed = rw.buf[:0]
+	}
+	borrow.Put(rw.borrowed)
+	rw.borrowed = nil
+	rw.buf, rw.small = rw.small, nil
+}
+
+// borrow has the large buffers that no rewriter needs now.
+var borrow = sync.Pool{New: func() any { return new([]byte) }}
 
 // Close ends the page: what was kept back is written, and what could not be
 // injected before is.

@@ -108,6 +108,13 @@ type Scanner struct {
 
 // Reset makes s ready for another document.
 func (s *Scanner) Reset(syntax Syntax) {
+	// What an odd page needed is not kept for the next.
+	if cap(s.Attrs) > 128 {
+		s.Attrs = nil
+	}
+	if cap(s.open) > 128 {
+		s.open = nil
+	}
 	*s = Scanner{Attrs: s.Attrs[:0], open: s.open[:0], syntax: syntax}
 }
 
@@ -123,7 +130,7 @@ func (s *Scanner) Shift(n int) {
 // Keep returns where in the buffer reading goes on: what is before can be
 // shifted away without harm to s.
 func (s *Scanner) Keep() int {
-	if s.state >= tagOpen && s.state <= selfClosing {
+	if s.InTag() && !s.dropped {
 		return s.Start
 	}
 	return s.pos

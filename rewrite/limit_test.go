@@ -1,0 +1,120 @@
+package rewrite
+
+import (
+	"bytes"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/askfirst/askfirst/rewrite/scan"
+)
+
+// endless are pages that never come to an end of something: what comes before
+// it, a piece to repeat, and what comes after.
+var endless = map[string][3]string{
+	"text":             {"<p>", "some text ", "</p>"},
+	"tags":             {"<div>", `<img src="https://www.facebook.com/tr?id=1" class="a b">`, "</div>"},
+	"attribute":        {`<img alt="`, "abcdefgh", `" src="https://www.facebook.com/tr?id=1"><p>after`},
+	"attribute name":   {"<img ", "abcdefgh", ` src="https://www.facebook.com/tr?id=1"><p>after`},
+	"attributes":       {"<img ", "a b=c d='e' ", `src="https://www.facebook.com/tr?id=1"><p>after`},
+	"tag name":         {"<", "abcdefgh", "><p>after"},
+	"end tag":          {"</p ", "a b=c ", "><p>after"},
+	"script tag":       {"<script ", "a b=c ", ">document.write('<img src=https://www.facebook.com/tr?id=1>')</script><p>after"},
+	"inline script":    {"<script>", "var a='<b>';\n", "fbq('init','1')</script><p>after"},
+	"escaped script":   {"<script><!--", "<script>-->", "fbq('init','1')</script><p>after"},
+	"external script":  {`<script src="/own.js">`, "var a;\n", "</script><p>after"},
+	"JSON":             {`<script type="application/json">`, "[1,2,3],", "</script><p>after"},
+	"style":            {"<style>", "a{color:red}", "@import 'https://www.facebook.com/tr?id=1'</style><p>after"},
+	"noscript":         {"<noscript>", "<p>a</p>", "<img src=https://www.facebook.com/tr?id=1></noscript><p>after"},
+	"comment":          {"<!--", "- -> --! ", "--><p>after"},
+	"bogus comment":    {"<!", "abc ", "><p>after"},
+	"CDATA":            {"<svg><![CDATA[", "]] ]> > ", "]]></svg><p>after"},
+	"textarea":         {"<textarea>", "</textare <", "</textarea><p>after"},
+	"plaintext":        {"<plaintext>", "<p>", "<p>after"},
+	"foreign elements": {"<svg>", "<g><a>", "</svg><p>after"},
+	"foreign style":    {"<svg><style>", "a{color:red}", "@import 'https://www.facebook.com/tr?id=1'</style></svg><p>after"},
+	"nested boxes":     {"", `<object data="https://www.youtube.com/embed/x">`, "<p>after"},
+	"nested documents": {"", `<iframe srcdoc="<noscript><img src=https://www.facebook.com/tr?id=1>"></iframe>`, "<p>after"},
+}
+
+// TestEndless rewrites 200 MB of each and checks that memory stays within 4 MiB
+// of what it was, and that nothing the rules hold comes out live.
+func TestEndless(t *testing.T) {
+	size := 200 << 20
+	if testing.Short() {
+		size = 8 << 20
+	}
+	for name, parts := range endless {
+		t.Run(name, func(t *testing.T) {
+			piece := bytes.Repeat([]byte(parts[1]), 32<<10/len(parts[1])+1)
+			var tail tailWriter
+			var before, now runtime.MemStats
+			engine()
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			rw := Acquire(&tail, document(0))
+			rw.Write([]byte(parts[0]))
+			most := uint64(0)
+			for n := 0; n < size; n += len(piece) {
+				if _, err := rw.Write(piece); err != nil {
+					t.Fatal(err)
+				}
+				if n>>24 != (n+len(piece))>>24 || n < 8<<20 {
+					runtime.ReadMemStats(&now)
+					most = max(most, now.HeapInuse)
+				}
+			}
+			rw.Write([]byte(parts[2]))
+			rw.Close()
+			Release(rw)
+			if most > before.HeapInuse+4<<20 {
+				t.Errorf("%d KiB above baseline; %d KiB allocated", (most-before.HeapInuse)>>10, (now.TotalAlloc-before.TotalAlloc)>>10)
+			}
+			o := newOracle()
+			o.parse(tail.last(), true)
+			o.parse(tail.last(), false)
+			if len(o.found) > 0 {
+				t.Errorf("live: %q at the end of %q", o.found, tail.last())
+			}
+			if strings.HasSuffix(parts[2], "<p>after") && !bytes.HasSuffix(tail.last(), []byte("<p>after")) {
+				t.Errorf("ends in %q", tail.last())
+			}
+		})
+	}
+}
+
+// tailWriter keeps the last few hundred bytes that are written to it.
+type tailWriter struct{ kept [4096]byte }
+
+func (w *tailWriter) Write(p []byte) (int, error) {
+	if len(p) >= len(w.kept) {
+		copy(w.kept[:], p[len(p)-len(w.kept):])
+		return len(p), nil
+	}
+	copy(w.kept[:], w.kept[len(p):])
+	copy(w.kept[len(w.kept)-len(p):], p)
+	return len(p), nil
+}
+
+// last returns the end of the output from its last but few tags on.
+func (w *tailWriter) last() []byte { return w.kept[len(w.kept)-200:] }
+
+// TestState bounds what a stream costs while nothing large is kept back.
+func TestState(t *testing.T) {
+	rw := Acquire(io.Discard, document(0))
+	defer Release(rw)
+	page := shopPage(200 << 10)
+	for p := page; len(p) > 0; p = p[min(4096, len(p)):] {
+		rw.Write(p[:min(4096, len(p))])
+	}
+	rw.Close()
+	rw.drop()
+	size := int(unsafe.Sizeof(*rw)) + cap(rw.buf) + cap(rw.out) + cap(rw.value) + cap(rw.text) + cap(rw.extra) + cap(rw.css) +
+		cap(rw.srcdoc) + cap(rw.foreign) + cap(rw.scan.Attrs)*int(unsafe.Sizeof(scan.Attr{})) + cap(rw.tag.ids) + cap(rw.tag.edits)
+	t.Logf("%d bytes of state: %d + %d %d %d %d %d %d %d %d %d", size, unsafe.Sizeof(*rw), cap(rw.buf), cap(rw.out), cap(rw.value), cap(rw.text), cap(rw.extra), cap(rw.css), cap(rw.srcdoc), cap(rw.foreign), cap(rw.scan.Attrs))
+	if size > 16<<10 {
+		t.Errorf("%d bytes of state", size)
+	}
+}
