@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -116,6 +116,7 @@ type Banner struct {
 	askCSS    string
 	boxCSS    string
 	pageCSS   string
+	lastSite  atomic.Pointer[hostSite]
 	limit     limiter
 	counters  counters
 }
@@ -225,7 +226,7 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 	dst = append(dst, `" data-revision="`...)
 	dst = strconv.AppendUint(dst, uint64(b.o.Revision), 10)
 	dst = append(dst, `" data-site="`...)
-	dst = appendEscaped(dst, site(v.Host))
+	dst = appendEscaped(dst, b.site(v.Host))
 	dst = append(dst, '"')
 	if v.Integrity {
 		dst = append(dst, ` integrity="`...)
@@ -260,41 +261,37 @@ func (b *Banner) Owns(path []byte) bool {
 	return len(path) >= len(b.o.Prefix) && string(path[:len(b.o.Prefix)]) == b.o.Prefix || string(path) == gpcPath
 }
 
+// hostSite is a page's host and what the guard takes for its own site there.
+type hostSite struct{ host, site string }
+
 // site returns what the guard takes for its own site: the registrable domain of
-// a host, or the host without its port where there is none.
-func site(host []byte) []byte {
-	host = withoutPort(host)
-	if domain := registrable(host); domain != nil {
-		return domain
+// a host, or the host without its port where there is none. The host seen last
+// is kept: most sites have one, and the public suffix list allocates.
+func (b *Banner) site(host []byte) string {
+	if last := b.lastSite.Load(); last != nil && last.host == string(host) {
+		return last.site
 	}
-	return host
+	name := withoutPort(string(host))
+	site := registrable(name)
+	if site == "" {
+		site = name
+	}
+	b.lastSite.Store(&hostSite{string(host), site})
+	return site
 }
 
-// registrable returns the registrable domain of a host without port, which is a
-// part of it; nil for addresses, single names and public suffixes.
-func registrable(host []byte) []byte {
-	// The public suffix list takes a string. It keeps none of it, so host is
-	// lent to it as one; a copy would be made for every page otherwise.
-	name := unsafe.String(unsafe.SliceData(host), len(host))
-	if isAddress(name) {
-		return nil
-	}
-	suffix, _ := publicsuffix.PublicSuffix(name)
+// registrable returns the registrable domain of a host without port; empty for
+// addresses, single names and public suffixes.
+func registrable(host string) string {
+	suffix, _ := publicsuffix.PublicSuffix(host)
 	rest := len(host) - len(suffix) - 1
 	if rest <= 0 {
-		return nil
+		return ""
 	}
-	return host[strings.LastIndexByte(name[:rest], '.')+1:]
+	return host[strings.LastIndexByte(host[:rest], '.')+1:]
 }
 
-// isAddress reports whether a host is an IP address: one of version 6 has
-// colons, one of version 4 ends in a number (URL Standard §3.5).
-func isAddress(host string) bool {
-	last := host[strings.LastIndexByte(host, '.')+1:]
-	return strings.IndexByte(host, ':') >= 0 || last != "" && strings.Trim(last, "0123456789") == ""
-}
-
-func withoutPort(host []byte) []byte {
+func withoutPort(host string) string {
 	for i := len(host) - 1; i >= 0; i-- {
 		switch c := host[i]; {
 		case c == ':':

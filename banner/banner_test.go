@@ -289,11 +289,12 @@ func TestBadOptions(t *testing.T) {
 }
 
 func TestSite(t *testing.T) {
+	b := newBanner(t, Options{})
 	for host, want := range map[string]string{
 		"www.shop.example": "shop.example", "shop.example:80": "shop.example", "a.b.co.uk": "b.co.uk", "co.uk": "co.uk",
 		"localhost:8080": "localhost", "shop.localhost": "shop.localhost", "192.0.2.1:80": "192.0.2.1", "[2001:db8::1]:443": "[2001:db8::1]", "": "", ":": "",
 	} {
-		if got := string(site([]byte(host))); got != want {
+		if got := b.site([]byte(host)); got != want {
 			t.Errorf("%q: got %q, want %q", host, got, want)
 		}
 	}

@@ -73,21 +73,19 @@ func (b *Banner) Expiries(field []byte, host, path string, secure bool, granted 
 // domainsAbove returns where a cookie for host may have been set: "" (the host
 // alone), the registrable domain, and what lies between.
 func domainsAbove(host string) []string {
-	name := withoutPort([]byte(host))
+	name := withoutPort(host)
 	top := registrable(name)
 	domains := []string{""}
-	if top == nil {
+	if top == "" {
 		return domains
 	}
-	domains = append(domains, string(top))
+	domains = append(domains, top)
 	for len(name) > len(top) {
-		domains = append(domains, string(name))
-		_, name, _ = bytes.Cut(name, dot)
+		domains = append(domains, name)
+		_, name, _ = strings.Cut(name, ".")
 	}
 	return domains
 }
-
-var dot = []byte{'.'}
 
 // pathsTo returns the paths that a cookie sent to path may have been set for:
 // "/", then each path above it, and itself.

@@ -109,9 +109,9 @@ func appendNonce(dst, nonce []byte) []byte {
 
 // appendEscaped escapes for text and for a quoted attribute. Bytes beyond ASCII
 // are kept: they are the page's, in its own encoding.
-func appendEscaped(dst, s []byte) []byte {
-	for _, c := range s {
-		switch c {
+func appendEscaped[T string | []byte](dst []byte, s T) []byte {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; c {
 		case '&':
 			dst = append(dst, "&amp;"...)
 		case '<':
