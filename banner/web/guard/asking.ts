@@ -1,9 +1,9 @@
 /** The banner and the boxes, taken over from their forms: no page is left for a choice. */
 import { type Action, choose } from './choice'
-import { freed } from './held'
+import { freed, released } from './held'
 import { all, get, set } from './native'
 import { once, standing } from './page'
-import { may, release } from './release'
+import { release } from './release'
 
 const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
 
@@ -112,7 +112,7 @@ function loadOnce(box: Element): void {
 	const element = [...box.children].find((el) => get(el, 'data-askfirst-category'))
 	if (element) freed.set(element, vendor)
 	else if (vendor) once.add(vendor)
-	void release((el) => el === element || (!element && (may(el) || el.previousElementSibling === box)))
+	void release((el) => el === element || (!element && (released(el) || el.previousElementSibling === box)))
 }
 
 export function guardAsking(): void {

@@ -1,6 +1,7 @@
 /** Holding an element in its place, and making it whole again. */
+import { srcdoc } from './markup'
 import type { Decision } from './matcher'
-import { all, drop, get, has, insert, later, remove, set } from './native'
+import { all, drop, get, has, insert, later, remove, set, setText } from './native'
 import { allowed, grants, judge, matcher } from './page'
 import { type Kind, count } from './reports'
 import type { Category } from './table'
@@ -9,6 +10,7 @@ const held = 'data-askfirst-'
 const heldCategory = held + 'category'
 const heldVendor = held + 'vendor'
 const heldType = held + 'type'
+const heldCSS = held + 'css'
 
 /** The attributes by which an element makes a request. */
 const acting: Record<string, string[]> = {
@@ -52,12 +54,18 @@ const linkKinds: [RegExp, Kind][] = [
 /** Every element that may act. */
 const names = [...Object.keys(acting), 'style']
 export const actors = names.map((name) => (/^a/.test(name) && name !== 'audio' ? name + '[ping]' : name)).join()
-export const actorNames = names.join('|')
+const anyName = names.join('|')
+/** The start of such an element in markup, and the whole of its tag, with the text where that is no markup. */
+export const actorTag = new RegExp(`<(?:${anyName})\\b`, 'i')
+export const actorMarkup = new RegExp(`<(script|style)\\b(?:[^>"']|"[^"]*"|'[^']*')*>[^]*?</\\1\\s*>|<(?:${anyName})\\b(?:[^>"']|"[^"]*"|'[^']*')*>`, 'gi')
 
 /** Trusted values of renamed attributes: a string would be refused when they come back. */
 const trusted = new WeakMap<Element, Record<string, unknown>>()
 
 export const isHeld = (el: Element): boolean => has(el, heldCategory)
+export const isElement = (node: unknown): node is Element => (node as Node | null)?.nodeType === 1
+/** Whether an element's text is CSS. */
+export const isStyle = (el: Element): boolean => el.localName === 'style' && !/plain/.test(get(el, 'type') ?? '')
 export const isScript = (el: Element): el is HTMLScriptElement => el.localName === 'script'
 
 function kindOf(el: Element): Kind | undefined {
@@ -76,16 +84,41 @@ function references(attribute: string, value: string): string[] {
 	return attribute === 'ping' ? value.split(/\s+/) : [value]
 }
 
-/** The first address in some CSS that may not be asked for. */
+const cssURL = /url\(\s*(?:"([^"]*)"|'([^']*)'|([^)\s]*))|@import\s+(?:"([^"]*)"|'([^']*)')/gi
+
+/** Why some CSS may not be used as it is: the first address in it that may not be asked for. */
 export function styleHolds(css: string): Decision | undefined {
-	for (const m of css.matchAll(/url\(\s*(?:"([^"]*)"|'([^']*)'|([^)\s]*))|@import\s+(?:"([^"]*)"|'([^']*)')/gi)) {
+	for (const m of css.matchAll(cssURL)) {
 		const d = judge(m.slice(1).find(Boolean) ?? '')
 		if (!allowed(d)) return d
 	}
 	return
 }
 
+/** CSS without the addresses that may not be asked for. */
+export const emptied = (css: string): string =>
+	css.replace(cssURL, (found, ...groups) => {
+		if (allowed(judge(groups.slice(0, 5).find(Boolean) ?? ''))) return found
+		return found[0] === '@' ? '@import "about:invalid"' : 'url("about:invalid"'
+	})
+
+/** Notes what the text of a style element was to be, and returns what it may be now. */
+export function styled(el: Element, css: string): string {
+	const d = styleHolds(css)
+	if (d) {
+		set(el, heldCSS, css)
+		label(el, d)
+		return emptied(css)
+	}
+	if (has(el, heldCSS)) {
+		drop(el, heldCSS)
+		unlabel(el)
+	}
+	return css
+}
+
 const codeType = /^(?:module|(?:text|application)\/(?:x-)?(?:java|ecma|j|live)script.*)?$/i
+const parkedType = /^text\/(plain|template)$/i
 
 /** Why a value may not be put in an attribute now; undefined where it may. */
 export function valueHolds(el: Element, attribute: string, value: unknown): Decision | undefined {
@@ -121,7 +154,7 @@ export function holds(el: Element, code?: string): Decision | undefined {
 		const own = mark(el)
 		if (!passes(el, own, d)) return { ...d, ...(own && { category: own }) }
 	}
-	if (el.localName === 'style' && !has(el, 'type')) return styleHolds(el.textContent ?? '')
+	if (isStyle(el)) return styleHolds(el.textContent ?? '')
 	return
 }
 
@@ -133,19 +166,32 @@ export function hold(el: Element, d: Decision): void {
 }
 
 /** Does what hold does without counting it. */
-export function park(el: Element, d: Pick<Decision, 'category' | 'vendor'>): void {
+export function park(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never'>): void {
 	for (const attribute of acting[el.localName] ?? []) {
 		const value = get(el, attribute)
 		if (value !== null && acts(el, attribute)) keep(el, attribute, value)
 	}
-	if ((isScript(el) || el.localName === 'style') && !isHeld(el)) {
-		if (isScript(el) && el.async && !has(el, 'async')) wasAsync.add(el)
+	if (isScript(el) && !isHeld(el)) {
+		if (el.async && !has(el, 'async')) wasAsync.add(el)
 		const type = get(el, 'type')
 		if (type !== null) set(el, heldType, type)
 		set(el, 'type', 'text/plain')
 	}
-	set(el, heldCategory, d.category)
-	set(el, heldVendor, d.vendor?.[0] ?? '')
+	// A style sheet stays, as scripts hold on to it, without what it may not ask for.
+	if (isStyle(el)) setText(el, styled(el, el.textContent ?? ''))
+	label(el, d)
+}
+
+/** Says on an element why it is held. */
+export function label(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never'>): void {
+	set(el, heldCategory, d.never ? 'never' : d.category === 'unclassified' ? 'marketing' : d.category)
+	if (d.vendor) set(el, heldVendor, d.vendor[0])
+	else drop(el, heldVendor)
+}
+
+function unlabel(el: Element): void {
+	drop(el, heldCategory)
+	drop(el, heldVendor)
 }
 
 /** Scripts that a script made and that wait for no other: what HTML calls force async. */
@@ -168,23 +214,26 @@ export function forget(el: Element, attribute: string): void {
 	if ((acting[el.localName] ?? []).every((a) => kept(el, a) === null)) restore(el)
 }
 
-/** What an element is held for. */
-export const reason = (el: Element): { category: Category; vendor: string } => ({ category: (get(el, heldCategory) ?? 'marketing') as Category, vendor: get(el, heldVendor) ?? '' })
+/** Whether the visitor agreed to what an element is held for. */
+export function released(el: Element): boolean {
+	const category = get(el, heldCategory) ?? get(el, 'data-category') ?? ''
+	return allowed({ category: category as Category, vendor: matcher.vendor(get(el, heldVendor) ?? ''), never: category === 'never' })
+}
 
 /** Makes a held element whole: it acts at once, where its kind does. */
 export function restore(el: Element): void {
 	const names = el.getAttributeNames().filter((name) => name.startsWith(held))
-	drop(el, heldCategory)
-	drop(el, heldVendor)
-	if (names.includes(heldCategory) && (isScript(el) || el.localName === 'style') && get(el, 'type') === 'text/plain') drop(el, 'type')
+	unlabel(el)
+	if ((isScript(el) || el.localName === 'style') && parkedType.test(get(el, 'type') ?? '')) drop(el, 'type')
 	// What makes the request comes last, when all that bears on it is back.
 	names.sort((a, b) => Number(/(src|href|data)$/.test(a)) - Number(/(src|href|data)$/.test(b)))
 	for (const name of names) {
 		if (name === heldCategory || name === heldVendor) continue
-		const attribute = name.slice(held.length)
+		const attribute = name.slice(held.length).replace('xlink-', 'xlink:')
 		const value = trusted.get(el)?.[attribute] ?? get(el, name)
 		drop(el, name)
-		set(el, attribute, scriptURL(el, attribute, value))
+		if (name === heldCSS) setText(el, value)
+		else set(el, attribute, scriptURL(el, attribute, value))
 	}
 }
 
@@ -221,21 +270,22 @@ function scriptURL(el: Element, attribute: string, value: unknown): unknown {
  * anything changed.
  */
 export function admit(root: Node): boolean {
-	let changed = root instanceof Element && look(root)
+	let changed = isElement(root) && look(root)
 	if (root.firstChild && 'querySelectorAll' in root) for (const el of all(root as ParentNode, actors)) changed = look(el) || changed
 	return changed
 }
 
 function look(el: Element): boolean {
 	if (isHeld(el)) {
-		const { category, vendor } = reason(el)
-		if (el.isConnected || !allowed({ category, vendor: matcher.vendor(vendor), never: false })) return false
+		if (el.isConnected || !released(el)) return false
 		restore(el)
 		return true
 	}
 	const d = holds(el)
 	if (d) hold(el, d)
-	return !!d
+	const document = el.localName === 'iframe' && get(el, 'srcdoc')
+	if (document) set(el, 'srcdoc', srcdoc(el, document))
+	return isHeld(el)
 }
 
 /** Tells the listeners of an image that is no part of any document that it failed, as a blocked one does. */

@@ -4,10 +4,11 @@
  */
 import { attachDeclared, guardAsking, open, settled, show } from './asking'
 import { choose, obey, on } from './choice'
+import { guardFrames } from './frames'
 import { guardMarkup } from './markup'
 import { guardNetwork } from './network'
 import { guardNodes } from './nodes'
-import { chosen, regime, standing } from './page'
+import { type Realm, chosen, regime, standing } from './page'
 import { release, watchLife } from './release'
 import { report } from './reports'
 import { signalDefault } from './signals'
@@ -39,9 +40,16 @@ function step(part: () => void): void {
 	}
 }
 
+function guard(win: Realm): void {
+	for (const part of [guardStorage, guardNetwork, guardMarkup, guardNodes]) step(() => part(win))
+	step(() => guardFrames(win, guard))
+}
+
 if (!self.askfirst) {
 	Object.defineProperty(self, 'askfirst', { value: Object.freeze(api) })
-	for (const part of [signalDefault, guardStorage, guardNetwork, guardMarkup, guardNodes, watchLife, guardAsking, report]) step(part)
+	step(signalDefault)
+	guard(self)
+	for (const part of [watchLife, guardAsking, report]) step(part)
 	on(settled)
 
 	document.addEventListener('DOMContentLoaded', () => {

@@ -1,17 +1,18 @@
 /** What scripts write as markup. */
-import { actorNames, admit, hold, holds, isScript, trust } from './held'
+import { actorMarkup, actorTag, admit, hold, holds, isElement, isScript, isStyle, keep, label, trust } from './held'
+import type { Decision } from './matcher'
 import { apply, insert, remove, wrap, wrapProperty } from './native'
+import { retext } from './nodes'
+import type { Realm } from './page'
 import { writes } from './release'
 
 /** Where markup is parsed before it enters the page: nothing in here makes a request or runs. */
 const inert = document.implementation.createHTMLDocument('')
 
-const suspect = new RegExp(`<(?:${actorNames})\\b`, 'i')
-
 /** Parses markup as the given native function would for a child of context; undefined where nothing in it is held. */
 function examined(native: Function, context: Node | null, args: unknown[], html: number): DocumentFragment | undefined {
-	if (!suspect.test(String(args[html]))) return
-	const el = context instanceof Element ? context : undefined
+	if (!actorTag.test(String(args[html]))) return
+	const el = isElement(context) ? context : undefined
 	const shell = inert.createElementNS(el?.namespaceURI ?? 'http://www.w3.org/1999/xhtml', el?.localName ?? 'div')
 	let parsed: ParentNode & Node = shell
 	if (native.name === 'createContextualFragment') {
@@ -20,7 +21,7 @@ function examined(native: Function, context: Node | null, args: unknown[], html:
 		parsed = apply(native, range, args) as DocumentFragment
 	} else {
 		apply(native, shell, args)
-		if (shell instanceof HTMLTemplateElement) parsed = shell.content
+		if (shell.localName === 'template') parsed = (shell as HTMLTemplateElement).content
 	}
 	if (!admit(parsed)) return
 	const fragment = document.createDocumentFragment()
@@ -32,20 +33,17 @@ const setInner = Object.getOwnPropertyDescriptor(Element.prototype, 'innerHTML')
 const done = { value: undefined }
 
 function fill(target: Node, fragment: DocumentFragment): void {
-	const parent = target instanceof HTMLTemplateElement ? target.content : target
+	const parent = (target as HTMLTemplateElement).content ?? target
 	while (parent.firstChild) remove(parent.firstChild)
 	insert(parent, fragment, null)
 }
 
-export function guardMarkup(): void {
+export function guardMarkup(win: Realm): void {
+	const { Element, ShadowRoot, Range, Document } = win
 	for (const owner of [Element.prototype, ShadowRoot.prototype]) {
-		wrapProperty(owner, 'innerHTML', (el: Element | ShadowRoot, [html]) => {
-			if (el instanceof Element && (isScript(el) || el.localName === 'style')) {
-				const d = el.isConnected && holds(el, String(html))
-				if (d) hold(el, d)
-				return
-			}
-			const fragment = examined(setInner, el, [html], 0)
+		wrapProperty(owner, 'innerHTML', (el: Element | ShadowRoot, args) => {
+			if (isElement(el) && (isScript(el) || isStyle(el))) return retext(el, args)
+			const fragment = examined(setInner, el, args, 0)
 			if (!fragment) return
 			fill(el, fragment)
 			return done
@@ -59,17 +57,17 @@ export function guardMarkup(): void {
 			})
 		}
 	}
-	wrapProperty(Element.prototype, 'outerHTML', (el: Element, [html]) => {
-		const fragment = el.parentElement && examined(setInner, el.parentElement, [html], 0)
-		if (!fragment || !el.parentNode) return
-		insert(el.parentNode, fragment, el)
+	wrapProperty(Element.prototype, 'outerHTML', (el: Element, args) => {
+		const parent = el.parentNode
+		const fragment = parent && examined(setInner, parent, args, 0)
+		if (!fragment) return
+		insert(parent, fragment, el)
 		remove(el)
 		return done
 	})
 	wrap(Element.prototype, 'insertAdjacentHTML', (el: Element, [position, html]) => {
 		const where = String(position).toLowerCase()
-		const outside = where === 'beforebegin' || where === 'afterend'
-		const parent = outside ? el.parentElement : el
+		const parent = where === 'beforebegin' || where === 'afterend' ? el.parentNode : el
 		const fragment = parent && examined(setInner, parent, [html], 0)
 		if (!fragment) return
 		insert(parent, fragment, where === 'beforebegin' ? el : where === 'afterend' ? el.nextSibling : where === 'afterbegin' ? el.firstChild : null)
@@ -79,38 +77,47 @@ export function guardMarkup(): void {
 		const fragment = examined(native, range.startContainer, args, 0)
 		return fragment && { value: fragment }
 	})
+	let unfinished = ''
 	for (const name of ['write', 'writeln']) {
 		wrap(Document.prototype, name, (page: Document, args) => {
-			if (page !== document) return
 			const html = args.map(String).join('') + (name === 'writeln' ? '\n' : '')
-			if (writes(html)) return done
-			const text = unfinished + html
-			unfinished = ''
-			const safe = rewritten(text)
+			if (page === document && writes(html)) return done
+			const [whole, rest] = split(unfinished + html)
+			unfinished = rest
+			const safe = rewritten(whole)
 			if (safe !== html) args.splice(0, args.length, trust('createHTML', safe))
 		})
 	}
 }
 
-/** The end of what was written so far, where it stops within a tag or a script. */
-let unfinished = ''
-
-const tags = new RegExp(`<(script|style)\\b(?:[^>"']|"[^"]*"|'[^']*')*>[^]*?</\\1\\s*>|<(?:${actorNames})\\b(?:[^>"']|"[^"]*"|'[^']*')*>`, 'gi')
 const tail = /<(script|style)\b[^>]*>(?:(?!<\/\1)[^])*$|<(?:[a-z!/][^>]*)?$/i
 
-/** Holds elements in markup that is parsed as it is written, and so may come in pieces: all else in it stays as it is. */
-function rewritten(html: string): string {
-	html = html.replace(tail, (end) => {
-		unfinished = end
-		return ''
-	})
-	return html.replace(tags, (tag, raw: string | undefined) => {
+/** Cuts markup that comes in pieces before the tag or script that it stops in. */
+function split(html: string): [whole: string, rest: string] {
+	const at = html.search(tail)
+	return at < 0 ? [html, ''] : [html.slice(0, at), html.slice(at)]
+}
+
+/** Holds elements in markup that is parsed elsewhere: all else in it stays as it is. */
+function rewritten(html: string, onHeld?: (d: Decision) => void): string {
+	return html.replace(actorMarkup, (tag, raw: string | undefined) => {
 		const shell = inert.createElement('div')
 		apply(setInner, shell, [trust('createHTML', tag)])
 		const el = shell.firstElementChild
 		const d = el && holds(el)
 		if (!d) return tag
 		hold(el, d)
+		onHeld?.(d)
 		return raw ? el.outerHTML : el.outerHTML.replace(/<\/[^>]*>$/, '')
 	})
+}
+
+/** What an iframe may show of a document that it is given as markup. The whole of it is kept, and comes back on consent. */
+export function srcdoc(el: Element, value: unknown): unknown {
+	let d: Decision | undefined
+	const safe = rewritten(String(value), (held) => (d = held))
+	if (!d) return value
+	keep(el, 'srcdoc', value)
+	label(el, d)
+	return trust('createHTML', safe)
 }

@@ -134,7 +134,7 @@ export class Matcher {
 	constructor(
 		private table: Partial<Table>,
 		private site: string,
-		private page: string,
+		page: string,
 	) {
 		const path = parse(page, page)?.pathname ?? '/'
 		const { pages = [], ...always } = table.overrides ?? {}
@@ -148,15 +148,17 @@ export class Matcher {
 		let decision = this.seen.get(key)
 		if (!decision) {
 			if (this.seen.size > 1000) this.seen.clear()
-			this.seen.set(key, (decision = base === this.page && /^[\0- ]*(#|$)/.test(reference) ? free : this.absolute(parse(reference, base))))
+			this.seen.set(key, (decision = this.absolute(parse(reference, base), /^[\0- ]*(#|$)/.test(reference))))
 		}
 		return decision
 	}
 
-	private absolute(url: URL | undefined): Decision {
+	/** own says that the reference is empty or a fragment: it leads to the page itself, unless a base says otherwise. */
+	private absolute(url: URL | undefined, own: boolean): Decision {
 		if (!url || !/^(https?|wss?|ftp):$/.test(url.protocol)) return free
 		const host = url.hostname.replace(/\.+$/, '')
 		const party = sameSite(host, this.site) ? 'first' : 'third'
+		if (own && party === 'first') return free
 		for (const layer of this.overrides) {
 			const target = layer.url(host, url, true) ?? layer.domain(host)
 			if (target !== undefined) return this.decision(target, party)

@@ -21,6 +21,9 @@ export const remove = (node: Node): void => {
 	if (node.parentNode) apply(removeChild, node.parentNode, [node])
 }
 
+const text = descriptor(Node.prototype, 'textContent')?.set as Function
+export const setText = (node: Node, value: unknown): void => apply(text, node, [value])
+
 export const nativeFetch = self.fetch
 export const nativeBeacon = navigator.sendBeacon
 export const cookieAccess = descriptor(Document.prototype, 'cookie')
@@ -65,15 +68,15 @@ export function wrap(owner: object | undefined, name: string, check: Check): voi
 	}
 }
 
-/** Wraps the accessors of a property. read may answer instead of the getter. */
-export function wrapProperty(owner: object | undefined, name: string, write: Check, read?: Check): void {
+/** Wraps the accessors of a property: write goes before the setter, read may answer instead of the getter. */
+export function wrapProperty(owner: object | undefined, name: string, write: Check | undefined, read?: Check): void {
 	try {
 		const d = owner && descriptor(owner, name)
-		if (!d?.set) return
+		if (!d?.get) return
 		Object.defineProperty(owner, name, {
 			...d,
-			set: wrapped(d.set, write) as (v: unknown) => void,
-			...(read && d.get && { get: wrapped(d.get, read) as () => unknown }),
+			...(write && d.set && { set: wrapped(d.set, write) as (v: unknown) => void }),
+			...(read && { get: wrapped(d.get, read) as () => unknown }),
 		})
 	} catch {
 		// As above.

@@ -1,13 +1,13 @@
 /** What scripts ask for by calls: a held call answers as a blocked network does. */
-import { styleHolds } from './held'
+import { emptied, styleHolds } from './held'
 import { type Answer, later, wrap } from './native'
-import { allowed, judge } from './page'
+import { type Realm, allowed, judge } from './page'
 import { type Kind, count } from './reports'
 
 /** Reports whether a call to this address is held, and counts it. */
 function held(reference: unknown, kind: Kind): boolean {
 	if (reference === undefined || reference === null) return false
-	const address = reference instanceof Request ? reference.url : String(reference)
+	const address = String((reference as Request).url ?? reference)
 	if (allowed(judge(address))) return false
 	count(address, kind, 'held')
 	return true
@@ -39,31 +39,29 @@ function dead(constructor: Function, properties: Record<string, unknown>, events
 
 const failed = () => [new Event('error')]
 
-/** Takes the addresses that may not be asked for out of some CSS. */
-const emptied = (css: string): string => css.replace(/url\([^)]*\)/gi, (url) => (styleHolds(url) ? 'url(data:,)' : url))
-
-export function guardNetwork(): void {
-	wrap(self, 'fetch', (_, [input]) => (held(input, 'connect') ? refused() : undefined))
-	wrap(self, 'fetchLater', (_, [input]) => (held(input, 'ping') ? { value: { activated: false } } : undefined))
+export function guardNetwork(win: Realm): void {
+	const { navigator, XMLHttpRequest, Navigator, CSSStyleSheet, HTMLFormElement } = win
+	wrap(win, 'fetch', (_, [input]) => (held(input, 'connect') ? refused() : undefined))
+	wrap(win, 'fetchLater', (_, [input]) => (held(input, 'ping') ? { value: { activated: false } } : undefined))
 	wrap(XMLHttpRequest.prototype, 'open', (_, args) => {
 		if (held(args[1], 'connect')) args[1] = nowhere
 	})
 	wrap(Navigator.prototype, 'sendBeacon', (_, [url]) => (held(url, 'ping') ? { value: true } : undefined))
-	wrap(self, 'WebSocket', (_, [url], native) => {
+	wrap(win, 'WebSocket', (_, [url], native) => {
 		if (held(url, 'connect')) return { value: dead(native, { url: String(url), readyState: 3, bufferedAmount: 0, protocol: '', extensions: '' }, () => [new Event('error'), new CloseEvent('close', { code: 1006 })]) }
 	})
-	wrap(self, 'EventSource', (_, [url], native) => {
+	wrap(win, 'EventSource', (_, [url], native) => {
 		if (held(url, 'connect')) return { value: dead(native, { url: String(url), readyState: 2, withCredentials: false }, failed) }
 	})
 	for (const name of ['Worker', 'SharedWorker']) {
-		wrap(self, name, (_, [url], native) => {
+		wrap(win, name, (_, [url], native) => {
 			if (held(url, 'script')) return { value: dead(native, { port: new MessageChannel().port1 }, failed) }
 		})
 	}
-	wrap(self, 'WebTransport', (_, args) => {
+	wrap(win, 'WebTransport', (_, args) => {
 		if (held(args[0], 'connect')) args[0] = 'https://askfirst.invalid:1/'
 	})
-	wrap(self, 'RTCPeerConnection', (_, args) => {
+	wrap(win, 'RTCPeerConnection', (_, args) => {
 		const servers = args[0]?.iceServers
 		if (Array.isArray(servers)) {
 			const free = servers.filter((s) => [s.urls].flat().every((url) => !held(String(url).replace(/^(stun|turn)s?:/, 'https://'), 'connect')))
@@ -73,7 +71,7 @@ export function guardNetwork(): void {
 	if (navigator.serviceWorker) {
 		wrap(Object.getPrototypeOf(navigator.serviceWorker), 'register', (_, [url]) => (held(url, 'script') ? { value: Promise.reject(new TypeError('Failed to register a ServiceWorker')) } : undefined))
 	}
-	wrap(self, 'FontFace', (_, args) => {
+	wrap(win, 'FontFace', (_, args) => {
 		if (typeof args[1] === 'string' && styleHolds(args[1])) args[1] = emptied(args[1])
 	})
 	for (const name of ['insertRule', 'replace', 'replaceSync', 'addRule']) {
@@ -84,7 +82,7 @@ export function guardNetwork(): void {
 	}
 	// Where the visitor has just clicked or typed, a window or a form is theirs and not the script's.
 	const own = () => navigator.userActivation?.isActive
-	wrap(self, 'open', (_, [url]) => (!own() && held(url, 'other') ? { value: null } : undefined))
+	wrap(win, 'open', (_, [url]) => (!own() && held(url, 'other') ? { value: null } : undefined))
 	wrap(HTMLFormElement.prototype, 'submit', (form: HTMLFormElement) => {
 		if (!own() && held(form.getAttribute('action') ?? '', 'form')) return { value: undefined }
 	})

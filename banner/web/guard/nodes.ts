@@ -1,13 +1,15 @@
-/** What scripts do to nodes: set attributes, put them into the document. */
-import { acts, admit, fail, forget, hold, holds, isHeld, isScript, keep, kept, valueHolds } from './held'
+/** What scripts do to nodes: set attributes, put them into a document. */
+import { acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, styled, valueHolds } from './held'
+import { srcdoc } from './markup'
 import { parse } from './matcher'
-import { type Answer, set, wrap, wrapProperty } from './native'
+import { type Answer, apply, set, wrap, wrapProperty } from './native'
+import type { Realm } from './page'
 
 const properties: [constructor: string, ...names: string[]][] = [
 	['HTMLScriptElement', 'src', 'type'],
 	['HTMLImageElement', 'src', 'srcset'],
 	['HTMLInputElement', 'src'],
-	['HTMLIFrameElement', 'src'],
+	['HTMLIFrameElement', 'src', 'srcdoc'],
 	['HTMLFrameElement', 'src'],
 	['HTMLEmbedElement', 'src'],
 	['HTMLObjectElement', 'data'],
@@ -20,13 +22,22 @@ const properties: [constructor: string, ...names: string[]][] = [
 	['HTMLAreaElement', 'ping'],
 ]
 
-const prototype = (name: string): object | undefined => (self as unknown as Record<string, { prototype: object } | undefined>)[name]?.prototype
+const done = { value: undefined }
 
 /** An attribute is about to get a value. */
-function assign(el: Element, attribute: string, value: unknown): Answer {
+function assign(el: Element, attribute: string, args: unknown[], at: number): Answer {
+	const value = args[at]
 	if (attribute === 'type' && isScript(el) && isHeld(el)) {
 		set(el, 'data-askfirst-type', value)
-		return { value: undefined }
+		return done
+	}
+	if (attribute === 'srcdoc' && el.localName === 'iframe') {
+		args[at] = srcdoc(el, value)
+		return
+	}
+	if (attribute === 'style') {
+		if (/url\(/i.test(String(value))) args[at] = emptied(String(value))
+		return
 	}
 	if (!acts(el, attribute)) return
 	const d = valueHolds(el, attribute, value)
@@ -34,30 +45,43 @@ function assign(el: Element, attribute: string, value: unknown): Answer {
 	keep(el, attribute, value)
 	hold(el, d)
 	if (el.localName === 'img') fail(el)
-	return { value: undefined }
-}
-
-function enter(node: unknown): void {
-	if (node instanceof Node) admit(node)
+	return done
 }
 
 /** Nodes are about to become children of parent. */
 function adopt(parent: Node, nodes: unknown[]): void {
 	for (const node of nodes) enter(node)
-	if (parent instanceof Element && isScript(parent) && parent.isConnected && !isHeld(parent)) {
-		const d = holds(parent, parent.text + nodes.map((n) => (n instanceof Node ? n.textContent : n)).join(''))
+	if (!isElement(parent) || !parent.isConnected) return
+	if (isScript(parent) && !isHeld(parent)) {
+		const d = holds(parent, parent.text + nodes.map((n) => (n as Node).textContent ?? n).join(''))
 		if (d) hold(parent, d)
+	}
+	if (isStyle(parent)) nodes.forEach((n) => (n as Text).data && ((n as Text).data = emptied((n as Text).data)))
+}
+
+function enter(node: unknown): void {
+	if ((node as Node | null)?.nodeType) admit(node as Node)
+}
+
+/** The text of an element is about to be replaced. */
+export function retext(el: Node, args: unknown[]): void {
+	if (!isElement(el)) return
+	if (isStyle(el)) args[0] = styled(el, String(args[0]))
+	else if (isScript(el) && el.isConnected && !isHeld(el)) {
+		const d = holds(el, String(args[0]))
+		if (d) hold(el, d)
 	}
 }
 
-export function guardNodes(): void {
+export function guardNodes(win: Realm): void {
+	const { Element, Node, Document, DocumentFragment, CharacterData, Range, HTMLElement, HTMLScriptElement, CSSStyleDeclaration } = win
 	for (const [owner, ...names] of properties) {
 		for (const name of names) {
 			const attribute = name.toLowerCase()
 			wrapProperty(
-				prototype(owner),
+				(win as unknown as Record<string, { prototype: object } | undefined>)[owner]?.prototype,
 				name,
-				(el: Element, [value]) => assign(el, attribute, value),
+				(el: Element, args) => assign(el, attribute, args, 0),
 				(el: Element) => {
 					const value = kept(el, attribute)
 					if (value === null || (attribute === 'type' && !isHeld(el))) return
@@ -66,18 +90,15 @@ export function guardNodes(): void {
 			)
 		}
 	}
-	for (const name of ['text', 'textContent', 'innerText']) {
-		const owner = [HTMLScriptElement.prototype, Node.prototype, HTMLElement.prototype].find((p) => Object.hasOwnProperty.call(p, name))
-		wrapProperty(owner, name, (el: Node, [value]) => {
-			if (!(el instanceof Element) || !(isScript(el) || el.localName === 'style') || !el.isConnected || isHeld(el)) return
-			const d = holds(el, String(value))
-			if (d) hold(el, d)
-		})
-	}
-	wrap(Element.prototype, 'setAttribute', (el: Element, [name, value]) => assign(el, String(name).toLowerCase(), value))
-	wrap(Element.prototype, 'setAttributeNS', (el: Element, [, name, value]) => assign(el, String(name), value))
-	for (const name of ['setAttributeNode', 'setAttributeNodeNS']) wrap(Element.prototype, name, (el: Element, [attr]: Attr[]) => attr && assign(el, attr.name, attr.value) && { value: null })
+	for (const owner of [HTMLScriptElement, HTMLElement, Node]) for (const name of ['text', 'textContent', 'innerText']) wrapProperty(owner.prototype, name, retext)
+	wrap(Element.prototype, 'setAttribute', (el: Element, args) => assign(el, String(args[0]).toLowerCase(), args, 1))
+	wrap(Element.prototype, 'setAttributeNS', (el: Element, args) => assign(el, String(args[1]), args, 2))
+	for (const name of ['setAttributeNode', 'setAttributeNodeNS']) wrap(Element.prototype, name, (el: Element, [attr]: Attr[]) => attr && assign(el, attr.name, [attr.value], 0) && { value: null })
 	wrap(Element.prototype, 'removeAttribute', (el: Element, [name]) => forget(el, String(name).toLowerCase()))
+
+	wrapProperty(CSSStyleDeclaration.prototype, 'cssText', (_, args) => restyle(args, 0))
+	wrap(CSSStyleDeclaration.prototype, 'setProperty', (_, args) => restyle(args, 1))
+	for (const name of ['background', 'backgroundImage', 'content', 'listStyleImage', 'borderImage', 'maskImage', 'cursor']) wrapProperty(CSSStyleDeclaration.prototype, name, (_, args) => restyle(args, 0))
 
 	for (const name of ['appendChild', 'insertBefore', 'replaceChild', 'moveBefore']) wrap(Node.prototype, name, (parent: Node, [node]) => adopt(parent, [node]))
 	for (const owner of [Element.prototype, Document.prototype, DocumentFragment.prototype]) {
@@ -90,11 +111,16 @@ export function guardNodes(): void {
 	wrap(Range.prototype, 'insertNode', (_, [node]) => enter(node))
 	wrap(Range.prototype, 'surroundContents', (_, [node]) => enter(node))
 	wrap(Element.prototype, 'attachShadow', (host: Element, args, native) => {
-		const root = Reflect.apply(native, host, args) as ShadowRoot
+		const root = apply(native, host, args) as ShadowRoot
 		observe(root)
 		return { value: root }
 	})
-	observe(document)
+	observe(win.document)
+}
+
+/** A script gives an element some style of its own. */
+function restyle(args: unknown[], at: number): void {
+	if (typeof args[at] === 'string' && /url\(/i.test(args[at])) args[at] = emptied(args[at])
 }
 
 let observer: MutationObserver | undefined

@@ -6,6 +6,9 @@ import type { Table } from './table'
 export const optional = ['functional', 'analytics', 'marketing', 'social'] as const
 export type Optional = (typeof optional)[number]
 
+/** A window and its constructors: the page's, or that of a frame that has no address of its own. */
+export type Realm = Window & typeof globalThis
+
 export const element = (document.currentScript ?? document.querySelector('[data-askfirst-guard]')) as HTMLScriptElement
 const setting = (name: string, otherwise: string): string => get(element, 'data-' + name) ?? otherwise
 

@@ -1,22 +1,22 @@
 /** Making held elements whole again: in place, in document order, each once. */
-import { admit, holds, isHeld, isScript, kept, park, reason, restore, trust, unbox, wasAsync } from './held'
+import { admit, holds, isHeld, isScript, kept, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
 import { all, apply, get, insert, later, remove, wrapped } from './native'
-import { allowed, matcher } from './page'
 import { count } from './reports'
-import type { Category } from './table'
 
 /** How long the scripts that follow wait for one that does not answer, in milliseconds. */
 const patience = 10_000
 
-const released = new WeakSet<Element>()
+const ran = new WeakSet<Element>()
 const written = new WeakMap<Element, string>()
 let module: HTMLScriptElement | undefined
 
-/** Held elements in document order, those in open shadow trees too. */
+/** Held elements in document order, those in open shadow trees and in frames without a guard of their own too. */
 function held(root: ParentNode, found: Element[] = []): Element[] {
 	for (const el of all(root, '*')) {
-		if (isHeld(el) || parked(el)) found.push(el)
-		if (el.shadowRoot) held(el.shadowRoot, found)
+		const waits = isHeld(el) || parked(el)
+		if (waits) found.push(el)
+		const inner = !waits && (el.shadowRoot ?? (el.localName === 'iframe' && (el as HTMLIFrameElement).contentDocument))
+		if (inner && !(inner as Document).defaultView?.askfirst) held(inner, found)
 	}
 	return found
 }
@@ -24,16 +24,10 @@ function held(root: ParentNode, found: Element[] = []): Element[] {
 /** A script that the page's author parked by hand. */
 const parked = (el: Element): boolean => isScript(el) && get(el, 'type') === 'text/plain' && !!get(el, 'data-category')
 
-/** Whether a held element may act by now. */
-export function may(el: Element): boolean {
-	const { category, vendor } = isHeld(el) ? reason(el) : { category: get(el, 'data-category') as Category, vendor: '' }
-	return allowed({ category, vendor: matcher.vendor(vendor), never: false })
-}
-
 let queue = Promise.resolve()
 
 /** Releases what the visitor's choice allows by now; resolves when all of it has run. */
-export function release(only: (el: Element) => boolean = may): Promise<void> {
+export function release(only: (el: Element) => boolean = mayAct): Promise<void> {
 	queue = queue.then(() => run(held(document).filter(only))).catch(() => {})
 	return queue
 }
@@ -42,8 +36,8 @@ async function run(elements: Element[]): Promise<void> {
 	const deferred: HTMLScriptElement[] = []
 	const loading: Promise<void>[] = []
 	for (const el of elements) {
-		if (!el.isConnected || released.has(el)) continue
-		released.add(el)
+		if (!el.isConnected || ran.has(el)) continue
+		ran.add(el)
 		const url = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
 		if (url) count(url, isScript(el) ? 'script' : 'other', 'released')
 		if (!isScript(el)) {
@@ -70,6 +64,8 @@ function whole(el: Element): void {
 	unbox(el)
 	if (box?.localName === 'askfirst-placeholder' && !all(box, '[data-askfirst-category]').length) remove(box)
 	restore(el)
+	const copy = el.previousElementSibling
+	if (el.localName === 'style' && copy?.hasAttribute('data-askfirst-copy')) remove(copy)
 	const media = el.parentElement
 	if (el.localName === 'source' && media instanceof HTMLMediaElement && !media.currentSrc) media.load()
 }
@@ -112,10 +108,10 @@ async function place(html: string, after: HTMLScriptElement): Promise<void> {
 	const fragment = range.createContextualFragment(trust('createHTML', html) as string)
 	admit(fragment)
 	const scripts = [...all(fragment, 'script')].filter((el) => !isHeld(el) && !holds(el))
-	for (const el of scripts) park(el, { category: 'necessary', vendor: undefined })
+	for (const el of scripts) park(el, { category: 'necessary', vendor: undefined, never: false })
 	if (after.parentNode) insert(after.parentNode, fragment, after.nextSibling)
 	for (const el of scripts) {
-		released.add(el)
+		ran.add(el)
 		await start(el as HTMLScriptElement)
 	}
 }
@@ -123,7 +119,7 @@ async function place(html: string, after: HTMLScriptElement): Promise<void> {
 /** Takes what the running script writes, if that script was released: a document that is complete would be wiped by it. */
 export function writes(html: string): boolean {
 	const script = document.currentScript
-	if (!script || !released.has(script)) return false
+	if (!script || !ran.has(script)) return false
 	written.set(script, (written.get(script) ?? '') + html)
 	return true
 }
@@ -155,7 +151,7 @@ export function watchLife(): void {
 	for (const target of [document, self] as EventTarget[]) {
 		target.addEventListener = wrapped(target.addEventListener, (_, [type, listener, options]) => {
 			const over = type === 'DOMContentLoaded' ? contentLoaded : type === 'load' && target === self && loaded
-			if (over && (module || (document.currentScript && released.has(document.currentScript)))) listenLate(target, type, listener, options)
+			if (over && (module || (document.currentScript && ran.has(document.currentScript)))) listenLate(target, type, listener, options)
 		}) as typeof target.addEventListener
 	}
 }

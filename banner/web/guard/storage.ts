@@ -1,6 +1,6 @@
 /** What scripts keep in the browser: cookies and storage keys, by name. */
 import { apply, cookieAccess, wrap, wrapProperty } from './native'
-import { allowed, matcher } from './page'
+import { type Realm, allowed, matcher } from './page'
 import { countCookie } from './reports'
 
 const stores = (): Storage[] => {
@@ -28,16 +28,16 @@ function mayStore(name: string): boolean {
 	return allowed(matcher.cookie(name))
 }
 
-export function guardStorage(): void {
-	wrapProperty(Document.prototype, 'cookie', (_, [value]) => {
+export function guardStorage(win: Realm): void {
+	wrapProperty(win.Document.prototype, 'cookie', (_, [value]) => {
 		const cookie = String(value)
 		if (!expires(cookie) && !mayStore(nameOf(cookie))) return { value: undefined }
 	})
-	const cookieStore = (self as { cookieStore?: object }).cookieStore
+	const cookieStore = (win as { cookieStore?: object }).cookieStore
 	wrap(cookieStore && Object.getPrototypeOf(cookieStore), 'set', (_, [first]) => {
 		if (!mayStore(String(typeof first === 'object' && first ? first.name : first))) return { value: Promise.resolve() }
 	})
-	wrap(Storage.prototype, 'setItem', (_, [key]) => (allowed(matcher.storage(String(key))) ? undefined : { value: undefined }))
+	wrap(win.Storage.prototype, 'setItem', (_, [key]) => (allowed(matcher.storage(String(key))) ? undefined : { value: undefined }))
 }
 
 /** Removes every cookie and storage key that may not be there. Scripts write storage keys as properties too, which no wrapper sees. */
