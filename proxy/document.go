@@ -119,7 +119,7 @@ func (x *exchange) sendDocument() error {
 	case err == nil && d.match != nil:
 		x.proxy.metrics.hits.Add(1)
 		x.proxy.count(x, d.match.tags)
-		d.target = identityIf(d.match.plain, d.target)
+		d.transcoded = d.match.transcoded
 		x.composeDocument(len(d.match.page))
 		return x.sendWhole(d.match.page)
 	case err == nil:
@@ -129,13 +129,6 @@ func (x *exchange) sendDocument() error {
 		return d.stream()
 	}
 	return err
-}
-
-func identityIf(plain bool, c coding) coding {
-	if plain {
-		return identity
-	}
-	return c
 }
 
 var errLarge = errors.New("the page is too large to be held")
@@ -203,7 +196,9 @@ func (d *document) gather() error {
 	x := d.x
 	limit := x.proxy.cfg.Limits.Document
 	d.makeKey()
-	d.match = x.proxy.memo.get(d.key)
+	if d.memorable() {
+		d.match = x.proxy.memo.get(d.key)
+	}
 	for {
 		p, err := x.download.next()
 		if err == io.EOF {
@@ -234,6 +229,10 @@ func (d *document) gather() error {
 	return nil
 }
 
+// memorable reports whether the page may be asked for again as it is: one that
+// lets a vendor in this once is not, nor one whose nonce is made anew each time.
+func (d *document) memorable() bool { return d.x.once == nil && len(d.view.Nonce) == 0 }
+
 // unlike says that the body is not that of the remembered page.
 func (d *document) unlike() {
 	if d.match != nil {
@@ -253,7 +252,6 @@ func (d *document) makeKey() {
 	k = append(strconv.AppendUint(k, x.site.marker, 16), 0)
 	k = append(append(k, x.answer.get(nameContentType)...), 0)
 	k = append(append(k, d.view.AcceptLanguage...), 0)
-	k = append(append(k, d.view.Nonce...), 0)
 	d.key = append(k, d.options.URL...)
 }
 
@@ -270,10 +268,6 @@ func flags(bits ...bool) (b byte) {
 func (d *document) build() error {
 	x := d.x
 	d.state = building
-	if len(d.body) < small && len(d.codings) == 0 {
-		d.target = identity
-	}
-	plain := d.target == identity
 	if err := d.run(); err != nil {
 		if d.chunks {
 			return err
@@ -285,20 +279,17 @@ func (d *document) build() error {
 		return d.finish()
 	}
 	x.composeDocument(len(d.out))
-	if x.once == nil && d.view.Nonce == nil && x.proxy.memo.wants(d.key, d.body) {
+	if d.memorable() && x.proxy.memo.wants(d.key, d.body) {
 		x.proxy.memo.put(&finished{
-			key:   bytes.Clone(d.key),
-			body:  bytes.Clone(d.body),
-			page:  bytes.Clone(d.out),
-			tags:  d.tags,
-			plain: plain,
+			key:        bytes.Clone(d.key),
+			body:       bytes.Clone(d.body),
+			page:       bytes.Clone(d.out),
+			tags:       d.tags,
+			transcoded: d.transcoded,
 		})
 	}
 	return x.sendWhole(d.out)
 }
-
-// small is the size in bytes under which a page is not worth encoding.
-const small = 512
 
 // stream makes the page of a body that is not held whole, and sends it as it is
 // made.

@@ -40,8 +40,8 @@ type finished struct {
 	body []byte // as it arrived
 	page []byte // as it is sent
 	tags []Sighting
-	// plain says that the page was sent without content coding after all.
-	plain bool
+	// transcoded says that the body was UTF-16.
+	transcoded bool
 }
 
 // overhead is about what an entry costs beside its bytes.

@@ -1,0 +1,614 @@
+package proxy
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/molecule-man/go-brrr"
+
+	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+const tracker = `<script src="https://connect.facebook.net/en_US/fbevents.js"></script>`
+
+const page = `<!doctype html><html lang="en"><head><title>Shop</title>` + tracker + `</head><body><p>Hello</p></body></html>`
+
+// encode applies a coding as an upstream would, with encoders that the proxy
+// does not use where there are such.
+func encode(t testing.TB, coding string, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch coding {
+	case "", "identity":
+		return data
+	case "gzip", "x-gzip":
+		w = gzip.NewWriter(&b)
+	case "deflate":
+		w = zlib.NewWriter(&b)
+	case "bare deflate":
+		w, _ = flate.NewWriter(&b, 5)
+	case "br":
+		w, _ = brrr.NewWriter(&b, 5)
+	case "zstd":
+		w, _ = zstd.NewWriter(&b)
+	default:
+		t.Fatalf("no coding %q", coding)
+	}
+	w.Write(data)
+	w.Close()
+	return b.Bytes()
+}
+
+func decode(t testing.TB, coding string, data []byte) string {
+	t.Helper()
+	var r io.Reader = bytes.NewReader(data)
+	var err error
+	switch coding {
+	case "":
+	case "gzip":
+		r, err = gzip.NewReader(r)
+	case "br":
+		r = brrr.NewReader(r)
+	case "zstd":
+		r, err = zstd.NewReader(r)
+	default:
+		t.Fatalf("no coding %q", coding)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readAll(t, r)
+}
+
+func answerWith(body []byte, fields ...string) string {
+	s := "HTTP/1.1 200 OK\r\n"
+	for _, f := range fields {
+		s += f + "\r\n"
+	}
+	return s + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+const isPage = "Content-Type: text/html; charset=utf-8"
+
+// held fails the test unless body is the page with its tracker held and the
+// banner in it.
+func held(t testing.TB, body string) {
+	t.Helper()
+	if strings.Contains(body, tracker) || !strings.Contains(body, `data-askfirst-src="https://connect.facebook.net/en_US/fbevents.js"`) ||
+		!strings.Contains(body, "<p>Hello</p>") || !strings.Contains(body, "data-askfirst-guard") || !strings.Contains(body, "<askfirst-banner") {
+		t.Fatalf("not held: %.600q", body)
+	}
+}
+
+// TestCodings takes a page through every pair of codings, twice and more so
+// that the memo answers too, whole and streamed.
+func TestCodings(t *testing.T) {
+	for _, from := range []string{"", "gzip", "x-gzip", "deflate", "bare deflate", "br", "zstd", "gzip, br", "deflate, gzip, zstd"} {
+		for _, large := range []bool{false, true} {
+			body := []byte(page + strings.Repeat(" ", 2000))
+			if large {
+				body = append(body, random(300_000)...)
+			}
+			for _, c := range strings.Split(from, ", ") {
+				body = encode(t, c, body)
+			}
+			s := newStage(t, always(t, answerWith(body, isPage, "Content-Encoding: "+strings.TrimPrefix(from, "bare "))), func(c *configs.Config) {
+				if large {
+					c.Limits.Document = 100_000
+				}
+			})
+			p := s.dial()
+			for _, to := range []string{"", "gzip", "br", "zstd"} {
+				t.Run(fmt.Sprintf("%s to %s, large %v", from, to, large), func(t *testing.T) {
+					for range 4 {
+						r := p.send(get("/", "Accept-Encoding: "+to)).answer("GET")
+						data := readAll(t, r.Body)
+						if got := r.Header.Get("Content-Encoding"); got != to {
+							t.Fatalf("coding %q", got)
+						}
+						held(t, decode(t, to, []byte(data)))
+						if whole := r.ContentLength >= 0; whole == large {
+							t.Errorf("length %d", r.ContentLength)
+						}
+					}
+				})
+			}
+			if hits := s.proxy.metrics.hits.Load(); !large && hits != 8 {
+				t.Errorf("%s: %d hits, want 8", from, hits)
+			}
+		}
+	}
+}
+
+func TestNegotiate(t *testing.T) {
+	for accept, want := range map[string]coding{
+		"": identity, "gzip": gzipped, "GZip": gzipped, "x-gzip": gzipped, "br": brotli, "zstd": zstandard, "deflate": identity,
+		"gzip, deflate, br, zstd": brotli, "gzip;q=1, br;q=0.5": gzipped, "gzip;q=0.5,br;q=0.501": brotli, "*": brotli,
+		"*;q=0": identity, "br;q=0, *;q=0.1": zstandard, "identity, gzip;q=0.5": identity, "identity;q=0, gzip;q=0.001": gzipped,
+		"identity;q=0": identity, "gzip;q=0": identity, "gzip;q=0.000": identity, "gzip;q=x": identity, "gzip;q=2": identity,
+		"gzip; q=0.8": gzipped, "gzip;q=": identity, "gzip;level=1": identity, ",,gzip,": gzipped,
+	} {
+		h := &head{fields: []field{{id: nameAcceptEncoding, value: []byte(accept)}}}
+		if got := negotiate(h); got != want {
+			t.Errorf("%q: %s, want %s", accept, codingNames[got], codingNames[want])
+		}
+	}
+}
+
+// TestMemoSeesEveryByte changes one byte of the upstream's page: it must show
+// at once.
+func TestMemoSeesEveryByte(t *testing.T) {
+	body := []byte(page + strings.Repeat("<p>more</p>", 10_000))
+	var current atomic.Pointer[[]byte]
+	current.Store(&body)
+	s := newStage(t, each(t, func(p *peer, _ string) { p.send(answerWith(*current.Load(), isPage)) }))
+	p := s.dial()
+	ask := func() string { return readAll(t, p.send(get("/")).answer("GET").Body) }
+	for range 3 {
+		ask()
+	}
+	if s.proxy.metrics.hits.Load() == 0 {
+		t.Fatal("nothing was remembered")
+	}
+	for _, at := range []int{len(page) - 30, len(page) + 4, len(page) + 50_000, len(body) - 5} {
+		changed := bytes.Clone(body)
+		changed[at] = '~'
+		current.Store(&changed)
+		if got := ask(); !strings.Contains(got, "~") {
+			t.Errorf("byte %d: the change does not show", at)
+		}
+	}
+	shorter := body[:len(body)-11]
+	current.Store(&shorter)
+	if strings.Count(ask(), "<p>more</p>") != 9_999 {
+		t.Error("a shorter page does not show")
+	}
+	longer := append(bytes.Clone(body), "<p>more</p>"...)
+	current.Store(&longer)
+	if strings.Count(ask(), "<p>more</p>") != 10_001 {
+		t.Error("a longer page does not show")
+	}
+}
+
+// TestMemoIsBounded asks for more pages than the memo may hold, and for one
+// that changes each time.
+func TestMemoIsBounded(t *testing.T) {
+	var n atomic.Int32
+	s := newStage(t, each(t, func(p *peer, head string) {
+		body := strings.Repeat("x", 10_000)
+		if strings.Contains(head, "/changing") {
+			body += fmt.Sprint(n.Add(1))
+		}
+		p.send(answerWith([]byte(page+body), isPage))
+	}), func(c *configs.Config) { c.Limits.Memo = 2 << 20 })
+	p := s.dial()
+	ask := func(target string) { readAll(t, p.send(get(target)).answer("GET").Body) }
+	for range 20 {
+		ask("/changing")
+	}
+	if pages, _ := s.proxy.memo.size(); pages != 0 {
+		t.Errorf("a page that changes each time is remembered")
+	}
+	for i := range 200 {
+		ask(fmt.Sprintf("/%d", i))
+		ask(fmt.Sprintf("/%d", i))
+		if _, held := s.proxy.memo.size(); held > 2<<20 {
+			t.Fatalf("%d bytes held", held)
+		}
+	}
+	pages, held := s.proxy.memo.size()
+	sum := 0
+	for i := range s.proxy.memo.shards {
+		for _, f := range s.proxy.memo.shards[i].pages.Values() {
+			sum += f.size()
+		}
+	}
+	if pages < 20 || held != sum {
+		t.Errorf("%d pages, %d bytes counted, %d held", pages, held, sum)
+	}
+}
+
+func choiceCookie(set consent.Set) string {
+	c := consent.Choice{Revision: 1, Categories: set, At: time.Now(), ID: consent.NewID()}
+	return "askfirst=" + string(c.AppendCookie(nil))
+}
+
+// TestChoices asks for one page under different choices, in turn: each gets its
+// own.
+func TestChoices(t *testing.T) {
+	s := newStage(t, always(t, answerWith([]byte(page), isPage)))
+	p := s.dial()
+	for range 4 {
+		for _, c := range []struct {
+			field  string
+			passes bool
+		}{
+			{"X: y", false}, {"Cookie: " + choiceCookie(consent.All), true}, {"Cookie: " + choiceCookie(0), false},
+			{"Cookie: " + choiceCookie(consent.SetOf(consent.Analytics)), false},
+			{"Cookie: a=b; " + choiceCookie(consent.SetOf(consent.Marketing)), true},
+			{"Cookie: askfirst=1.1.fams.1.x", false}, {"Cookie: askfirst=nonsense; _fbp=1", false},
+		} {
+			body := readAll(t, p.send(get("/", c.field)).answer("GET").Body)
+			if got := strings.Contains(body, tracker); got != c.passes {
+				t.Fatalf("%s: passes %v", c.field, got)
+			}
+		}
+	}
+	if s.proxy.metrics.hits.Load() == 0 {
+		t.Error("nothing was remembered")
+	}
+	s.counted.mu.Lock()
+	defer s.counted.mu.Unlock()
+	if n := len(s.counted.tags); n < 28 {
+		t.Errorf("%d sightings; hits must be counted too", n)
+	}
+	if !slices.Contains(s.counted.cookies, "_fbp request held=true") {
+		t.Errorf("%v", s.counted.cookies)
+	}
+}
+
+// TestCookiesExpire takes away tracking cookies that came in though they are
+// not agreed to.
+func TestCookiesExpire(t *testing.T) {
+	s := newStage(t, always(t, answerWith([]byte(page), isPage)))
+	r := s.dial().send("GET / HTTP/1.1\r\nHost: www.shop.example\r\nCookie: a=b; _ga=1; _fbp=2\r\n\r\n").answer("GET")
+	want := []string{
+		"_ga=; Path=/; Max-Age=0", "_ga=; Path=/; Max-Age=0; Domain=www.shop.example", "_ga=; Path=/; Max-Age=0; Domain=shop.example",
+		"_fbp=; Path=/; Max-Age=0", "_fbp=; Path=/; Max-Age=0; Domain=www.shop.example", "_fbp=; Path=/; Max-Age=0; Domain=shop.example",
+	}
+	if got := r.Header["Set-Cookie"]; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestOnce lets one vendor in for one page.
+func TestOnce(t *testing.T) {
+	s := newStage(t, always(t, answerWith([]byte(page+`<script src="https://snap.licdn.com/li.lms-analytics/insight.min.js"></script>`), isPage)))
+	var shop rules.Page
+	shop.Reset([]byte("http://shop.example/"))
+	id := s.proxy.sites.Load().all[0].engine.URL(&shop, []byte("https://connect.facebook.net/en_US/fbevents.js"), rules.Script).Vendor.ID
+	p := s.dial()
+	for range 3 {
+		r := p.send(get("/", "Cookie: askfirst-once="+id)).answer("GET")
+		body := readAll(t, r.Body)
+		if !strings.Contains(body, tracker) || strings.Contains(body, ` src="https://snap`) {
+			t.Errorf("%.500q", body)
+		}
+		if got := r.Header["Set-Cookie"]; !slices.Equal(got, []string{"askfirst-once=; Path=/; Max-Age=0"}) {
+			t.Errorf("%q", got)
+		}
+		held(t, readAll(t, p.send(get("/")).answer("GET").Body))
+	}
+	held(t, readAll(t, p.send(get("/", "Cookie: askfirst-once=nobody")).answer("GET").Body))
+}
+
+// TestUnread sends pages that cannot be read: they come as they were, under a
+// policy that holds.
+func TestUnread(t *testing.T) {
+	squeezed := encode(t, "gzip", []byte(page))
+	broken := bytes.Clone(squeezed)
+	broken[len(broken)/2] ^= 0xff
+	for name, c := range map[string]struct {
+		body   []byte
+		fields []string
+		status string
+	}{
+		"unknown coding":  {[]byte(page), []string{isPage, "Content-Encoding: compress"}, ""},
+		"no gzip":         {[]byte(page), []string{isPage, "Content-Encoding: gzip"}, ""},
+		"broken gzip":     {broken, []string{isPage, "Content-Encoding: gzip"}, ""},
+		"cut gzip":        {squeezed[:len(squeezed)-10], []string{isPage, "Content-Encoding: gzip"}, ""},
+		"no zstd":         {[]byte(page), []string{isPage, "Content-Encoding: zstd"}, ""},
+		"no br":           {[]byte(page), []string{isPage, "Content-Encoding: br"}, ""},
+		"no deflate":      {[]byte(page), []string{isPage, "Content-Encoding: deflate"}, ""},
+		"four codings":    {squeezed, []string{isPage, "Content-Encoding: gzip, gzip, gzip, gzip"}, ""},
+		"charset":         {[]byte(page), []string{"Content-Type: text/html; charset=ISO-2022-JP"}, ""},
+		"charset in page": {[]byte(`<meta charset="iso-2022-jp">` + page), []string{"Content-Type: text/html"}, ""},
+		"part":            {[]byte(page[60:]), []string{isPage, "Content-Range: bytes 60-100/200"}, "206 Partial Content"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := answerWith(c.body, c.fields...)
+			if c.status != "" {
+				answer = strings.Replace(answer, "200 OK", c.status, 1)
+			}
+			s := newStage(t, always(t, answer))
+			p := s.dial()
+			for range 2 {
+				r := p.send(get("/", "Accept-Encoding: gzip")).answer("GET")
+				if body := readAll(t, r.Body); body != string(c.body) {
+					t.Errorf("another body: %.100q", body)
+				}
+				if csp := r.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'self'") {
+					t.Errorf("policy %q", csp)
+				}
+			}
+		})
+	}
+}
+
+// TestBrokenStream breaks a page off when its head is out: the visitor must not
+// take it for whole.
+func TestBrokenStream(t *testing.T) {
+	squeezed := encode(t, "gzip", []byte(page+random(200_000)))
+	broken := bytes.Clone(squeezed)
+	broken[len(broken)-20_000] ^= 0xff
+	broken[len(broken)-6] ^= 0xff
+	s := newStage(t, always(t, answerWith(broken, isPage, "Content-Encoding: gzip")), func(c *configs.Config) { c.Limits.Document = 1000 })
+	r := s.dial().send(get("/", "Accept-Encoding: identity")).answer("GET")
+	if _, err := io.ReadAll(r.Body); err == nil {
+		t.Error("the page looks whole")
+	}
+}
+
+func random(n int) string {
+	b := make([]byte, n)
+	x := uint32(1)
+	for i := range b {
+		x = x*1664525 + 1013904223
+		b[i] = 'a' + byte(x>>24)%26
+	}
+	return string(b)
+}
+
+// TestBombs sends a small body that decodes to gigabytes.
+func TestBombs(t *testing.T) {
+	for _, coding := range []string{"gzip", "br", "zstd"} {
+		var b bytes.Buffer
+		var w io.WriteCloser
+		switch coding {
+		case "gzip":
+			w, _ = gzip.NewWriterLevel(&b, 9)
+		case "br":
+			w, _ = brrr.NewWriter(&b, 5)
+		case "zstd":
+			w, _ = zstd.NewWriter(&b)
+		}
+		block := make([]byte, 1<<20)
+		for range 256 {
+			w.Write(block)
+		}
+		w.Close()
+		s := newStage(t, always(t, answerWith(b.Bytes(), isPage, "Content-Encoding: "+coding)))
+		r := s.dial().send(get("/", "Accept-Encoding: identity")).answer("GET")
+		n, err := io.Copy(io.Discard, r.Body)
+		if n > 64<<20 || err == nil {
+			t.Errorf("%s: %d bytes came, %v", coding, n, err)
+		}
+	}
+}
+
+func TestUTF16(t *testing.T) {
+	text := strings.Replace(page, "Hello", "Hello\u00e9\u20ac\U0001F600", 1)
+	units := utf16.Encode([]rune(text))
+	var little, big []byte
+	for _, u := range units {
+		little, big = append(little, byte(u), byte(u>>8)), append(big, byte(u>>8), byte(u))
+	}
+	for name, c := range map[string]struct {
+		body        []byte
+		contentType string
+	}{
+		"little by mark":  {append([]byte{0xff, 0xfe}, little...), "text/html"},
+		"big by mark":     {append([]byte{0xfe, 0xff}, big...), "text/html; charset=utf-8"},
+		"little by field": {little, "text/html; charset=utf-16"},
+		"big by field":    {big, `text/html; charset="UTF-16BE"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, always(t, answerWith(c.body, "Content-Type: "+c.contentType)))
+			for range 3 {
+				r := s.dial().send(get("/")).answer("GET")
+				body := readAll(t, r.Body)
+				if !strings.Contains(body, "Hello\u00e9\u20ac\U0001F600") || strings.Contains(body, tracker) {
+					t.Errorf("%.300q", body)
+				}
+				if ct := r.Header.Get("Content-Type"); ct != "text/html; charset=utf-8" {
+					t.Errorf("Content-Type %q", ct)
+				}
+			}
+		})
+	}
+}
+
+// TestSlowPage shows a page as the upstream makes it.
+func TestSlowPage(t *testing.T) {
+	for _, coding := range []string{"", "gzip", "br", "zstd"} {
+		next := make(chan string)
+		s := newStage(t, script(t, func(_ int, p *peer) {
+			p.head()
+			p.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n")
+			for part := range next {
+				p.send(fmt.Sprintf("%x\r\n%s\r\n", len(part), part))
+			}
+			p.send("0\r\n\r\n")
+		}))
+		p := s.dial().send(get("/", "Accept-Encoding: "+coding))
+		next <- `<html><head></head><body><p>first</p>`
+		r := p.answer("GET")
+		var body io.Reader = r.Body
+		switch coding {
+		case "gzip":
+			z, err := gzip.NewReader(r.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body = z
+		case "br":
+			body = brrr.NewReader(r.Body)
+		case "zstd":
+			body, _ = zstd.NewReader(r.Body, zstd.WithDecoderConcurrency(1))
+		}
+		var got strings.Builder
+		wait := func(word string) {
+			buf := make([]byte, 64<<10)
+			for !strings.Contains(got.String(), word) {
+				n, err := body.Read(buf)
+				got.Write(buf[:n])
+				if err != nil && !strings.Contains(got.String(), word) {
+					t.Fatalf("%s: %v before %q after %d bytes", coding, err, word, got.Len())
+				}
+			}
+		}
+		wait("first")
+		next <- `<p>second</p>` + tracker
+		wait("second")
+		next <- `</body></html>`
+		close(next)
+		wait("</html>")
+		if strings.Contains(got.String(), tracker) {
+			t.Errorf("%s: not held", coding)
+		}
+	}
+}
+
+// TestCaching makes the fields of a page true.
+func TestCaching(t *testing.T) {
+	var tag atomic.Value
+	tag.Store(`"v1"`)
+	s := newStage(t, each(t, func(p *peer, head string) {
+		current := tag.Load().(string)
+		if strings.Contains(head, "If-None-Match: "+current) || strings.Contains(head, "If-Modified-Since: ") {
+			p.send("HTTP/1.1 304 Not Modified\r\nETag: " + current + "\r\nCache-Control: public\r\n\r\n")
+			return
+		}
+		answer := answerWith([]byte(page), isPage, "ETag: "+current, "Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT", "Vary: Accept-Encoding, X",
+			"Cache-Control: public, max-age=60, s-maxage=600", "Content-MD5: x", "Digest: y", "Accept-Ranges: bytes", "Surrogate-Control: max-age=9")
+		if strings.HasPrefix(head, "HEAD") {
+			answer, _, _ = strings.Cut(answer, "\r\n\r\n")
+			answer += "\r\n\r\n"
+		}
+		p.send(answer)
+	}))
+	p := s.dial()
+	ask := func(method string, fields ...string) *http.Response {
+		r := p.send(method + strings.TrimPrefix(get("/", append(fields, "Sec-Fetch-Dest: document", "Accept-Encoding: gzip")...), "GET")).answer(method)
+		io.Copy(io.Discard, r.Body)
+		return r
+	}
+	for _, weak := range []string{"", "W/"} {
+		tag.Store(weak + `"v1"`)
+		r := ask("GET")
+		h := r.Header
+		mine := h.Get("ETag")
+		if !strings.HasPrefix(mine, `W/"v1-a`) || h.Get("Cache-Control") != "max-age=60, private" ||
+			h.Get("Vary") != "Accept-Encoding, X, Accept-Language, Cookie, Sec-GPC, Sec-Fetch-Dest" ||
+			h.Get("Content-MD5")+h.Get("Digest")+h.Get("Accept-Ranges")+h.Get("Surrogate-Control") != "" ||
+			h.Get("Last-Modified") != "Mon, 01 Jan 2024 00:00:00 GMT" || h.Get("Content-Encoding") != "gzip" {
+			t.Errorf("%v", h)
+		}
+		hh := ask("HEAD").Header
+		for name := range h {
+			if name != "Content-Length" && fmt.Sprint(hh[name]) != fmt.Sprint(h[name]) {
+				t.Errorf("HEAD: %s %q, GET: %q", name, hh[name], h[name])
+			}
+		}
+		r = ask("GET", "If-None-Match: "+mine)
+		if r.StatusCode != 304 || r.Header.Get("ETag") != mine || r.Header.Get("Cache-Control") != "private" {
+			t.Errorf("%d %v", r.StatusCode, r.Header)
+		}
+		for name, fields := range map[string][]string{
+			"another choice": {"If-None-Match: " + mine, "Cookie: " + choiceCookie(consent.All)},
+			"no mark":        {"If-None-Match: " + weak + `"v1"`},
+			"date alone":     {"If-Modified-Since: Mon, 01 Jan 2024 00:00:00 GMT"},
+			"changed page":   {"If-None-Match: " + strings.Replace(mine, "v1", "v0", 1)},
+		} {
+			if r := ask("GET", fields...); r.StatusCode != 200 {
+				t.Errorf("%s: %d", name, r.StatusCode)
+			}
+		}
+	}
+	// What is no page is let be.
+	if status := p.send(get("/a.css", "Sec-Fetch-Dest: style", `If-None-Match: W/"v1"`)).status(); status != 304 {
+		t.Errorf("style sheet: %d", status)
+	}
+	if status := p.send(get("/a.css", "If-Modified-Since: Mon, 01 Jan 2024 00:00:00 GMT")).status(); status != 304 {
+		t.Errorf("style sheet by date: %d", status)
+	}
+}
+
+// TestParts holds in parts of pages too, and puts nothing into them.
+func TestParts(t *testing.T) {
+	s := newStage(t, always(t, answerWith([]byte("<div>part</div>"+tracker), isPage)))
+	for _, field := range []string{"HX-Request: true", "Turbo-Frame: a", "X-Requested-With: XMLHttpRequest", "Sec-Fetch-Dest: iframe", "Sec-Fetch-Dest: empty"} {
+		body := readAll(t, s.dial().send(get("/", field)).answer("GET").Body)
+		if strings.Contains(body, tracker) || !strings.HasPrefix(body, "<div>part</div><script") || strings.Contains(body, "guard") || strings.Contains(body, "banner") {
+			t.Errorf("%s: %q", field, body)
+		}
+	}
+}
+
+// TestNoPages passes what looks like a page and is none, byte for byte.
+func TestNoPages(t *testing.T) {
+	for name, answer := range map[string]string{
+		"text":       answerWith([]byte(page), "Content-Type: text/plain"),
+		"script":     answerWith([]byte(page), "Content-Type: text/javascript"),
+		"json":       answerWith([]byte(page), "Content-Type: application/json"),
+		"attachment": answerWith([]byte(page), isPage, "Content-Disposition: attachment; filename=a.html"),
+		"no type":    answerWith([]byte(page)),
+	} {
+		s := newStage(t, always(t, answer))
+		if body := readAll(t, s.dial().send(get("/")).answer("GET").Body); body != page {
+			t.Errorf("%s: %q", name, body)
+		}
+	}
+	s := newStage(t, always(t, answerWith([]byte(page), isPage, "Set-Cookie: _ga=1")), func(c *configs.Config) { c.Rewrite = false })
+	r := s.dial().send(get("/")).answer("GET")
+	if body := readAll(t, r.Body); body != page || r.Header.Get("Set-Cookie") == "" {
+		t.Errorf("rewriting is off: %q", body)
+	}
+}
+
+// TestErrorPages holds on pages of every status.
+func TestErrorPages(t *testing.T) {
+	for _, status := range []string{"404 Not Found", "500 Internal Server Error", "403 Forbidden", "301 Moved Permanently"} {
+		s := newStage(t, always(t, strings.Replace(answerWith([]byte(page), isPage), "200 OK", status, 1)))
+		r := s.dial().send(get("/")).answer("GET")
+		if r.Status != status {
+			t.Errorf("%s", r.Status)
+		}
+		held(t, readAll(t, r.Body))
+	}
+}
+
+// TestOwnEndpoints asks the banner over the wire.
+func TestOwnEndpoints(t *testing.T) {
+	s := newStage(t, always(t, ok))
+	p := s.dial()
+	guard := s.proxy.sites.Load().all[0].banner.GuardURL()
+	for _, method := range []string{"GET", "HEAD"} {
+		r := p.send(method + " " + guard + " HTTP/1.1\r\nHost: shop.example\r\n\r\n").answer(method)
+		if body := readAll(t, r.Body); r.StatusCode != 200 || method == "GET" && len(body) < 1000 || !strings.Contains(r.Header.Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: %d, %d bytes, %v", method, r.StatusCode, len(body), r.Header)
+		}
+	}
+	form := "choice=accept-all&return=%2Fa"
+	r := p.send(fmt.Sprintf("POST /_askfirst/consent HTTP/1.1\r\nHost: shop.example\r\nOrigin: http://shop.example\r\nContent-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(form)))
+	if head := r.head(); head != "HTTP/1.1 100 Continue\r\n\r\n" {
+		t.Fatalf("%q", head)
+	}
+	a := p.send(form).answer("POST")
+	io.Copy(io.Discard, a.Body)
+	cookie := a.Header.Get("Set-Cookie")
+	if a.StatusCode != 303 || a.Header.Get("Location") != "/a" || !strings.HasPrefix(cookie, "askfirst=1.1.fams.") {
+		t.Fatalf("%d %v", a.StatusCode, a.Header)
+	}
+	if status := p.send("POST /_askfirst/consent HTTP/1.1\r\nHost: shop.example\r\nOrigin: http://evil.example\r\nContent-Length: 0\r\n\r\n").status(); status != 403 {
+		t.Errorf("a stranger's page: %d", status)
+	}
+	if status := p.send("POST /_askfirst/events HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000)).status(); status != 413 {
+		t.Errorf("too much: %d", status)
+	}
+}
