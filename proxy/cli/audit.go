@@ -142,6 +142,8 @@ func auditPage(engine *rules.Engine, address string, page io.Reader, granted con
 		Rules:   engine,
 		URL:     []byte(address),
 		Granted: granted,
+		// A box stands in for what can be seen; which one does not matter here.
+		Placeholder: func(dst, _ []byte, _ *rewrite.Box) []byte { return append(dst, "<askfirst-placeholder>"...) },
 		Seen: func(t *rewrite.Tag) {
 			row := auditRow{
 				Kind:     t.Kind.String(),
