@@ -158,10 +158,35 @@ func (rw *Rewriter) end(b []byte) {
 	if in.stage == opened && rw.doc.Foot != nil && rw.closeOpen() {
 		in.close(rw)
 	}
+	if rw.enclosed && rw.cutOff(b) {
+		return
+	}
 	if rw.pending != 0 {
 		rw.unfinished(b)
 	}
 	rw.copyTo(b, len(b))
+}
+
+// cutOff ends what a noscript element leaves unfinished, so that the page
+// after it is read alike with scripts and without. It reports whether there is
+// such a thing: a tag or comment is left out, raw text gets its end tag.
+func (rw *Rewriter) cutOff(b []byte) bool {
+	s := &rw.scan
+	switch {
+	case s.InTag(), s.InComment():
+		rw.changed = rw.changed || s.Start < len(b)
+		return s.Start < len(b)
+	case s.InRaw() && s.Element != scan.Plaintext:
+		if rw.pending != 0 {
+			rw.unfinished(b)
+		}
+		rw.copyTo(b, len(b))
+		rw.out = append(rw.out, "</"...)
+		rw.out = append(rw.out, s.Element.String()...)
+		rw.out = append(rw.out, '>')
+		return true
+	}
+	return false
 }
 
 // closeOpen ends the comment or raw text that is open at the end of the

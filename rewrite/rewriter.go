@@ -72,6 +72,7 @@ type Rewriter struct {
 	value, text, extra   []byte // scratch
 	css, srcdoc, foreign []byte
 	closed, nested       bool
+	enclosed             bool // what comes after is part of the same page
 }
 
 var pool = sync.Pool{New: func() any { return new(Rewriter) }}
@@ -97,7 +98,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	rw.boxes = boxes{}
 	rw.inject.reset(doc)
 	rw.marks = marksOf(doc.Rules)
-	rw.closed, rw.nested, rw.based, rw.depth = false, false, false, 0
+	rw.closed, rw.nested, rw.enclosed, rw.based, rw.depth = false, false, false, false, 0
 	rw.worst, rw.holds, rw.changed = rules.Decision{}, false, false
 	rw.aside.pending = false
 }

@@ -197,16 +197,16 @@ func (rw *Rewriter) noscript(text []byte) bool {
 	if bytes.IndexByte(text, '<') < 0 {
 		return false
 	}
-	out, changed := rw.nest(text)
+	out, changed := rw.nest(text, true)
 	if changed {
 		rw.write(out)
 	}
 	return changed
 }
 
-// nest rewrites a document or a part of one that stands in this one, and
-// reports whether it changed. What it returns is valid until the next call.
-func (rw *Rewriter) nest(text []byte) ([]byte, bool) {
+// nest rewrites a document that stands in this one, or markup enclosed by it,
+// and reports whether it changed. What it returns is valid until the next call.
+func (rw *Rewriter) nest(text []byte, enclosed bool) ([]byte, bool) {
 	if rw.depth >= maxNesting {
 		// Nothing that a page needs is nested this deeply.
 		return nil, true
@@ -217,10 +217,11 @@ func (rw *Rewriter) nest(text []byte) ([]byte, bool) {
 		rw.inner = inner
 	}
 	inner.start(nil, rw.doc)
+	inner.scan.Unscripted = enclosed || rw.scan.Unscripted
 	inner.inject.stage = over
 	inner.inject.lang = append(inner.inject.lang[:0], rw.inject.lang...)
 	inner.page, inner.based = rw.page, true
-	inner.nested, inner.depth = true, rw.depth+1
+	inner.nested, inner.enclosed, inner.depth = true, enclosed, rw.depth+1
 	inner.boxes.banned = rw.boxes.element != 0
 	inner.read(text, len(text)+1, true)
 	return inner.out, inner.changed || !bytes.Equal(inner.out, text)
@@ -237,7 +238,7 @@ func (rw *Rewriter) judgeDocument(i int, text []byte, v *vector) {
 		rw.hold(i, rw.tag.own, v, nil, nil)
 		return
 	}
-	out, changed := rw.nest(text)
+	out, changed := rw.nest(text, false)
 	if changed {
 		rw.holdFor(i)
 		rw.srcdoc = append(rw.srcdoc[:0], out...)
@@ -251,7 +252,7 @@ func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) {
 		rw.hold(i, rw.tag.own, v, nil, nil)
 		return
 	}
-	if _, changed := rw.nest(text); changed {
+	if _, changed := rw.nest(text, false); changed {
 		rw.holdFor(i)
 	}
 }

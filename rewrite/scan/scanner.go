@@ -93,6 +93,11 @@ type Scanner struct {
 	// included.
 	Attrs []Attr
 
+	// Unscripted says that scripting is off, as it is for what stands in a
+	// noscript element: the text of noscript elements is markup then. Reset
+	// clears it.
+	Unscripted bool
+
 	syntax  Syntax
 	state   state
 	end     bool  // the tag being read is an end tag

@@ -170,7 +170,7 @@ func (s *Scanner) closeTag(b []byte, i int) bool {
 	s.Foreign = false
 	if s.dropped {
 		s.Attrs = s.Attrs[:0]
-		if traits[s.Element]&rawText != 0 && !s.end && len(s.open) == 0 && s.syntax == HTML {
+		if traits[s.Element]&rawText != 0 && !s.end && !(s.Element == Noscript && s.Unscripted) && len(s.open) == 0 && s.syntax == HTML {
 			s.state = rawData
 		}
 		return true
@@ -197,6 +197,7 @@ func (s *Scanner) closeTag(b []byte, i int) bool {
 		return true
 	}
 	switch {
+	case e == Noscript && s.Unscripted:
 	case t&rawText != 0:
 		s.state = rawData
 		if e == Plaintext {
