@@ -94,7 +94,7 @@ func (rw *Rewriter) startTag(b []byte) {
 	t := &rw.tag
 	e := s.Element
 	t.start, t.nameEnd, t.end, t.elem, t.foreign = s.Start, s.NameEnd, s.End, e, s.Foreign
-	if rw.boxes.element == e && e != 0 && !e.Void() {
+	if rw.boxes.element == e && e != 0 && !rw.empty() {
 		rw.boxes.depth++
 	}
 	hit := rw.classify(b)

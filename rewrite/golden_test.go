@@ -14,7 +14,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // goldens is how many cases testdata has, so that none is lost unseen.
-const goldens = 1
+const goldens = 16
 
 // grantedIn reads what a case grants from its first line, which may be a
 // comment such as <!-- granted: as -->.
@@ -68,7 +68,7 @@ func TestGolden(t *testing.T) {
 					t.Fatalf("in chunks of %d:\n%s", n, again)
 				}
 			}
-			if restored := undo(got); doc.Granted == 0 && !bytes.Equal(restored, page) {
+			if restored := undo(got); doc.Granted == 0 && !doc.XML && !revives.Match(page) && !bytes.Equal(restored, page) {
 				t.Errorf("restored\n%s", restored)
 			}
 		})

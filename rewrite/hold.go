@@ -67,7 +67,7 @@ func (rw *Rewriter) emit(b []byte) {
 		rw.write(rw.extra)
 	}
 	rw.copyTo(b, t.end)
-	if t.fate == consent.Placeholder && !t.mark && t.elem.Void() {
+	if t.fate == consent.Placeholder && !t.mark && rw.empty() {
 		rw.out = append(rw.out, PlaceholderEnd...)
 	}
 }
@@ -165,8 +165,9 @@ type boxes struct {
 	banned  bool // this is a document inside a box
 }
 
-// boxable reports whether the tag can have a placeholder before or around it.
-func (rw *Rewriter) boxable(v *rules.Vendor) bool {
+// boxable reports whether the tag can have a placeholder before or around it,
+// and its element is one that visitors see.
+func (rw *Rewriter) boxable(b []byte, v *rules.Vendor) bool {
 	t := &rw.tag
 	if rw.doc.Placeholder == nil || v != nil && v.Widget == "" || rw.boxes.element != 0 || rw.boxes.banned || t.foreign {
 		return false
@@ -177,7 +178,32 @@ func (rw *Rewriter) boxable(v *rules.Vendor) bool {
 		scan.Meta, scan.Link, scan.Base, scan.Script, scan.Style, scan.Template, scan.Frame, scan.Frameset, scan.Title:
 		return false
 	}
-	return true
+	return !rw.hidden(b)
+}
+
+// hidden reports whether the tag says that its element is not to be seen.
+func (rw *Rewriter) hidden(b []byte) bool {
+	if rw.find(attrHidden) >= 0 || rw.tag.elem == scan.Iframe && rw.find(attrSrcdoc) >= 0 {
+		return true
+	}
+	for _, id := range [...]attribute{attrWidth, attrHeight} {
+		if a := rw.find(id); a >= 0 {
+			if v := rw.rawValue(b, a); len(v) > 0 && v[0] <= '1' && (len(v) == 1 || v[1] == 'p') {
+				return true
+			}
+		}
+	}
+	if a := rw.find(attrStyle); a >= 0 {
+		v := rw.rawValue(b, a)
+		return bytes.Contains(v, []byte("display:none")) || bytes.Contains(v, []byte("display: none")) ||
+			bytes.Contains(v, []byte("visibility:hidden")) || bytes.Contains(v, []byte("visibility: hidden"))
+	}
+	return false
+}
+
+// empty reports whether the tag is all of its element.
+func (rw *Rewriter) empty() bool {
+	return rw.tag.elem.Void() || rw.doc.XML && rw.scan.SelfClosing
 }
 
 // box writes the placeholder before the element.
@@ -212,7 +238,7 @@ func (rw *Rewriter) box(b []byte) {
 	switch {
 	case t.mark:
 		rw.out = append(rw.out, PlaceholderEnd...)
-	case !t.elem.Void():
+	case !rw.empty():
 		rw.boxes.element, rw.boxes.depth = t.elem, 1
 	}
 }

@@ -63,13 +63,15 @@ func (in *injection) sawText(rw *Rewriter, b []byte, end int) {
 			in.mark++
 		}
 	}
-	if len(bytes.TrimLeft(text, " \t\n\r\f")) == 0 {
+	rest := bytes.TrimLeft(text, " \t\n\r\f")
+	if len(rest) == 0 {
 		return
 	}
 	if in.stage == first {
 		in.stage = over
 		return
 	}
+	rw.copyTo(b, end-len(rest))
 	in.open(rw)
 }
 

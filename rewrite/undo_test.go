@@ -87,6 +87,9 @@ func undoTag(tag []byte) []byte {
 	if m := addedMarks.FindIndex(tag); m != nil {
 		head := tag[:m[0]]
 		for _, added := range []*regexp.Regexp{addedDoc, addedStyle, addedDoc} {
+			if !bytes.Contains(head, []byte(prefix+"style")) && added == addedStyle || !bytes.Contains(head, []byte(prefix+"srcdoc")) && added == addedDoc {
+				continue
+			}
 			if k := lastIndex(added, head); k != nil && k[1] == len(head) {
 				head = head[:k[0]]
 			}

@@ -162,7 +162,7 @@ var others = []string{
 	"class", "id", "type", "rel", "name", "lang", "width", "height", "title", "http-equiv", "nonce",
 	"data-category", "data-cookieconsent", "data-cookiecategory", "data-cookieyes", "data-cli-category", "data-osano",
 	"data-iub-purposes", "data-service", "data-name", "data-type", "data-usercentrics", "data-vendor",
-	"data-borlabs-cookie-id", "data-borlabs-cookie-script-blocker-id", "data-askfirst-category", "language",
+	"data-borlabs-cookie-id", "data-borlabs-cookie-script-blocker-id", "data-askfirst-category", "language", "hidden",
 }
 
 var (
@@ -181,7 +181,7 @@ func attributeOf(name string) attribute {
 // The attributes that code asks for by name.
 var (
 	attrClass, attrID, attrType, attrRel, attrName, attrLang, attrWidth, attrHeight, attrTitle,
-	attrHTTPEquiv, attrHref, attrSrc, attrCategory, attrHeld, attrLanguage, attrStyle,
+	attrHTTPEquiv, attrHref, attrSrc, attrCategory, attrHeld, attrLanguage, attrStyle, attrHidden, attrSrcdoc,
 	attrDataSrc, attrDataType, attrDataName, attrXlinkHref, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory,
 	attrOsano, attrPurposes, attrService, attrUsercentrics, attrBorlabs, attrBorlabsBlocker attribute
 	attrParkedSources []attribute
@@ -231,7 +231,7 @@ func init() {
 		"class": &attrClass, "id": &attrID, "type": &attrType, "rel": &attrRel, "name": &attrName, "lang": &attrLang,
 		"width": &attrWidth, "height": &attrHeight, "title": &attrTitle, "http-equiv": &attrHTTPEquiv, "href": &attrHref,
 		"src": &attrSrc, "data-category": &attrCategory, "data-askfirst-category": &attrHeld,
-		"language": &attrLanguage, "style": &attrStyle, "data-src": &attrDataSrc,
+		"language": &attrLanguage, "hidden": &attrHidden, "srcdoc": &attrSrcdoc, "style": &attrStyle, "data-src": &attrDataSrc,
 		"data-type": &attrDataType, "data-name": &attrDataName, "xlink:href": &attrXlinkHref,
 		"data-cookieconsent": &attrCookieConsent, "data-cookiecategory": &attrCookieCategory, "data-cookieyes": &attrCookieYes,
 		"data-cli-category": &attrCLICategory, "data-osano": &attrOsano, "data-iub-purposes": &attrPurposes,

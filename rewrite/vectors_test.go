@@ -1,0 +1,108 @@
+package rewrite
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/askfirst/askfirst/rewrite/scan"
+)
+
+// TestVectors keeps VECTORS.md, which shows the table of vectors, true to it.
+func TestVectors(t *testing.T) {
+	var b bytes.Buffer
+	b.WriteString(vectorsHead)
+	b.WriteString("| element | attribute | where | read as | kind | fate | held where |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, v := range vectors {
+		when, only := "", "not agreed to"
+		switch {
+		case v.when == "":
+		case v.element == "link":
+			when = "rel=" + v.when
+		case v.element == "meta":
+			when = "http-equiv=" + v.when
+		case v.element == "param":
+			when = "name=" + v.when
+		default:
+			when = "type=" + v.when
+		}
+		if v.only {
+			only = "a rule names it"
+		}
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s | %s | %s | %s |\n", v.element, v.attribute, when, readingNames[v.read], v.kind, v.fate, only)
+	}
+	b.WriteString(vectorsFoot)
+	if *update {
+		if err := os.WriteFile("VECTORS.md", b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile("VECTORS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, b.Bytes()) {
+		t.Error("VECTORS.md is not what the table says; run go test -run Vectors -update ./rewrite")
+	}
+}
+
+// TestVectorTable checks what the code takes for granted about the table.
+func TestVectorTable(t *testing.T) {
+	if len(vectors) > 255 || len(roles[0]) > 200 {
+		t.Errorf("%d vectors, %d attributes: numbers are bytes", len(vectors), len(roles[0]))
+	}
+	for _, v := range vectors {
+		if v.element != "*" && scan.ElementOf(v.element) == scan.Unknown {
+			t.Errorf("element %s has no number", v.element)
+		}
+		if v.attribute != "on*" && attributeOf(v.attribute) == 0 {
+			t.Errorf("attribute %s has no number", v.attribute)
+		}
+	}
+	if handlers.attribute != "on*" {
+		t.Error("the last vector is not that of event handlers")
+	}
+	for _, w := range []string{"", "necessary", "c0001", "functional", "c0003", "analytics", "c0002", "marketing", "c0004", "social", "c0005"} {
+		c, ok := otherCategory([]byte(w))
+		t.Logf("%q: %s %v", w, c, ok)
+	}
+}
+
+const vectorsHead = `# How a page reaches a third party
+
+The list of all that the rewriter looks at, made from the table in vector.go by
+` + "`go test -run Vectors -update ./rewrite`" + `.
+
+A held attribute is renamed in place, ` + "`src` to `data-askfirst-src`" + `, and keeps its value to the byte. *Placeholder* is
+*hold* with a click-to-load box around the element, where the vendor's tag is one that visitors see and the element
+is not hidden. *Strip* is *hold* for what only serves to connect early or to report.
+
+`
+
+const vectorsFoot = `
+## Text of elements
+
+| element | read as | fate |
+| --- | --- | --- |
+| ` + "`script`" + ` without src: classic, module, or of a type that a loader runs later (Partytown, WP Rocket, LiteSpeed, Cloudflare) | script, matched by signature | hold: ` + "`type=\"text/plain\"`" + ` |
+| ` + "`script type=importmap`, `speculationrules`" + ` | JSON; each string that may be a URL | hold, where a rule names it |
+| ` + "`script`" + ` with src=data: | script, decoded, matched by signature | hold |
+| ` + "`script type=text/plain`" + ` parked by another consent tool | by its mark, else by rule | waits for the choice here, or goes live when that is made |
+| ` + "`style`" + ` (HTML and SVG) | CSS: url(), src(), image-set(), @import; escapes and comments as CSS reads them | hold, with a copy before it that lacks the URLs held |
+| ` + "`noscript`" + ` | markup, with scripting off | as the elements in it |
+| ` + "`template`" + `, declarative shadow roots | markup | as the elements in it |
+| SVG ` + "`script`" + ` | text with character references and CDATA | hold |
+| comments, conditional ones too | not at all | pass |
+
+Attributes: a URL with the scheme javascript: is read as a script, a data: URL of a frame or object as HTML.
+A style attribute that is held is replaced by one without the URLs held, a srcdoc by the rewritten document.
+
+## Marks
+
+Elements with a class, id, name or attribute that the catalogue lists as a vendor's mark (` + "`.fb-like`, `#disqus_thread`" + `) get a
+box right before them. ` + "`data-category`" + ` on an element is obeyed before all rules. The marks of other tools are
+understood on scripts: data-cookieconsent, data-cookiecategory, data-cookieyes, data-cli-category, data-osano,
+data-iub-purposes, class optanon-category-*; what they have put aside under data-src, data-cookieblock-src,
+data-cmplz-src, data-suppressedsrc, suppressedsrc, data-cli-src, data-uc-src or data-iub-src is put back when it may act.
+`
