@@ -46,7 +46,7 @@ func TestDecisions(t *testing.T) {
 		}
 		d := decideVector(t, engine, &page, fields[1], unescape(t, fields[2]))
 		vendor := "-"
-		if d.Vendor != nil {
+		if d.Vendor != nil && d.Rule.Source != SourceTable {
 			vendor = d.Vendor.ID
 		}
 		got := []string{vendor, d.Category.String(), d.Party.String()}

@@ -13,13 +13,14 @@ import (
 //
 // What decides about a URL, first to last: an override about a URL pattern, a
 // domain, a vendor; an exception of an operator's list; the catalogue's URL
-// patterns, then its domains; a rule of an operator's list; a heuristic. What
-// nothing names is unclassified if it is a third party's and necessary if it is
+// patterns, then its domains; the breadth table; a rule of an operator's list; a
+// heuristic. What nothing names is unclassified if it is a third party's and necessary if it is
 // the page's own. The page's own URLs are matched only by rules that name them:
 // overrides, and patterns with the host "*".
 type Engine struct {
 	overrides []*overrideSet // in the order in which they are looked at
 	catalogue layer
+	breadth   layer
 	vendors   []*Vendor
 	byID      map[string]*Vendor
 	lists     listTable
@@ -35,14 +36,16 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
-	return compile(sources, sum[:], o)
+	return compile(sources, sum[:], breadth, o)
 }
 
-// compile makes an engine of vendors, whose digest is sum.
-func compile(sources []*source, sum []byte, o Options) (*Engine, error) {
+// compile makes an engine of vendors, whose digest is sum, and of a breadth
+// table.
+func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine, error) {
 	e := &Engine{byID: make(map[string]*Vendor, len(sources))}
 	digest := sha256.New()
 	digest.Write(sum)
+	digest.Write([]byte(breadth))
 	encoder := json.NewEncoder(digest)
 	order := 0
 	for _, s := range sources {
@@ -51,6 +54,7 @@ func compile(sources []*source, sum []byte, o Options) (*Engine, error) {
 		e.byID[v.ID] = v
 		e.addVendor(s, &order)
 	}
+	e.addBreadth(breadth)
 	var mistakes []error
 	if err := e.setHeuristics(o.HeuristicsOff); err != nil {
 		mistakes = append(mistakes, err)
@@ -72,6 +76,7 @@ func compile(sources []*source, sum []byte, o Options) (*Engine, error) {
 		s.build()
 	}
 	e.catalogue.build()
+	e.breadth.build()
 	e.lists.build()
 	encoder.Encode(o.Overrides)
 	encoder.Encode(o.HeuristicsOff)
@@ -161,6 +166,14 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 	if v == nil && party == ThirdParty {
 		v = e.catalogue.findDomain(p, except)
 	}
+	var named *verdict // whose it is, if not what for
+	if v == nil && party == ThirdParty {
+		if v = e.breadth.findDomain(p, except); v != nil && v.category == consent.Unclassified {
+			if named = v; e.overridden(p, v, except) == v {
+				v = nil
+			}
+		}
+	}
 	// The lists are asked even where the catalogue knows the URL: they may
 	// except it, which an override about its vendor overrules.
 	l := e.lists.find(p, party, k, except)
@@ -177,6 +190,9 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 	}
 	if v := e.guess(p, k, s, except); v != nil {
 		return v.decision(party)
+	}
+	if named != nil {
+		return named.decision(party)
 	}
 	return Decision{Category: consent.Unclassified, Party: party}
 }

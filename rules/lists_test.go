@@ -14,7 +14,7 @@ import (
 
 func listEngine(t testing.TB, format Format, text string, overrides ...Override) *Engine {
 	t.Helper()
-	e, err := compile(nil, nil, Options{
+	e, err := compile(nil, nil, "", Options{
 		Lists:         []List{{Name: "list.txt", Format: format, Category: consent.Marketing, Text: []byte(text)}},
 		HeuristicsOff: Heuristics(), Overrides: overrides,
 	})
@@ -127,7 +127,7 @@ func TestListMistakes(t *testing.T) {
 		{FormatTrackerRadar, "{}", "list.txt:1: not a Tracker Radar list"},
 		{"easylist", "", `list.txt:1: no list format is called "easylist"`},
 	} {
-		_, err := compile(nil, nil, Options{Lists: []List{{Name: "list.txt", Format: c.format, Text: []byte(c.text)}}})
+		_, err := compile(nil, nil, "", Options{Lists: []List{{Name: "list.txt", Format: c.format, Text: []byte(c.text)}}})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %q: got %v, want %s", c.format, c.text, err, c.want)
 		}
@@ -231,7 +231,7 @@ func compareABP(t *testing.T, seed uint64) {
 }
 
 func TestNaiveABP(t *testing.T) {
-	for seed := range uint64(3000) {
+	for seed := range uint64(1000) {
 		compareABP(t, seed)
 	}
 }
@@ -272,7 +272,7 @@ func TestPrecedence(t *testing.T) {
 	sources[0].patterns = []Pattern{p}
 	list := List{Name: "l.txt", Format: FormatABP, Category: consent.Marketing, Text: []byte("||a.test^\n||b.test^\n@@||a.test/ok^")}
 	overrides := []Override{{URL: "a.test/x/y", Category: consent.Social}, {Domain: "o.a.test", Category: consent.Necessary}, {Vendor: "v", Category: consent.Functional, Pages: "/p*"}}
-	e, err := compile(sources, nil, Options{Lists: []List{list}, Overrides: overrides})
+	e, err := compile(sources, nil, "", Options{Lists: []List{list}, Overrides: overrides})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // table is the rules as the guard reads them.
@@ -71,6 +73,7 @@ func (e *Engine) AppendTable(dst []byte) []byte {
 		return []any{index[v.vendor], name}
 	}
 	t.tableRules = e.catalogue.table(said)
+	e.breadthTable(&t)
 	t.Overrides.tableRules, t.Overrides.ByVendor = (&layer{}).table(said), map[string]any{}
 	t.Overrides.Pages = [][2]any{}
 	for _, s := range e.overrides {
@@ -95,6 +98,24 @@ func (e *Engine) AppendTable(dst []byte) []byte {
 		panic("rules: table: " + err.Error())
 	}
 	return append(dst, text...)
+}
+
+// breadthTable adds the domains of the breadth table that have a category, under
+// vendors without a name, one a category: the guard has to hold them, not to
+// name them.
+func (e *Engine) breadthTable(t *table) {
+	byCategory := map[consent.Category]int{}
+	for n, h := range e.breadth.byHost {
+		domain, v := e.breadth.hosts.names[n], h.domains[0]
+		if _, known := t.Domains[domain]; known || v.category == consent.Unclassified {
+			continue
+		}
+		if _, ok := byCategory[v.category]; !ok {
+			byCategory[v.category] = len(t.Vendors)
+			t.Vendors = append(t.Vendors, [5]any{"", v.category.String(), 0, "", ""})
+		}
+		t.Domains[domain] = byCategory[v.category]
+	}
 }
 
 func (l *layer) table(said func(*verdict) any) tableRules {
