@@ -100,13 +100,13 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 //go:embed web
 var webFiles embed.FS
 
-// assets are the style and script by the name under which they are served,
+// assets are style, script and icon by the name under which they are served,
 // which carries their hash so that browsers may keep them for good.
 var assets, assetNames = loadAssets()
 
 func loadAssets() (map[string][]byte, map[string]string) {
 	files, names := make(map[string][]byte), make(map[string]string)
-	for _, name := range []string{"admin.css", "admin.js"} {
+	for _, name := range []string{"admin.css", "admin.js", "icon.svg"} {
 		data, err := fs.ReadFile(webFiles, "web/"+name)
 		if err != nil {
 			panic(err) // embedded at build time

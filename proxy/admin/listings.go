@@ -33,7 +33,7 @@ func (a *Admin) listing(l *listing) func(*request) (*view, error) {
 		if err != nil {
 			return nil, err
 		}
-		v := &view{Template: "listing", Title: l.title, Lead: l.lead, Table: t}
+		v := &view{Template: "listing", Title: l.title, Lead: l.lead, Table: t, Glossary: l.path != "/cookies"}
 		if l.tabs != nil {
 			v.Tabs = l.tabs(r)
 		}
@@ -90,7 +90,7 @@ func (a *Admin) manySites(r *request) bool {
 func tagName(row *audit.Row) string {
 	switch {
 	case row.Host == "" && row.Path == "":
-		return row.Kind + " in the page"
+		return "in the page itself"
 	case row.Path == "/" || row.Path == "":
 		return row.Host
 	default:
@@ -110,7 +110,7 @@ func vendorCell(row *audit.Row, href string) cell {
 }
 
 func categoryCell(name string) cell {
-	return cell{Value: name, Text: categoryName(name), Class: "category " + name}
+	return cell{Value: name, Class: "category " + name}
 }
 
 func (a *Admin) tagTable(r *request) (*table, error) {
@@ -132,9 +132,9 @@ func (a *Admin) tagTable(r *request) (*table, error) {
 		t.Columns = append(t.Columns, column{Key: "page", Title: "Page"})
 	}
 	t.Columns = append(t.Columns, column{Key: "vendor", Title: "Vendor"}, column{Key: "category", Title: "Category"},
-		column{Key: "kind", Title: "Kind", Spare: true}, column{Key: "host", Title: "Tag"})
+		column{Key: "host", Title: "Tag"})
 	if r.format != "" {
-		t.Columns = append(t.Columns, column{Key: "path", Title: "Path"})
+		t.Columns = append(t.Columns, column{Key: "path"}, column{Key: "kind"})
 	}
 	if by == audit.ByTag {
 		t.Columns = append(t.Columns, column{Key: "pages", Title: "Pages", Number: true, Spare: true})
@@ -149,14 +149,14 @@ func (a *Admin) tagTable(r *request) (*table, error) {
 		if by == audit.ByPageAndTag {
 			cells = append(cells, cell{Value: row.Page, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "page", row.Page)})
 		}
-		tag := cell{Value: row.Host, Text: tagName(row), Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "vendor", row.Vendor, "host", row.Host, "kind", row.Kind)}
+		tag := cell{Value: row.Host, Text: tagName(row), Sub: row.Kind, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "vendor", row.Vendor, "host", row.Host, "kind", row.Kind)}
 		if row.Host == "" {
 			tag.Class = "quiet"
 		}
 		cells = append(cells, vendorCell(row, narrowed(r, "/tags", "site", row.Site, "vendor", row.Vendor)),
-			categoryCell(row.Category), cell{Value: row.Kind, Class: "quiet"}, tag)
+			categoryCell(row.Category), tag)
 		if r.format != "" {
-			cells = append(cells, cell{Value: row.Path})
+			cells = append(cells, cell{Value: row.Path}, cell{Value: row.Kind})
 		}
 		if by == audit.ByTag {
 			cells = append(cells, cell{Value: int64(row.Pages)})

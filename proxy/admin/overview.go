@@ -24,7 +24,7 @@ type overview struct {
 	Languages   []share
 	Granted     []share
 	Categories  []categorySum
-	Vendors     []audit.Row
+	Vendors     []vendorSum
 	Chart       *chart
 	Unknown     int
 	Links       map[string]string
@@ -39,11 +39,20 @@ type share struct {
 }
 
 type categorySum struct {
-	Name, Text string
+	Name string
 	audit.Counts
 	Withheld int64
 	Link     string
 }
+
+type vendorSum struct {
+	audit.Row
+	Withheld int64
+	Link     string
+}
+
+// mostSeen is how many vendors the overview names.
+const mostSeen = 8
 
 // contacts is what the demo's third parties saw.
 type contacts struct {
@@ -92,15 +101,17 @@ func (a *Admin) overview(r *request) (*view, error) {
 		o.Total.Released += c.Released
 		o.Total.Fired += c.Fired
 		o.Categories = append(o.Categories, categorySum{
-			c.Category, categoryName(c.Category), c.Counts, withheld(c.Counts), narrowed(r, "/tags", "category", c.Category),
+			c.Category, c.Counts, withheld(c.Counts), narrowed(r, "/tags", "category", c.Category),
 		})
 	}
-	if o.Vendors, _, err = store.Tags(ctx, audit.ByVendor, f, audit.Slice{Limit: 12}); err != nil {
+	vendors, _, err := store.Tags(ctx, audit.ByVendor, f, audit.Slice{Limit: mostSeen + 2})
+	if err != nil {
 		return nil, err
 	}
-	o.Vendors = slices.DeleteFunc(o.Vendors, func(v audit.Row) bool { return v.Vendor == "" })
-	if len(o.Vendors) > 8 {
-		o.Vendors = o.Vendors[:8]
+	for _, v := range vendors {
+		if v.Vendor != "" && v.Vendor != audit.Other && len(o.Vendors) < mostSeen {
+			o.Vendors = append(o.Vendors, vendorSum{v, withheld(v.Counts), narrowed(r, "/tags", "site", v.Site, "vendor", v.Vendor)})
+		}
 	}
 	days, _, err := store.Tags(ctx, audit.ByDay, f, audit.Slice{Sort: "day", Reverse: true})
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules"
-	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // request is a request for a page.
@@ -64,6 +63,7 @@ type view struct {
 
 	Lead     string
 	Tabs     []link
+	Glossary bool // explains the counts
 	Table    *table
 	Overview *overview
 	Unknown  *unknown
@@ -213,14 +213,6 @@ func (a *Admin) vendor(site, id string) *rules.Vendor {
 		return e.Vendor(id)
 	}
 	return nil
-}
-
-// categoryName writes a category for people.
-func categoryName(name string) string {
-	if c, ok := consent.ParseCategory(name); ok && c == consent.Unclassified {
-		return "no rule"
-	}
-	return name
 }
 
 // since writes a duration in its two largest units.
