@@ -158,11 +158,7 @@ type changeGroup struct {
 
 // changes lists what was met for the first time within the period.
 func (a *Admin) changes(r *request) (*view, error) {
-	since := r.filter.From
-	if r.FormValue("days") == "" {
-		since = a.now().AddDate(0, 0, -7)
-	}
-	list, err := a.o.Store.Changes(r.Context(), r.filter.Site, since)
+	list, err := a.o.Store.Changes(r.Context(), r.filter.Site, r.filter.From)
 	if err != nil {
 		return nil, err
 	}

@@ -98,15 +98,17 @@ var periods = []struct {
 	text string
 }{{1, "Today"}, {7, "Last 7 days"}, {30, "Last 30 days"}, {90, "Last 90 days"}, {395, "Last 13 months"}}
 
-const usualDays = 30
-
 // daysOf returns how many days the request is about.
 func daysOf(r *http.Request) int {
 	n, err := strconv.Atoi(r.FormValue("days"))
-	if err != nil || n < 1 || n > 1000 {
-		return usualDays
+	switch {
+	case err == nil && n >= 1 && n <= 1000:
+		return n
+	case r.URL.Path == "/changes":
+		return 7
+	default:
+		return 30
 	}
-	return n
 }
 
 // filterOf reads the filter from the address.

@@ -15,6 +15,24 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+// Figures marked so are fetched anew every few seconds. A document that comes as
+// an answer runs no scripts.
+const figures = document.querySelector("[data-refresh]");
+if (figures?.dataset.refresh) {
+  const fetchAnew = () => {
+    const request = new XMLHttpRequest();
+    request.responseType = "document";
+    request.open("GET", location.href);
+    request.addEventListener("load", () => {
+      const fresh = request.response?.querySelector("[data-refresh]");
+      const current = document.querySelector("[data-refresh]");
+      if (fresh && fresh.textContent !== current.textContent) current.replaceWith(document.adoptNode(fresh));
+    });
+    request.send();
+  };
+  setInterval(() => document.hidden || fetchAnew(), Number(figures.dataset.refresh) * 1000);
+}
+
 const live = document.querySelector("[data-live]");
 if (live) {
   const part = (name) => live.querySelector(`[data-live-${name}]`);
