@@ -71,7 +71,7 @@ func document(body string) string {
 
 const guardElement = `<script src="/_askfirst/guard.0.js" data-askfirst-guard data-granted="-" data-made="0" data-regime="opt-in" data-unclassified="pass" data-revision="1" data-site="shop.example"></script>`
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	guard, err := os.ReadFile("../dist/guard.js")
 	if err != nil {
@@ -240,7 +240,7 @@ func (w *world) script(address, code string) {
 }
 
 // browser starts Chromium with every name of the network taken to w.
-func browser(t *testing.T, w *world) context.Context {
+func browser(t testing.TB, w *world) context.Context {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -282,7 +282,7 @@ func browser(t *testing.T, w *world) context.Context {
 }
 
 // tab opens a page of the site in a browser profile of its own.
-func tab(t *testing.T, browser context.Context, path string) context.Context {
+func tab(t testing.TB, browser context.Context, path string) context.Context {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
@@ -299,7 +299,7 @@ func tab(t *testing.T, browser context.Context, path string) context.Context {
 
 // do runs the body of an async function in the page and returns what that
 // returns.
-func do[T any](t *testing.T, ctx context.Context, body string) T {
+func do[T any](t testing.TB, ctx context.Context, body string) T {
 	t.Helper()
 	result, err := chromedp.Run(ctx, chromedp.Evaluate[T]("(async()=>{"+body+"\n})()", chromedp.EvalAwaitPromise))
 	if err != nil {

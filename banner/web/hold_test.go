@@ -58,6 +58,7 @@ var interceptions = []struct {
 	{"new Audio", `const v = new Audio(U + '.mp3'); v.preload = 'auto'; document.body.append(v)`, false},
 	{"stylesheet link", `const l = document.createElement('link'); l.rel = 'stylesheet'; l.href = U + '.css'; document.head.append(l)`, false},
 	{"stylesheet link, rel last", `const l = document.createElement('link'); l.href = U + '.css'; l.rel = 'stylesheet'; document.head.append(l)`, false},
+	{"stylesheet link, rel after insertion", `const l = document.createElement('link'); l.href = U + '.css'; document.head.append(l); l.rel = 'stylesheet'`, false},
 	{"preload link", `const l = document.createElement('link'); l.rel = 'prefetch'; l.href = U + '.css'; document.head.append(l)`, false},
 	{"style import", `const s = document.createElement('style'); s.textContent = '@import url(' + U + '.css)'; document.head.append(s)`, false},
 	{"style text node", `const s = document.head.appendChild(document.createElement('style')); s.appendChild(document.createTextNode('body{background:url("' + U + '.gif")}'))`, true},

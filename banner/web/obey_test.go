@@ -248,6 +248,28 @@ for (const [o, n] of [[Node.prototype, 'appendChild'], [self, 'fetch'], [Element
 	}
 }
 
+func TestWhatCannotBeReleasedIsLoadedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.set("/trusted", document(`<script type="text/plain" data-askfirst-src="https://meter.example/t.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>`))
+	w.set("csp:/trusted", "require-trusted-types-for 'script'; trusted-types page")
+	ctx := tab(t, browser(t, w), "/trusted")
+	leave(t, ctx, `void askfirst.set(['analytics'])`)
+	if got := do[string](t, ctx, `return askfirst.get().categories.join()`); got != "analytics" {
+		t.Errorf("agreed to %q", got)
+	}
+}
+
+func TestPressedTwice(t *testing.T) {
+	w := newWorld(t)
+	ctx := tab(t, browser(t, w), "/")
+	do[bool](t, ctx, control("accept-all")+control("accept-all")+settle)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.choices) != 1 {
+		t.Errorf("the proxy was told %v", w.choices)
+	}
+}
+
 func TestWrappedFunctionsLookNative(t *testing.T) {
 	w := newWorld(t)
 	ctx := tab(t, browser(t, w), "/")

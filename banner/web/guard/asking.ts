@@ -66,7 +66,7 @@ function press(event: MouseEvent): void {
 	if (event.button || event.metaKey || event.ctrlKey) return
 	const control = event.composedPath().find((at): at is HTMLElement => at instanceof HTMLElement && !!get(at, 'data-askfirst'))
 	const root = control?.getRootNode()
-	if (!control || !(root instanceof ShadowRoot) || !/^askfirst-/.test(root.host.localName) || retried.has(control)) return
+	if (!control || !(root instanceof ShadowRoot) || !/^askfirst-/.test(root.host.localName)) return
 	const ask = get(control, 'data-askfirst')
 	const host = root.host
 	if (ask === 'settings') return
@@ -96,14 +96,15 @@ function press(event: MouseEvent): void {
 	}
 }
 
-/** Controls whose choice the proxy did not take: their forms are let go. */
-const retried = new WeakSet<Element>()
+/** Whether a choice is on its way: the visitor pressed twice. */
+let busy = false
 
 async function take(event: Event, control: HTMLElement, action: Action, categories?: string[]): Promise<void> {
 	event.preventDefault()
-	retried.add(control)
+	if (busy) return
+	busy = true
 	await decide(control, action, categories)
-	retried.delete(control)
+	busy = false
 }
 
 /** Lets the element that a box stands for act on this page, with the scripts of its vendor if it is a mark that they fill. */

@@ -30,7 +30,7 @@ export async function choose(action: Action, categories: readonly string[] = [],
 	await obey(chosen() ?? { made: true, granted: new Set(asked) })
 }
 
-/** Lets everything on the page follow a choice. What was withdrawn cannot be unloaded, so the page is. */
+/** Lets everything on the page follow a choice. What was withdrawn cannot be unloaded, nor all be made whole late: then the page is loaded again. */
 export async function obey(choice: Standing): Promise<void> {
 	const before: Set<Optional> = standing.granted
 	Object.assign(standing, choice)
@@ -49,7 +49,8 @@ export async function obey(choice: Standing): Promise<void> {
 		send()
 		location.reload()
 	} else {
-		await release()
+		const whole = await release()
 		send()
+		if (!whole) location.reload()
 	}
 }

@@ -68,14 +68,15 @@ export const isElement = (node: unknown): node is Element => (node as Node | nul
 export const isStyle = (el: Element): boolean => el.localName === 'style' && !/plain/.test(get(el, 'type') ?? '')
 export const isScript = (el: Element): el is HTMLScriptElement => el.localName === 'script'
 
-function kindOf(el: Element): Kind | undefined {
-	return el.localName === 'link' ? linkKinds.find(([rel]) => rel.test(get(el, 'rel') ?? ''))?.[1] : (kinds[el.localName] ?? 'media')
+/** How an element uses what it refers to; undefined for a link that uses nothing. rel is what a link is or will be. */
+export function kindOf(el: Element, rel = get(el, 'rel') ?? ''): Kind | undefined {
+	return el.localName === 'link' ? linkKinds.find(([word]) => word.test(rel))?.[1] : (kinds[el.localName] ?? 'media')
 }
 
 /** Whether an attribute of this element makes a request. */
-export function acts(el: Element, attribute: string): boolean {
+export function acts(el: Element, attribute: string, rel?: string): boolean {
 	if (el.localName === 'input' && (get(el, 'type') ?? '').toLowerCase() !== 'image') return false
-	return !!acting[el.localName]?.includes(attribute) && !!kindOf(el)
+	return !!acting[el.localName]?.includes(attribute) && !!kindOf(el, rel)
 }
 
 /** The addresses in an attribute's value. */
@@ -121,8 +122,8 @@ const codeType = /^(?:module|(?:text|application)\/(?:x-)?(?:java|ecma|j|live)sc
 const parkedType = /^text\/(plain|template)$/i
 
 /** Why a value may not be put in an attribute now; undefined where it may. */
-export function valueHolds(el: Element, attribute: string, value: unknown): Decision | undefined {
-	if (!acts(el, attribute)) return
+export function valueHolds(el: Element, attribute: string, value: unknown, rel?: string): Decision | undefined {
+	if (!acts(el, attribute, rel)) return
 	const own = mark(el)
 	for (const reference of references(attribute, String(value))) {
 		const d = judge(reference)
@@ -233,8 +234,14 @@ export function restore(el: Element): void {
 		const value = trusted.get(el)?.[attribute] ?? get(el, name)
 		drop(el, name)
 		if (name === heldCSS) setText(el, value)
-		else set(el, attribute, scriptURL(el, attribute, value))
+		else set(el, attribute, typeof value === 'string' ? trust(sink(el, attribute), value) : value)
 	}
+}
+
+/** What Trusted Types asks for in an attribute of an element; undefined where a string will do. */
+function sink(el: Element, attribute: string): keyof Policy | undefined {
+	if (/^(script|embed|object)$/.test(el.localName) && /src|href|data/.test(attribute)) return 'createScriptURL'
+	return attribute === 'srcdoc' ? 'createHTML' : /^on/.test(attribute) ? 'createScript' : undefined
 }
 
 interface Policy {
@@ -242,12 +249,12 @@ interface Policy {
 	createHTML(s: string): unknown
 	createScript(s: string): unknown
 }
-type Trust = { trustedTypes?: { createPolicy(name: string, rules: object): Policy } }
+type Trust = { trustedTypes?: { createPolicy(name: string, rules: Policy): Policy } }
 let policy: Policy | undefined
 let asked = false
 
 /** The page's own markup, addresses and code in the form that its Trusted Types policy wants, where it lets us have one. */
-export function trust(kind: keyof Policy, value: string): unknown {
+export function trust(kind: keyof Policy | undefined, value: string): unknown {
 	if (!asked) {
 		asked = true
 		const same = (s: string) => s
@@ -257,11 +264,7 @@ export function trust(kind: keyof Policy, value: string): unknown {
 			// The page allows no policy of that name.
 		}
 	}
-	return policy ? policy[kind](value) : value
-}
-
-function scriptURL(el: Element, attribute: string, value: unknown): unknown {
-	return isScript(el) && typeof value === 'string' && /src|href/.test(attribute) ? trust('createScriptURL', value) : value
+	return kind && policy ? policy[kind](value) : value
 }
 
 /**

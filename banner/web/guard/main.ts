@@ -58,11 +58,12 @@ if (!self.askfirst) {
 		void release()
 	})
 	self.addEventListener('load', sweep)
-	self.addEventListener('pageshow', (event) => {
-		if (!event.persisted) return
-		// Out of the cache of a browser: the visitor may have chosen since.
-		const choice = chosen()
-		if (choice && String([...choice.granted]) !== String([...standing.granted])) void obey(choice)
-		show()
-	})
+	// Out of the browser's cache, or from behind another tab: the visitor may have chosen since.
+	self.addEventListener('pageshow', (event) => event.persisted && catchUp())
+	document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && catchUp())
+}
+
+function catchUp(): void {
+	const choice = chosen()
+	if (choice && (choice.made !== standing.made || String([...choice.granted]) !== String([...standing.granted]))) void obey(choice)
 }

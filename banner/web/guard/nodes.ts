@@ -1,8 +1,8 @@
 /** What scripts do to nodes: set attributes, put them into a document. */
-import { acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, styled, valueHolds } from './held'
+import { acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, label, styled, valueHolds } from './held'
 import { srcdoc } from './markup'
 import { parse } from './matcher'
-import { type Answer, apply, set, wrap, wrapProperty } from './native'
+import { type Answer, apply, get, set, wrap, wrapProperty } from './native'
 import type { Realm } from './page'
 
 const properties: [constructor: string, ...names: string[]][] = [
@@ -17,7 +17,7 @@ const properties: [constructor: string, ...names: string[]][] = [
 	['HTMLVideoElement', 'poster'],
 	['HTMLSourceElement', 'src', 'srcset'],
 	['HTMLTrackElement', 'src'],
-	['HTMLLinkElement', 'href', 'imageSrcset'],
+	['HTMLLinkElement', 'href', 'imageSrcset', 'rel'],
 	['HTMLAnchorElement', 'ping'],
 	['HTMLAreaElement', 'ping'],
 ]
@@ -37,6 +37,16 @@ function assign(el: Element, attribute: string, args: unknown[], at: number): An
 	}
 	if (attribute === 'style') {
 		if (/url\(/i.test(String(value))) args[at] = emptied(String(value))
+		return
+	}
+	if (attribute === 'rel' && el.localName === 'link' && el.isConnected) {
+		// A link acts by what it is called.
+		const href = get(el, 'href')
+		const d = href === null ? undefined : valueHolds(el, 'href', href, String(value))
+		if (d) {
+			keep(el, 'href', href)
+			label(el, d)
+		}
 		return
 	}
 	if (!acts(el, attribute)) return

@@ -1,6 +1,6 @@
 /** Making held elements whole again: in place, in document order, each once. */
-import { admit, holds, isHeld, isScript, kept, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
-import { all, apply, get, insert, later, remove, wrapped } from './native'
+import { admit, holds, isHeld, isScript, kept, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
+import { all, apply, drop, get, has, insert, later, remove, wrapped } from './native'
 import { count } from './reports'
 
 /** How long the scripts that follow wait for one that does not answer, in milliseconds. */
@@ -24,50 +24,61 @@ function held(root: ParentNode, found: Element[] = []): Element[] {
 /** A script that the page's author parked by hand. */
 const parked = (el: Element): boolean => isScript(el) && get(el, 'type') === 'text/plain' && !!get(el, 'data-category')
 
-let queue = Promise.resolve()
+let queue = Promise.resolve(true)
 
-/** Releases what the visitor's choice allows by now; resolves when all of it has run. */
-export function release(only: (el: Element) => boolean = mayAct): Promise<void> {
-	queue = queue.then(() => run(held(document).filter(only))).catch(() => {})
+/**
+ * Releases what the visitor's choice allows by now. Resolves when all of it has
+ * run; to false where something could not be made whole on this page.
+ */
+export function release(only: (el: Element) => boolean = mayAct): Promise<boolean> {
+	queue = queue.then(() => run(held(document).filter(only))).catch(() => false)
 	return queue
 }
 
-async function run(elements: Element[]): Promise<void> {
-	const deferred: HTMLScriptElement[] = []
+async function run(elements: Element[]): Promise<boolean> {
+	let whole = true
+	const step = async (el: Element): Promise<void> => {
+		try {
+			await (isScript(el) ? start(el) : mend(el))
+		} catch {
+			whole = false
+		}
+	}
+	const deferred: Element[] = []
 	const loading: Promise<void>[] = []
 	for (const el of elements) {
 		if (!el.isConnected || ran.has(el)) continue
 		ran.add(el)
 		const url = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
-		if (url) count(url, isScript(el) ? 'script' : 'other', 'released')
-		if (!isScript(el)) {
-			whole(el)
-			// An image asks for its source in a microtask: what follows asks after it.
-			await undefined
-		} else if (el.hasAttribute('async') || wasAsync.has(el)) loading.push(start(el))
-		else if (deferring(el)) deferred.push(el)
-		else await start(el)
+		if (url) count(url, kindOf(el) ?? 'other', 'released')
+		if (isScript(el) && (has(el, 'async') || wasAsync.has(el))) loading.push(step(el))
+		else if (isScript(el) && deferring(el)) deferred.push(el)
+		else await step(el)
 	}
-	for (const el of deferred) await start(el)
+	for (const el of deferred) await step(el)
 	if (contentLoaded) tell(document, 'DOMContentLoaded')
 	await Promise.all(loading)
 	if (loaded) tell(self, 'load')
+	return whole
 }
 
 function deferring(el: HTMLScriptElement): boolean {
 	const type = kept(el, 'type') ?? ''
-	return type.toLowerCase() === 'module' || (kept(el, 'src') !== null && el.hasAttribute('defer'))
+	return type.toLowerCase() === 'module' || (kept(el, 'src') !== null && has(el, 'defer'))
 }
 
-function whole(el: Element): void {
+/** Makes an element whole that is no script, and takes away what stood in for it. */
+async function mend(el: Element): Promise<void> {
 	const box = el.previousElementSibling
 	unbox(el)
 	if (box?.localName === 'askfirst-placeholder' && !all(box, '[data-askfirst-category]').length) remove(box)
 	restore(el)
 	const copy = el.previousElementSibling
-	if (el.localName === 'style' && copy?.hasAttribute('data-askfirst-copy')) remove(copy)
+	if (el.localName === 'style' && copy && has(copy, 'data-askfirst-copy')) remove(copy)
 	const media = el.parentElement
 	if (el.localName === 'source' && media instanceof HTMLMediaElement && !media.currentSrc) media.load()
+	// An image asks for its source in a microtask: what follows asks after it.
+	await undefined
 }
 
 /** Runs one script; resolves when it has run or failed, and what it wrote has too. */
@@ -82,9 +93,9 @@ async function start(el: HTMLScriptElement): Promise<void> {
 		later(resolve, patience)
 	})
 	if (isModule) module = el
-	if (!el.hasAttribute('async') && !wasAsync.has(el)) el.async = false
+	if (!has(el, 'async') && !wasAsync.has(el)) el.async = false
 	restore(el)
-	if (parked(el)) el.removeAttribute('type')
+	if (parked(el)) drop(el, 'type')
 	const parent = el.parentNode
 	if (!external && parent) {
 		// A script becomes ready to run where it enters the document.
