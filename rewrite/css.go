@@ -24,34 +24,34 @@ func (rw *Rewriter) judgeStyle(i int, css []byte, v *vector) {
 // styleElement decides about the text of a style element. If something in it
 // is held the whole element is, so that it can be restored; a copy without the
 // URLs that are held stands before it, so that the page keeps its looks.
-func (rw *Rewriter) styleElement(b, text []byte) {
+func (rw *Rewriter) styleElement(text []byte) {
 	t := &rw.tag
-	rw.readVectors(b)
-	if t.isCSS(rw, b) && rw.withoutHeld(text, &styleVector, -1) {
+	rw.readVectors()
+	if t.isCSS(rw) && rw.withoutHeld(text, &styleVector, -1) {
 		t.hide = true
-		if !rw.scan.Foreign {
-			rw.copyTo(b, t.start)
-			rw.writeCopy(b)
+		if !t.foreign {
+			rw.copyTo(t.start)
+			rw.writeCopy()
 		}
 	}
-	rw.emit(b)
+	rw.emit()
 }
 
 var styleVector = vector{element: "style", read: asStyle, kind: rules.Image, fate: consent.Hold}
 
 // isCSS reports whether a style element's type makes it a style sheet.
-func (t *tag) isCSS(rw *Rewriter, b []byte) bool {
+func (t *tag) isCSS(rw *Rewriter) bool {
 	a := rw.find(attrType)
 	if a < 0 {
 		return true
 	}
-	v := rw.valueOf(b, a)
+	v := rw.valueOf(a)
 	return len(v) == 0 || scan.EqualFold(v, "text/css")
 }
 
 // writeCopy writes the style element with rw.css as its text and all its
 // attributes but the id, which is to stay unique.
-func (rw *Rewriter) writeCopy(b []byte) {
+func (rw *Rewriter) writeCopy() {
 	s := &rw.scan
 	rw.out = append(rw.out, "<style data-askfirst-copy"...)
 	for i := range s.Attrs {
@@ -60,7 +60,7 @@ func (rw *Rewriter) writeCopy(b []byte) {
 			continue
 		}
 		rw.out = append(rw.out, ' ')
-		rw.out = append(rw.out, b[rw.tag.start+int(a.Name):rw.tag.start+int(a.End)]...)
+		rw.out = append(rw.out, rw.in[rw.tag.start+int(a.Name):rw.tag.start+int(a.End)]...)
 	}
 	rw.out = append(rw.out, '>')
 	rw.write(rw.css)

@@ -10,7 +10,7 @@ import (
 
 // tag is the start tag that is being decided about.
 type tag struct {
-	start, nameEnd, end int // in the bytes being read
+	start, nameEnd, end int // in what is being read
 	elem                scan.Element
 	foreign             bool
 	ids                 []attribute // of the scanner's attributes
@@ -79,17 +79,17 @@ const onHandler attribute = 255
 
 // startTag decides about a start tag and writes it, if it is not to wait for
 // the text of its element.
-func (rw *Rewriter) startTag(b []byte) {
+func (rw *Rewriter) startTag() {
 	s := &rw.scan
 	if rw.skip || s.Overflow {
 		// A tag that was too large is over; the text of its element goes too.
-		rw.copyTo(b, s.Start)
+		rw.copyTo(s.Start)
 		rw.done = s.End
 		rw.skip = s.InRaw()
 		return
 	}
 	if rw.aside.pending {
-		rw.settle(b)
+		rw.settle()
 	}
 	t := &rw.tag
 	e := s.Element
@@ -97,16 +97,16 @@ func (rw *Rewriter) startTag(b []byte) {
 	if rw.boxes.element == e && e != 0 && !rw.empty() {
 		rw.boxes.depth++
 	}
-	hit := rw.classify(b)
-	after := rw.inject.stage < opened && rw.inject.startTag(rw, b)
+	hit := rw.classify()
+	after := rw.inject.stage < opened && rw.inject.startTag(rw)
 	if hit || watched[e] {
-		rw.decide(b)
+		rw.decide()
 	}
 	if after {
-		rw.copyTo(b, s.End)
+		rw.copyTo(s.End)
 		rw.inject.open(rw)
 	} else if rw.inject.stage < opened {
-		rw.copyTo(b, s.End)
+		rw.copyTo(s.End)
 	}
 }
 
@@ -121,36 +121,36 @@ var watched = func() (w [256]bool) {
 // classify finds the numbers of the tag's attributes and reports whether the
 // element may act by any of them. Most tags have nothing but classes that are
 // no vendor's and links, and are done with here.
-func (rw *Rewriter) classify(b []byte) bool {
+func (rw *Rewriter) classify() bool {
 	s, t, m := &rw.scan, &rw.tag, rw.marks
 	t.ids = t.ids[:0]
-	hit := m.elements && sieved(&m.element, b[t.start+1:t.nameEnd])
+	hit := m.elements && sieved(&m.element, rw.in[t.start+1:t.nameEnd])
 	role := roles[t.elem]
 	for i := range s.Attrs {
 		a := &s.Attrs[i]
 		from, to := t.start+int(a.Name), t.start+int(a.NameEnd)
-		id := attribute(attributeTable.Find(b, from, to))
-		if id == 0 && to-from > 2 && b[from]|0x20 == 'o' && b[from+1]|0x20 == 'n' {
+		id := attribute(attributeTable.Find(rw.in, from, to))
+		if id == 0 && to-from > 2 && rw.in[from]|0x20 == 'o' && rw.in[from+1]|0x20 == 'n' {
 			id = onHandler
 		}
 		t.ids = append(t.ids, id)
 		switch {
 		case hit:
 		case id == 0:
-			hit = m.attrs && sieved(&m.attribute, b[from:to])
-		case id == onHandler, id == attrCategory:
+			hit = m.attrs && sieved(&m.attribute, rw.in[from:to])
+		case id == onHandler, id == attrCategory, parkedAttribute[id]:
 			hit = true
 		case id == attrClass:
-			hit = mayContain(&m.class, rw.rawValue(b, i))
+			hit = mayContain(&m.class, rw.rawValue(i))
 		case id == attrID:
-			v := rw.rawValue(b, i)
+			v := rw.rawValue(i)
 			hit = sieved(&m.id, v) || !scan.Plain(v)
 		case role[id] != 0:
 			switch vectors[role[id]-1].read {
 			case asLink:
-				hit = mayBeScript(rw.rawValue(b, i))
+				hit = mayBeScript(rw.rawValue(i))
 			case asStyle:
-				hit = bytes.IndexByte(rw.rawValue(b, i), '(') >= 0 || !scan.Plain(rw.rawValue(b, i))
+				hit = bytes.IndexByte(rw.rawValue(i), '(') >= 0 || !scan.Plain(rw.rawValue(i))
 			default:
 				hit = true
 			}
@@ -176,15 +176,15 @@ func (rw *Rewriter) find(id attribute) int {
 }
 
 // rawValue returns the i-th attribute's value as written.
-func (rw *Rewriter) rawValue(b []byte, i int) []byte {
+func (rw *Rewriter) rawValue(i int) []byte {
 	a := &rw.scan.Attrs[i]
-	return b[rw.tag.start+int(a.Value) : rw.tag.start+int(a.ValueEnd)]
+	return rw.in[rw.tag.start+int(a.Value) : rw.tag.start+int(a.ValueEnd)]
 }
 
 // valueOf returns the i-th attribute's value as a browser reads it. It is
 // valid until the next call.
-func (rw *Rewriter) valueOf(b []byte, i int) []byte {
-	raw := rw.rawValue(b, i)
+func (rw *Rewriter) valueOf(i int) []byte {
+	raw := rw.rawValue(i)
 	if scan.Plain(raw) {
 		return raw
 	}
@@ -193,13 +193,13 @@ func (rw *Rewriter) valueOf(b []byte, i int) []byte {
 }
 
 // decide looks at everything by which the tag may act.
-func (rw *Rewriter) decide(b []byte) {
+func (rw *Rewriter) decide() {
 	s, t := &rw.scan, &rw.tag
 	t.begin()
-	rw.readOwn(b)
+	rw.readOwn()
 	switch t.elem {
 	case scan.Script:
-		if rw.startScript(b) {
+		if rw.startScript() {
 			return
 		}
 	case scan.Style:
@@ -214,13 +214,13 @@ func (rw *Rewriter) decide(b []byte) {
 	case scan.Base:
 		if a := rw.find(attrHref); a >= 0 && !rw.based {
 			rw.based = true
-			rw.page.SetBase(rw.valueOf(b, a))
+			rw.page.SetBase(rw.valueOf(a))
 		}
 	}
-	rw.readVectors(b)
-	rw.readParkedSource(b)
-	rw.readMarks(b)
-	rw.emit(b)
+	rw.readVectors()
+	rw.readParkedSource()
+	rw.readMarks()
+	rw.emit()
 }
 
 // await keeps the tag back until the element's text is known.
@@ -249,7 +249,7 @@ type aside struct {
 
 // settle decides about the tag put aside. Its text ends where the scanner's
 // token begins.
-func (rw *Rewriter) settle(b []byte) {
+func (rw *Rewriter) settle() {
 	s, t, a := &rw.scan, &rw.tag, &rw.aside
 	a.pending = false
 	swap := func() {
@@ -257,13 +257,13 @@ func (rw *Rewriter) settle(b []byte) {
 		t.ids, a.ids = a.ids, t.ids
 	}
 	swap()
-	rw.foreign = appendForeignText(rw.foreign[:0], b[t.end:s.Start])
-	rw.decideText(b, rw.foreign)
+	rw.foreign = appendForeignText(rw.foreign[:0], rw.in[t.end:s.Start])
+	rw.decideText(rw.foreign)
 	swap()
 }
 
 // readVectors decides about each attribute that refers to others.
-func (rw *Rewriter) readVectors(b []byte) {
+func (rw *Rewriter) readVectors() {
 	t := &rw.tag
 	role := roles[t.elem]
 	for i, id := range t.ids {
@@ -271,7 +271,7 @@ func (rw *Rewriter) readVectors(b []byte) {
 			continue
 		}
 		if id == onHandler {
-			rw.judge(b, i, &handlers)
+			rw.judge(i, &handlers)
 			continue
 		}
 		n := role[id]
@@ -280,11 +280,11 @@ func (rw *Rewriter) readVectors(b []byte) {
 		}
 		v := &vectors[n-1]
 		if v.when != "" {
-			if v = rw.applies(b, v); v == nil {
+			if v = rw.applies(v); v == nil {
 				continue
 			}
 		}
-		rw.judge(b, i, v)
+		rw.judge(i, v)
 	}
 }
 
@@ -293,7 +293,7 @@ var handlers = vectors[len(vectors)-1]
 
 // applies returns the first vector from v on that has v's element and
 // attribute and whose condition the tag meets, nil for none.
-func (rw *Rewriter) applies(b []byte, v *vector) *vector {
+func (rw *Rewriter) applies(v *vector) *vector {
 	var by attribute
 	switch rw.tag.elem {
 	case scan.Link:
@@ -309,7 +309,7 @@ func (rw *Rewriter) applies(b []byte, v *vector) *vector {
 	if a < 0 {
 		return nil
 	}
-	rw.text = append(rw.text[:0], rw.valueOf(b, a)...)
+	rw.text = append(rw.text[:0], rw.valueOf(a)...)
 	for i := range vectors {
 		w := &vectors[i]
 		if w.element != v.element || w.attribute != v.attribute {
@@ -351,8 +351,8 @@ func isSpace(c byte) bool {
 }
 
 // judge decides about the i-th attribute, read as v says.
-func (rw *Rewriter) judge(b []byte, i int, v *vector) {
-	value := rw.valueOf(b, i)
+func (rw *Rewriter) judge(i int, v *vector) {
+	value := rw.valueOf(i)
 	switch v.read {
 	case asURL:
 		if isJavaScript(value) {
@@ -491,14 +491,14 @@ func (rw *Rewriter) seen(kind rules.Kind, host, path []byte, d rules.Decision, f
 
 // readMarks decides about the marks of widgets that have no script of their
 // own.
-func (rw *Rewriter) readMarks(b []byte) {
+func (rw *Rewriter) readMarks() {
 	t, s, m := &rw.tag, &rw.scan, rw.marks
 	if t.fate != consent.Pass || t.elem == scan.Script || t.elem == scan.Style || rw.find(attrHeld) >= 0 {
 		return
 	}
 	e := rw.doc.Rules
 	if a := rw.find(attrClass); a >= 0 {
-		for list := rw.valueOf(b, a); len(list) > 0; {
+		for list := rw.valueOf(a); len(list) > 0; {
 			var name []byte
 			if name, list = nextWord(list); sieved(&m.class, name) && rw.mark(e.Class(name)) {
 				return
@@ -506,19 +506,19 @@ func (rw *Rewriter) readMarks(b []byte) {
 		}
 	}
 	if a := rw.find(attrID); a >= 0 {
-		if name := rw.valueOf(b, a); sieved(&m.id, name) && rw.mark(e.ID(name)) {
+		if name := rw.valueOf(a); sieved(&m.id, name) && rw.mark(e.ID(name)) {
 			return
 		}
 	}
 	if m.elements {
-		if name := b[t.start+1 : t.nameEnd]; sieved(&m.element, name) && rw.mark(e.Element(rw.lower(name))) {
+		if name := rw.in[t.start+1 : t.nameEnd]; sieved(&m.element, name) && rw.mark(e.Element(rw.lower(name))) {
 			return
 		}
 	}
 	if m.attrs {
 		for i := range s.Attrs {
 			a := &s.Attrs[i]
-			name := b[s.Start+int(a.Name) : s.Start+int(a.NameEnd)]
+			name := rw.in[s.Start+int(a.Name) : s.Start+int(a.NameEnd)]
 			if sieved(&m.attribute, name) && rw.mark(e.Attribute(rw.lower(name))) {
 				return
 			}
@@ -560,7 +560,7 @@ func (rw *Rewriter) mark(d rules.Decision) bool {
 	return true
 }
 
-func (rw *Rewriter) endTag(b []byte) {
+func (rw *Rewriter) endTag() {
 	s := &rw.scan
 	if rw.skip {
 		// The end of an element that was left out.
@@ -569,16 +569,16 @@ func (rw *Rewriter) endTag(b []byte) {
 		return
 	}
 	if rw.aside.pending {
-		rw.settle(b)
+		rw.settle()
 	}
 	rw.pending = 0
 	if rw.inject.stage < over {
-		rw.inject.endTag(rw, b)
+		rw.inject.endTag(rw)
 	}
 	if rw.boxes.element == s.Element && s.Element != 0 {
 		if rw.boxes.depth--; rw.boxes.depth == 0 {
 			rw.boxes.element = 0
-			rw.copyTo(b, s.End)
+			rw.copyTo(s.End)
 			rw.out = append(rw.out, PlaceholderEnd...)
 		}
 	}

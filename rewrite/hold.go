@@ -11,7 +11,7 @@ import (
 const prefix = "data-askfirst-"
 
 // emit writes the tag as decided: nothing where it passes.
-func (rw *Rewriter) emit(b []byte) {
+func (rw *Rewriter) emit() {
 	t, s := &rw.tag, &rw.scan
 	if t.fate == consent.Pass && !t.edited {
 		return
@@ -19,9 +19,9 @@ func (rw *Rewriter) emit(b []byte) {
 	if t.fate != consent.Pass {
 		rw.noteWorst()
 	}
-	rw.copyTo(b, t.start)
+	rw.copyTo(t.start)
 	if t.fate == consent.Placeholder {
-		rw.box(b)
+		rw.box()
 	}
 	if t.hide && t.fate != consent.Pass {
 		for i, id := range t.ids {
@@ -30,7 +30,7 @@ func (rw *Rewriter) emit(b []byte) {
 			}
 		}
 	}
-	rw.editDuplicates(b)
+	rw.editDuplicates()
 	rw.suffix()
 	// What is added comes after the last attribute. Where that is an equals
 	// sign without a value it would become the value, and so comes before it.
@@ -48,25 +48,25 @@ func (rw *Rewriter) emit(b []byte) {
 	}
 	for i := range s.Attrs {
 		if i == last+1 {
-			rw.copyTo(b, at)
+			rw.copyTo(at)
 			rw.write(rw.extra)
 		}
 		switch a := &s.Attrs[i]; t.edits[i] {
 		case asWritten:
 		case held:
-			rw.copyTo(b, t.start+int(a.Name))
+			rw.copyTo(t.start + int(a.Name))
 			rw.out = append(rw.out, prefix...)
 		default:
-			rw.copyTo(b, t.start+int(a.Name))
+			rw.copyTo(t.start + int(a.Name))
 			rw.out = append(rw.out, editedNames[t.edits[i]]...)
 			rw.done = t.start + int(a.NameEnd)
 		}
 	}
 	if last == len(s.Attrs)-1 {
-		rw.copyTo(b, at)
+		rw.copyTo(at)
 		rw.write(rw.extra)
 	}
-	rw.copyTo(b, t.end)
+	rw.copyTo(t.end)
 	if t.fate == consent.Placeholder && !t.mark && rw.empty() {
 		rw.out = append(rw.out, PlaceholderEnd...)
 	}
@@ -81,10 +81,10 @@ func (rw *Rewriter) noteWorst() {
 
 // editDuplicates renames the later attributes of a name together with the
 // first one, or one of them would take its place.
-func (rw *Rewriter) editDuplicates(b []byte) {
+func (rw *Rewriter) editDuplicates() {
 	t, s := &rw.tag, &rw.scan
 	name := func(i int) []byte {
-		return b[t.start+int(s.Attrs[i].Name) : t.start+int(s.Attrs[i].NameEnd)]
+		return rw.in[t.start+int(s.Attrs[i].Name) : t.start+int(s.Attrs[i].NameEnd)]
 	}
 	for i, e := range t.edits {
 		if e == asWritten {
@@ -167,7 +167,7 @@ type boxes struct {
 
 // boxable reports whether the tag can have a placeholder before or around it,
 // and its element is one that visitors see.
-func (rw *Rewriter) boxable(b []byte, v *rules.Vendor) bool {
+func (rw *Rewriter) boxable(v *rules.Vendor) bool {
 	t := &rw.tag
 	if rw.doc.Placeholder == nil || v != nil && v.Widget == "" || rw.boxes.element != 0 || rw.boxes.banned || t.foreign {
 		return false
@@ -178,23 +178,23 @@ func (rw *Rewriter) boxable(b []byte, v *rules.Vendor) bool {
 		scan.Meta, scan.Link, scan.Base, scan.Script, scan.Style, scan.Template, scan.Frame, scan.Frameset, scan.Title:
 		return false
 	}
-	return !rw.hidden(b)
+	return !rw.hidden()
 }
 
 // hidden reports whether the tag says that its element is not to be seen.
-func (rw *Rewriter) hidden(b []byte) bool {
+func (rw *Rewriter) hidden() bool {
 	if rw.find(attrHidden) >= 0 || rw.tag.elem == scan.Iframe && rw.find(attrSrcdoc) >= 0 {
 		return true
 	}
 	for _, id := range [...]attribute{attrWidth, attrHeight} {
 		if a := rw.find(id); a >= 0 {
-			if v := rw.rawValue(b, a); len(v) > 0 && v[0] <= '1' && (len(v) == 1 || v[1] == 'p') {
+			if v := rw.rawValue(a); len(v) > 0 && v[0] <= '1' && (len(v) == 1 || v[1] == 'p') {
 				return true
 			}
 		}
 	}
 	if a := rw.find(attrStyle); a >= 0 {
-		v := rw.rawValue(b, a)
+		v := rw.rawValue(a)
 		return bytes.Contains(v, []byte("display:none")) || bytes.Contains(v, []byte("display: none")) ||
 			bytes.Contains(v, []byte("visibility:hidden")) || bytes.Contains(v, []byte("visibility: hidden"))
 	}
@@ -207,7 +207,7 @@ func (rw *Rewriter) empty() bool {
 }
 
 // box writes the placeholder before the element.
-func (rw *Rewriter) box(b []byte) {
+func (rw *Rewriter) box() {
 	t := &rw.tag
 	box := &rw.boxed
 	box.Vendor, box.Category = t.reason.Vendor, t.reason.Category
@@ -221,12 +221,12 @@ func (rw *Rewriter) box(b []byte) {
 			return nil
 		}
 		from := len(rw.text)
-		rw.text = scan.AppendValue(rw.text, rw.rawValue(b, a))
+		rw.text = scan.AppendValue(rw.text, rw.rawValue(a))
 		return rw.text[from:len(rw.text):len(rw.text)]
 	}
 	box.Width, box.Height, box.Class, box.Style, box.Title = part(attrWidth), part(attrHeight), part(attrClass), part(attrStyle), part(attrTitle)
 	from := len(rw.text)
-	for _, c := range b[t.start+1 : t.nameEnd] {
+	for _, c := range rw.in[t.start+1 : t.nameEnd] {
 		if 'A' <= c && c <= 'Z' {
 			c |= 0x20
 		}

@@ -40,23 +40,23 @@ func opens(e scan.Element) bool {
 	return false
 }
 
-func (in *injection) sawDoctype(rw *Rewriter, b []byte) {
-	in.sawText(rw, b, rw.scan.Start)
+func (in *injection) sawDoctype(rw *Rewriter) {
+	in.sawText(rw, rw.scan.Start)
 	if in.stage == first {
 		in.stage = waiting
 	}
 	if in.stage == waiting {
-		rw.copyTo(b, rw.scan.End)
+		rw.copyTo(rw.scan.End)
 	}
 }
 
-// sawText looks at the text before b[end], which opens the body unless it is
+// sawText looks at the text before rw.in[end], which opens the body unless it is
 // white space.
-func (in *injection) sawText(rw *Rewriter, b []byte, end int) {
+func (in *injection) sawText(rw *Rewriter, end int) {
 	if in.stage >= opened || end <= rw.done {
 		return
 	}
-	text := b[rw.done:end]
+	text := rw.in[rw.done:end]
 	if in.stage == first {
 		for len(text) > 0 && in.mark < len(byteOrderMark) && text[0] == byteOrderMark[in.mark] {
 			text = text[1:]
@@ -71,7 +71,7 @@ func (in *injection) sawText(rw *Rewriter, b []byte, end int) {
 		in.stage = over
 		return
 	}
-	rw.copyTo(b, end-len(rest))
+	rw.copyTo(end - len(rest))
 	in.open(rw)
 }
 
@@ -79,9 +79,9 @@ const byteOrderMark = "\xEF\xBB\xBF"
 
 // startTag is told every start tag until the head is open. It reports whether
 // the head hook is to run after this tag.
-func (in *injection) startTag(rw *Rewriter, b []byte) (after bool) {
+func (in *injection) startTag(rw *Rewriter) (after bool) {
 	s := &rw.scan
-	in.sawText(rw, b, s.Start)
+	in.sawText(rw, s.Start)
 	if in.stage == first {
 		in.stage = over
 		if opens(s.Element) {
@@ -94,32 +94,32 @@ func (in *injection) startTag(rw *Rewriter, b []byte) (after bool) {
 	switch s.Element {
 	case scan.HTMLElement:
 		if a := rw.find(attrLang); a >= 0 {
-			in.lang = scan.AppendValue(in.lang[:0], rw.rawValue(b, a))
+			in.lang = scan.AppendValue(in.lang[:0], rw.rawValue(a))
 		}
 		return false
 	case scan.Head:
 		return true
 	}
-	rw.copyTo(b, s.Start)
+	rw.copyTo(s.Start)
 	in.open(rw)
 	return false
 }
 
-func (in *injection) endTag(rw *Rewriter, b []byte) {
+func (in *injection) endTag(rw *Rewriter) {
 	s := &rw.scan
 	switch in.stage {
 	case first, waiting:
-		in.sawText(rw, b, s.Start)
+		in.sawText(rw, s.Start)
 		switch {
 		case in.stage == waiting && (s.Element == scan.Head || s.Element == scan.Body || s.Element == scan.HTMLElement || s.Element == scan.Br):
-			rw.copyTo(b, s.Start)
+			rw.copyTo(s.Start)
 			in.open(rw)
 		case in.stage == waiting:
-			rw.copyTo(b, s.End)
+			rw.copyTo(s.End)
 		}
 	}
 	if in.stage == opened && (s.Element == scan.Body || s.Element == scan.HTMLElement) {
-		rw.copyTo(b, s.Start)
+		rw.copyTo(s.Start)
 		in.close(rw)
 	}
 }
@@ -143,46 +143,46 @@ func (in *injection) close(rw *Rewriter) {
 
 // end runs what has not run. The scanner is at the end of the document, with
 // what is unfinished beginning at its Start.
-func (rw *Rewriter) end(b []byte) {
+func (rw *Rewriter) end() {
 	s, in := &rw.scan, &rw.inject
 	if rw.skip {
-		rw.done = len(b)
+		rw.done = len(rw.in)
 	}
 	unfinished := s.Start
 	if rw.pending != 0 {
 		unfinished = rw.tag.start
 	}
-	in.sawText(rw, b, unfinished)
-	rw.copyTo(b, unfinished)
+	in.sawText(rw, unfinished)
+	rw.copyTo(unfinished)
 	if in.stage == waiting {
 		in.open(rw)
 	}
 	if in.stage == opened && rw.doc.Foot != nil && rw.closeOpen() {
 		in.close(rw)
 	}
-	if rw.enclosed && rw.cutOff(b) {
+	if rw.enclosed && rw.cutOff() {
 		return
 	}
 	if rw.pending != 0 {
-		rw.unfinished(b)
+		rw.unfinished()
 	}
-	rw.copyTo(b, len(b))
+	rw.copyTo(len(rw.in))
 }
 
 // cutOff ends what a noscript element leaves unfinished, so that the page
 // after it is read alike with scripts and without. It reports whether there is
 // such a thing: a tag or comment is left out, raw text gets its end tag.
-func (rw *Rewriter) cutOff(b []byte) bool {
+func (rw *Rewriter) cutOff() bool {
 	s := &rw.scan
 	switch {
 	case s.InTag(), s.InComment():
-		rw.changed = rw.changed || s.Start < len(b)
-		return s.Start < len(b)
+		rw.changed = rw.changed || s.Start < len(rw.in)
+		return s.Start < len(rw.in)
 	case s.InRaw() && s.Element != scan.Plaintext:
 		if rw.pending != 0 {
-			rw.unfinished(b)
+			rw.unfinished()
 		}
-		rw.copyTo(b, len(b))
+		rw.copyTo(len(rw.in))
 		rw.out = append(rw.out, "</"...)
 		rw.out = append(rw.out, s.Element.String()...)
 		rw.out = append(rw.out, '>')

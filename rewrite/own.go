@@ -20,9 +20,9 @@ var ownRules = func() (r [consent.Unclassified + 1]rules.Rule) {
 }()
 
 // readOwn takes the mark that the page itself put on the element.
-func (rw *Rewriter) readOwn(b []byte) {
+func (rw *Rewriter) readOwn() {
 	if a := rw.find(attrCategory); a >= 0 {
-		if c, ok := consent.ParseCategory(rw.valueOf(b, a)); ok {
+		if c, ok := consent.ParseCategory(rw.valueOf(a)); ok {
 			rw.tag.take(c)
 		}
 	}
@@ -74,7 +74,7 @@ var iubendaPurposes = [...]consent.Category{consent.Necessary, consent.Functiona
 // readScriptMarks takes the marks of other consent tools on a script: what
 // they would have waited for is what we wait for. Of several categories it is
 // the last that the visitor has not agreed to.
-func (rw *Rewriter) readScriptMarks(b []byte) {
+func (rw *Rewriter) readScriptMarks() {
 	t := &rw.tag
 	if t.owned {
 		return
@@ -89,19 +89,19 @@ func (rw *Rewriter) readScriptMarks(b []byte) {
 	for i, id := range t.ids {
 		switch id {
 		case attrCategory, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory, attrOsano:
-			for list := rw.valueOf(b, i); len(list) > 0; {
+			for list := rw.valueOf(i); len(list) > 0; {
 				var word []byte
 				word, list = nextMark(list)
 				note(otherCategory(bytes.TrimPrefix(word, cookieYesPrefix)))
 			}
 		case attrPurposes:
-			for _, c := range rw.valueOf(b, i) {
+			for _, c := range rw.valueOf(i) {
 				if '1' <= c && c <= '5' {
 					note(iubendaPurposes[c-'1'], true)
 				}
 			}
 		case attrClass:
-			for list := rw.valueOf(b, i); len(list) > 0; {
+			for list := rw.valueOf(i); len(list) > 0; {
 				var word []byte
 				word, list = nextWord(list)
 				rest, ok := bytes.CutPrefix(word, optanonPrefix)
@@ -136,14 +136,14 @@ func nextMark(list []byte) (word, rest []byte) {
 
 // parkedBy holds for the attributes and classes by which other tools know the
 // scripts and frames that they have parked.
-func (rw *Rewriter) parkedByOthers(b []byte) bool {
+func (rw *Rewriter) parkedByOthers() bool {
 	for i, id := range rw.tag.ids {
 		switch id {
 		case attrCategory, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory, attrOsano, attrPurposes,
 			attrService, attrDataName, attrUsercentrics, attrBorlabs, attrBorlabsBlocker:
 			return true
 		case attrClass:
-			v := rw.valueOf(b, i)
+			v := rw.valueOf(i)
 			if bytes.Contains(v, optanonPrefix) || hasWord(v, "cmplz-script") || hasWord(v, "cmplz-native") ||
 				bytes.Contains(v, iubendaClass) {
 				return true
@@ -176,7 +176,7 @@ func (t *tag) parkedSource(rw *Rewriter, src int) {
 
 // parkedScript decides about a script that another consent tool has parked:
 // if what it waits for is granted it goes live, if not it waits for us.
-func (rw *Rewriter) parkedScript(b, text []byte) {
+func (rw *Rewriter) parkedScript(text []byte) {
 	t := &rw.tag
 	src := rw.find(attrSrc)
 	at := src
@@ -187,13 +187,13 @@ func (rw *Rewriter) parkedScript(b, text []byte) {
 	var host, path []byte
 	v := &inlineVector
 	if at >= 0 {
-		d = rw.doc.Rules.URL(rw.page, rw.valueOf(b, at), rules.Script)
+		d = rw.doc.Rules.URL(rw.page, rw.valueOf(at), rules.Script)
 		host, path = rw.page.Target()
 		v = &vectors[0]
 	} else {
 		d = rw.doc.Rules.Inline(rw.page, text)
 	}
-	if rw.find(attrHeld) >= 0 || !t.owned && (d.Rule == nil || !rw.parkedByOthers(b)) {
+	if rw.find(attrHeld) >= 0 || !t.owned && (d.Rule == nil || !rw.parkedByOthers()) {
 		// It waits for us already, or nothing says what it waits for: it is
 		// the page's own to revive.
 		return
@@ -213,22 +213,22 @@ func (rw *Rewriter) parkedScript(b, text []byte) {
 		t.edits[a] = park
 	}
 	t.edited = true
-	rw.emit(b)
+	rw.emit()
 }
 
 // readParkedSource decides about a frame or image whose URL another consent
 // tool has put aside.
-func (rw *Rewriter) readParkedSource(b []byte) {
+func (rw *Rewriter) readParkedSource() {
 	t := &rw.tag
 	if t.elem != scan.Iframe && t.elem != scan.Img && t.elem != scan.Embed && t.elem != scan.Video && t.elem != scan.Audio || t.fate != consent.Pass {
 		return
 	}
-	if t.parkedSource(rw, rw.find(attrSrc)); t.sourceAt < 0 || t.ids[t.sourceAt] == attrDataSrc && !rw.parkedByOthers(b) {
+	if t.parkedSource(rw, rw.find(attrSrc)); t.sourceAt < 0 || t.ids[t.sourceAt] == attrDataSrc && !rw.parkedByOthers() {
 		return
 	}
-	rw.readScriptMarks(b)
+	rw.readScriptMarks()
 	v := &vectors[roles[t.elem][attrSrc]-1]
-	d := rw.doc.Rules.URL(rw.page, rw.valueOf(b, t.sourceAt), v.kind)
+	d := rw.doc.Rules.URL(rw.page, rw.valueOf(t.sourceAt), v.kind)
 	if d.Party == rules.NoParty || !t.owned && d.Rule == nil {
 		return
 	}

@@ -49,7 +49,8 @@ type Rewriter struct {
 	small    []byte // the buffer of rw while buf is a borrowed one
 	borrowed *[]byte
 	out      []byte // decided, not yet written
-	done     int    // how much of the bytes being read is decided
+	in       []byte // what is being read
+	done     int    // how much of in is decided
 
 	tag     tag
 	pending scan.Element // the element whose raw text is awaited, with its start tag
@@ -211,29 +212,29 @@ func (rw *Rewriter) Close() error {
 // unfinished tag, or up to the first place at or after enough where nothing is
 // kept back. eof says that b ends the document.
 func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
-	rw.done = 0
+	rw.in, rw.done = b, 0
 	for {
 		switch rw.scan.Next(b, eof) {
 		case scan.StartTag:
-			rw.startTag(b)
+			rw.startTag()
 		case scan.EndTag:
-			rw.endTag(b)
+			rw.endTag()
 		case scan.Raw:
-			rw.rawText(b)
+			rw.rawText()
 		case scan.Doctype:
-			rw.inject.sawDoctype(rw, b)
+			rw.inject.sawDoctype(rw)
 		case scan.Comment, scan.CDATA:
 			if rw.skip {
 				rw.done = rw.scan.End
 			} else if rw.inject.stage < opened {
-				rw.inject.sawText(rw, b, rw.scan.Start)
-				rw.copyTo(b, rw.scan.End)
+				rw.inject.sawText(rw, rw.scan.Start)
+				rw.copyTo(rw.scan.End)
 			}
 		case scan.More:
-			return rw.more(b, eof)
+			return rw.more(eof)
 		}
 		if at := rw.scan.End; at >= enough && rw.pending == 0 {
-			rw.copyTo(b, at)
+			rw.copyTo(at)
 			rw.scan.Shift(at)
 			return at
 		}
@@ -241,30 +242,30 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 }
 
 // more decides about the rest of b when the input has run out.
-func (rw *Rewriter) more(b []byte, eof bool) int {
+func (rw *Rewriter) more(eof bool) int {
 	s := &rw.scan
 	if eof {
-		rw.end(b)
-		return len(b)
+		rw.end()
+		return len(rw.in)
 	}
 	keep := s.Keep()
-	rw.inject.sawText(rw, b, s.Start)
+	rw.inject.sawText(rw, s.Start)
 	if rw.pending != 0 {
-		if len(b)-rw.tag.start <= Limit {
+		if len(rw.in)-rw.tag.start <= Limit {
 			keep = rw.tag.start
 		} else {
-			rw.oversize(b)
+			rw.oversize()
 		}
-	} else if s.InTag() && len(b)-s.Start > Limit {
-		rw.copyTo(b, s.Start)
+	} else if s.InTag() && len(rw.in)-s.Start > Limit {
+		rw.copyTo(s.Start)
 		rw.skip = true
-		s.DropTag(b)
-		keep = len(b)
+		s.DropTag(rw.in)
+		keep = len(rw.in)
 	}
 	if rw.skip && keep > rw.done {
 		rw.done = keep
 	}
-	rw.copyTo(b, keep)
+	rw.copyTo(keep)
 	s.Shift(keep)
 	rw.tag.start -= keep
 	rw.tag.nameEnd -= keep
@@ -273,9 +274,9 @@ func (rw *Rewriter) more(b []byte, eof bool) int {
 }
 
 // copyTo passes b on up to i.
-func (rw *Rewriter) copyTo(b []byte, i int) {
+func (rw *Rewriter) copyTo(i int) {
 	if i > rw.done {
-		rw.write(b[rw.done:i])
+		rw.write(rw.in[rw.done:i])
 		rw.done = i
 	}
 }
@@ -312,11 +313,11 @@ func (rw *Rewriter) writeOut(p []byte) {
 }
 
 // oversize decides about an element whose text has grown past Limit.
-func (rw *Rewriter) oversize(b []byte) {
+func (rw *Rewriter) oversize() {
 	element := rw.pending
 	rw.pending = 0
 	if element == scan.Noscript {
-		rw.copyTo(b, rw.tag.end)
+		rw.copyTo(rw.tag.end)
 		rw.skip = true
 		return
 	}
@@ -328,22 +329,27 @@ func (rw *Rewriter) oversize(b []byte) {
 	}
 	rw.tag.hide = rw.tag.script != parked
 	rw.hold(-1, rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}, &inlineVector, nil, nil)
-	rw.emit(b)
+	rw.emit()
 }
 
 var oversizeRule = rules.Rule{Source: "limit", Text: "larger than can be looked at"}
 
 // unfinished decides about an element whose end tag never came. A script cut
 // off does not run, and so passes.
-func (rw *Rewriter) unfinished(b []byte) {
+func (rw *Rewriter) unfinished() {
 	s := &rw.scan
 	switch {
 	case rw.pending == scan.Script:
 	case rw.aside.pending:
-		s.Start = len(b)
-		rw.settle(b)
+		s.Start = len(rw.in)
+		rw.settle()
+	case rw.pending == scan.Noscript:
+		rw.pending = 0
+		rw.copyTo(rw.tag.end)
+		if rw.noscript(rw.in[rw.tag.end:], false) {
+			rw.done = len(rw.in)
+		}
 	default:
-		s.Start, s.End = rw.tag.end, len(b)
-		rw.rawText(b)
+		rw.decideText(rw.in[rw.tag.end:])
 	}
 }

@@ -30,16 +30,16 @@ var runningTypes = scan.NewNames([]string{"", "text/javascript", "module", "appl
 
 // typeOf classifies a script element by its type attribute, or by its
 // language attribute where it has none.
-func (rw *Rewriter) typeOf(b []byte) scriptType {
+func (rw *Rewriter) typeOf() scriptType {
 	var value []byte
 	if a := rw.find(attrType); a >= 0 {
-		value = rw.valueOf(b, a)
+		value = rw.valueOf(a)
 		if len(value) == 0 {
 			return running
 		}
 		value = bytes.TrimFunc(value, func(r rune) bool { return r < 128 && isSpace(byte(r)) })
 	} else if a := rw.find(attrLanguage); a >= 0 {
-		value = rw.valueOf(b, a)
+		value = rw.valueOf(a)
 		if len(value) == 0 {
 			return running
 		}
@@ -53,7 +53,7 @@ func (rw *Rewriter) typeOf(b []byte) scriptType {
 		return running
 	case scan.EqualFold(value, "importmap"), scan.EqualFold(value, "speculationrules"):
 		return listing
-	case scan.EqualFold(value, "text/plain"), scan.EqualFold(value, "text/template") && rw.parkedByOthers(b):
+	case scan.EqualFold(value, "text/plain"), scan.EqualFold(value, "text/template") && rw.parkedByOthers():
 		return parked
 	}
 	return inert
@@ -65,26 +65,26 @@ func hasSuffixFold(b []byte, suffix string) bool {
 
 // startScript decides about a script element as far as its start tag says. It
 // reports whether the tag waits for the element's text.
-func (rw *Rewriter) startScript(b []byte) (waits bool) {
+func (rw *Rewriter) startScript() (waits bool) {
 	t := &rw.tag
-	t.script = rw.typeOf(b)
+	t.script = rw.typeOf()
 	src := rw.find(attrSrc)
-	external := src >= 0
+	external := src >= 0 || rw.find(attrRocketSrc) >= 0
 	if t.foreign {
 		external = rw.find(attrHref) >= 0 || rw.find(attrXlinkHref) >= 0
 	}
 	switch t.script {
 	case parked:
-		rw.readScriptMarks(b)
+		rw.readScriptMarks()
 		t.parkedSource(rw, src)
 		external = external || t.sourceAt >= 0
 	case running:
 		t.hide = true
-		rw.readScriptMarks(b)
+		rw.readScriptMarks()
 		if external && src >= 0 {
-			rw.judgeDataScript(src, rw.valueOf(b, src))
+			rw.judgeDataScript(src, rw.valueOf(src))
 		}
-		if rw.doc.RemoveBanners && src >= 0 && isRivalBanner(rw.valueOf(b, src)) {
+		if rw.doc.RemoveBanners && src >= 0 && isRivalBanner(rw.valueOf(src)) {
 			rw.removeBanner(src)
 		}
 	case listing:
@@ -95,7 +95,7 @@ func (rw *Rewriter) startScript(b []byte) (waits bool) {
 	}
 	if external {
 		if t.script == parked {
-			rw.parkedScript(b, nil)
+			rw.parkedScript(nil)
 			return true
 		}
 		return false
@@ -123,7 +123,7 @@ var inlineVector = vector{element: "script", read: asCode, kind: rules.Inline, f
 
 // rawText is called with the whole text of a raw text element, which ends
 // where its token does.
-func (rw *Rewriter) rawText(b []byte) {
+func (rw *Rewriter) rawText() {
 	s := &rw.scan
 	if rw.skip {
 		rw.done = s.End
@@ -131,31 +131,31 @@ func (rw *Rewriter) rawText(b []byte) {
 	}
 	if rw.pending == scan.Noscript {
 		rw.pending = 0
-		rw.copyTo(b, s.Start)
-		if rw.noscript(b[s.Start:s.End]) {
+		rw.copyTo(s.Start)
+		if rw.noscript(rw.in[s.Start:s.End], true) {
 			rw.done = s.End
 		}
 	} else if rw.pending != 0 {
-		rw.decideText(b, b[s.Start:s.End])
+		rw.decideText(rw.in[s.Start:s.End])
 	}
 }
 
 // decideText decides about a script or style element by its text.
-func (rw *Rewriter) decideText(b, text []byte) {
+func (rw *Rewriter) decideText(text []byte) {
 	rw.pending = 0
 	if rw.tag.elem == scan.Style {
-		rw.styleElement(b, text)
+		rw.styleElement(text)
 		return
 	}
-	rw.inlineScript(b, text)
+	rw.inlineScript(text)
 }
 
 // inlineScript decides about a script by its text.
-func (rw *Rewriter) inlineScript(b, text []byte) {
+func (rw *Rewriter) inlineScript(text []byte) {
 	t := &rw.tag
 	switch t.script {
 	case parked:
-		rw.parkedScript(b, text)
+		rw.parkedScript(text)
 		return
 	case listing:
 		rw.judgeList(text)
@@ -165,8 +165,8 @@ func (rw *Rewriter) inlineScript(b, text []byte) {
 			rw.hold(-1, d, &inlineVector, nil, nil)
 		}
 	}
-	rw.readVectors(b)
-	rw.emit(b)
+	rw.readVectors()
+	rw.emit()
 }
 
 // judgeList decides about each string of an import map or of speculation rules
@@ -191,13 +191,13 @@ func (rw *Rewriter) judgeList(text []byte) {
 }
 
 // noscript rewrites the content of a noscript element, which is markup to a
-// browser that runs no scripts. It reports whether anything changed; if so it
-// has been written.
-func (rw *Rewriter) noscript(text []byte) bool {
+// browser that runs no scripts. enclosed says that its end tag follows. It
+// reports whether anything changed; if so it has been written.
+func (rw *Rewriter) noscript(text []byte, enclosed bool) bool {
 	if bytes.IndexByte(text, '<') < 0 {
 		return false
 	}
-	out, changed := rw.nest(text, true)
+	out, changed := rw.nest(text, enclosed, true)
 	if changed {
 		rw.write(out)
 	}
@@ -206,7 +206,7 @@ func (rw *Rewriter) noscript(text []byte) bool {
 
 // nest rewrites a document that stands in this one, or markup enclosed by it,
 // and reports whether it changed. What it returns is valid until the next call.
-func (rw *Rewriter) nest(text []byte, enclosed bool) ([]byte, bool) {
+func (rw *Rewriter) nest(text []byte, enclosed, unscripted bool) ([]byte, bool) {
 	if rw.depth >= maxNesting {
 		// Nothing that a page needs is nested this deeply.
 		return nil, true
@@ -217,7 +217,7 @@ func (rw *Rewriter) nest(text []byte, enclosed bool) ([]byte, bool) {
 		rw.inner = inner
 	}
 	inner.start(nil, rw.doc)
-	inner.scan.Unscripted = enclosed || rw.scan.Unscripted
+	inner.scan.Unscripted = unscripted
 	inner.inject.stage = over
 	inner.inject.lang = append(inner.inject.lang[:0], rw.inject.lang...)
 	inner.page, inner.based = rw.page, true
@@ -238,7 +238,7 @@ func (rw *Rewriter) judgeDocument(i int, text []byte, v *vector) {
 		rw.hold(i, rw.tag.own, v, nil, nil)
 		return
 	}
-	out, changed := rw.nest(text, false)
+	out, changed := rw.nest(text, false, rw.scan.Unscripted)
 	if changed {
 		rw.holdFor(i)
 		rw.srcdoc = append(rw.srcdoc[:0], out...)
@@ -252,7 +252,7 @@ func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) {
 		rw.hold(i, rw.tag.own, v, nil, nil)
 		return
 	}
-	if _, changed := rw.nest(text, false); changed {
+	if _, changed := rw.nest(text, false, rw.scan.Unscripted); changed {
 		rw.holdFor(i)
 	}
 }

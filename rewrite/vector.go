@@ -181,10 +181,11 @@ func attributeOf(name string) attribute {
 // The attributes that code asks for by name.
 var (
 	attrClass, attrID, attrType, attrRel, attrName, attrLang, attrWidth, attrHeight, attrTitle,
-	attrHTTPEquiv, attrHref, attrSrc, attrCategory, attrHeld, attrLanguage, attrStyle, attrHidden, attrSrcdoc,
+	attrHTTPEquiv, attrHref, attrSrc, attrCategory, attrHeld, attrLanguage, attrStyle, attrHidden, attrSrcdoc, attrRocketSrc,
 	attrDataSrc, attrDataType, attrDataName, attrXlinkHref, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory,
 	attrOsano, attrPurposes, attrService, attrUsercentrics, attrBorlabs, attrBorlabsBlocker attribute
 	attrParkedSources []attribute
+	parkedAttribute   [256]bool // holds for those
 )
 
 func init() {
@@ -231,7 +232,7 @@ func init() {
 		"class": &attrClass, "id": &attrID, "type": &attrType, "rel": &attrRel, "name": &attrName, "lang": &attrLang,
 		"width": &attrWidth, "height": &attrHeight, "title": &attrTitle, "http-equiv": &attrHTTPEquiv, "href": &attrHref,
 		"src": &attrSrc, "data-category": &attrCategory, "data-askfirst-category": &attrHeld,
-		"language": &attrLanguage, "hidden": &attrHidden, "srcdoc": &attrSrcdoc, "style": &attrStyle, "data-src": &attrDataSrc,
+		"language": &attrLanguage, "hidden": &attrHidden, "data-rocket-src": &attrRocketSrc, "srcdoc": &attrSrcdoc, "style": &attrStyle, "data-src": &attrDataSrc,
 		"data-type": &attrDataType, "data-name": &attrDataName, "xlink:href": &attrXlinkHref,
 		"data-cookieconsent": &attrCookieConsent, "data-cookiecategory": &attrCookieCategory, "data-cookieyes": &attrCookieYes,
 		"data-cli-category": &attrCLICategory, "data-osano": &attrOsano, "data-iub-purposes": &attrPurposes,
@@ -241,6 +242,8 @@ func init() {
 		*a = attributeOf(name)
 	}
 	for _, name := range parkedSources {
-		attrParkedSources = append(attrParkedSources, attributeOf(name))
+		a := attributeOf(name)
+		attrParkedSources = append(attrParkedSources, a)
+		parkedAttribute[a] = true
 	}
 }

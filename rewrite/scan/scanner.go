@@ -15,8 +15,8 @@ const (
 	Doctype
 	// Comment is a comment, a bogus comment or a processing instruction.
 	Comment
-	// Raw is the text of a raw text element, without its end tag. It is not
-	// reported where it is empty.
+	// Raw is the text of a raw text element, without its end tag. It is
+	// reported where it is empty, too, but not where the end tag is missing.
 	Raw
 	// CDATA is a CDATA section in foreign content.
 	CDATA
@@ -195,9 +195,7 @@ func (s *Scanner) Next(b []byte, eof bool) Token {
 			if !s.raw(b, eof) {
 				return More
 			}
-			if s.Start < s.End {
-				return Raw
-			}
+			return Raw
 		default:
 			if !s.tag(b) {
 				return More
