@@ -63,7 +63,6 @@ type document struct {
 	strings    []byte // what tags point to
 	chunks     bool   // the page is sent in chunks
 	transcoded bool   // the page was UTF-16 and is UTF-8
-	size       [20]byte
 }
 
 // state is how far a document is.
@@ -426,7 +425,7 @@ func (d *document) send() error {
 	if x.request.minor == 0 {
 		return x.send(x.out, d.out)
 	}
-	return x.send(x.out, appendChunkSize(d.size[:0], len(d.out)), d.out, crlf)
+	return x.send(x.out, appendChunkSize(x.size[:0], len(d.out)), d.out, crlf)
 }
 
 // finish ends a streamed page.

@@ -51,6 +51,7 @@ type exchange struct {
 
 	out      []byte     // the head being written
 	interim  []byte     // that of an interim answer
+	size     [20]byte   // the line that begins a chunk
 	pending  []byte     // of it, what waits for the body to come
 	answered bool       // a part of the final answer has been sent
 	policies []byte     // the page's Content-Security-Policy fields, adapted
@@ -387,7 +388,6 @@ func (x *exchange) closeAfterUpload() {
 func (x *exchange) relay(framing framing) error {
 	x.pending = x.out
 	x.link.pause = headPause
-	var size [20]byte
 	for {
 		p, err := x.download.next()
 		if err == io.EOF {
@@ -399,7 +399,7 @@ func (x *exchange) relay(framing framing) error {
 		x.link.pause = 0
 		head := x.pending
 		if framing == chunked {
-			err = x.send(head, appendChunkSize(size[:0], len(p)), p, crlf)
+			err = x.send(head, appendChunkSize(x.size[:0], len(p)), p, crlf)
 		} else {
 			err = x.send(head, p)
 		}

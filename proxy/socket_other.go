@@ -4,10 +4,12 @@ package proxy
 
 import "syscall"
 
-// hungUp is known on Linux alone; elsewhere a visitor who has left is noticed
-// when something is sent to them.
-func hungUp(syscall.RawConn) bool { return false }
+// socket looks at connections on Linux alone. Elsewhere a visitor who has left
+// is noticed when something is sent to them, and a connection that has died
+// when it is used.
+type socket struct{}
 
-// stale is known on Linux alone; elsewhere a connection that has died is
-// noticed when it is used.
-func stale(syscall.RawConn) bool { return false }
+func newSocket(syscall.RawConn) *socket { return &socket{} }
+
+func (*socket) hungUp() bool { return false }
+func (*socket) stale() bool  { return false }

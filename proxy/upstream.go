@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/askfirst/askfirst/configs"
@@ -36,7 +35,7 @@ type upstream struct {
 type link struct {
 	up     *upstream
 	conn   net.Conn
-	raw    syscall.RawConn
+	sock   *socket
 	in     source
 	reused bool      // it has served an exchange before this one
 	since  time.Time // when it became idle
@@ -104,7 +103,7 @@ func (up *upstream) acquire(fresh bool) (*link, error) {
 		if l == nil {
 			break
 		}
-		if l.raw != nil && stale(l.raw) || len(l.in.buffered()) > 0 || time.Since(l.since) > idleLink {
+		if l.sock != nil && l.sock.stale() || len(l.in.buffered()) > 0 || time.Since(l.since) > idleLink {
 			l.conn.Close()
 			l.in.release()
 			continue
@@ -156,7 +155,7 @@ func (up *upstream) dial() (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{up: up, raw: rawConn(conn)}
+	l := &link{up: up, sock: socketOf(conn)}
 	if up.tls != nil {
 		t := tls.Client(conn, up.tls)
 		if err := t.HandshakeContext(ctx); err != nil {

@@ -16,7 +16,7 @@ import (
 type visitor struct {
 	proxy *Proxy
 	conn  net.Conn
-	raw   syscall.RawConn // of the TCP connection; nil where there is none
+	sock  *socket // nil where there is none under conn
 	peer  netip.Addr
 	tls   bool
 	in    source
@@ -39,15 +39,15 @@ func newVisitor(p *Proxy, conn net.Conn) *visitor {
 	v := &visitor{proxy: p, conn: conn}
 	v.in.conn = v
 	_, v.tls = conn.(*tls.Conn)
-	v.raw = rawConn(conn)
+	v.sock = socketOf(conn)
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		v.peer = a.AddrPort().Addr().Unmap()
 	}
 	return v
 }
 
-// rawConn returns the descriptor under conn, nil where it has none.
-func rawConn(conn net.Conn) syscall.RawConn {
+// socketOf returns the socket under conn, nil where it has none.
+func socketOf(conn net.Conn) *socket {
 	for {
 		switch c := conn.(type) {
 		case interface{ NetConn() net.Conn }:
@@ -57,7 +57,7 @@ func rawConn(conn net.Conn) syscall.RawConn {
 			if err != nil {
 				return nil
 			}
-			return raw
+			return newSocket(raw)
 		default:
 			return nil
 		}
@@ -178,7 +178,7 @@ var errVisitorLeft = errors.New("the visitor has left")
 // left reports whether the visitor has closed the connection, or their sending
 // half of it: as other proxies do, we take that for leaving.
 func (v *visitor) left() bool {
-	return v.raw != nil && hungUp(v.raw)
+	return v.sock != nil && v.sock.hungUp()
 }
 
 // linger ends a connection on which the visitor is still sending: what is left
