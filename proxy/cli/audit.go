@@ -37,7 +37,7 @@ type auditRow struct {
 }
 
 func runAudit(c *console, args []string) error {
-	f := c.flags("audit", "audit [options] URL|FILE...")
+	f := c.flags("audit [options] URL|FILE...")
 	asJSON := f.Bool("json", false, "print JSON, one array")
 	asCSV := f.Bool("csv", false, "print CSV, with a header")
 	base := f.String("base", "", "the `address` that files are pages of, to tell first from third party")

@@ -8,7 +8,7 @@ import (
 )
 
 func runCheck(c *console, args []string) error {
-	f := c.flags("check", "check --config FILE")
+	f := c.flags("check --config FILE")
 	file := f.String("config", "", "the configuration `file`")
 	if err := parse(f, args, 0); err != nil {
 		return err

@@ -100,26 +100,27 @@ func (c *console) report(name string, err error) int {
 	return exitFailed
 }
 
-// flags returns a flag set that explains itself and leaves the reporting of
-// mistakes to Run.
-func (c *console) flags(name, synopsis string) *flag.FlagSet {
-	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.Usage = func() {
-		fmt.Fprintf(c.out, "Usage: askfirst %s\n\n", synopsis)
-		f.SetOutput(c.out)
-		f.PrintDefaults()
-		f.SetOutput(io.Discard)
-	}
+// flags returns a flag set that leaves the reporting of mistakes to Run; its
+// name is how the command is called.
+func (c *console) flags(synopsis string) *flag.FlagSet {
+	f := flag.NewFlagSet(synopsis, flag.ContinueOnError)
+	f.SetOutput(c.out)
+	f.Usage = func() {}
 	return f
 }
 
 // parse reads args into f and refuses more operands than most.
 func parse(f *flag.FlagSet, args []string, most int) error {
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
+	output := f.Output()
+	f.SetOutput(io.Discard)
+	err := f.Parse(args)
+	f.SetOutput(output)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(output, "Usage: askfirst %s\n\n", f.Name())
+		f.PrintDefaults()
+		return err
+	}
+	if err != nil {
 		return usageError{err}
 	}
 	if f.NArg() > most {
@@ -143,7 +144,7 @@ func (c *console) logFormat(f *flag.FlagSet) func() (*slog.Logger, error) {
 }
 
 func runVersion(c *console, args []string) error {
-	if err := parse(c.flags("version", "version"), args, 0); err != nil {
+	if err := parse(c.flags("version"), args, 0); err != nil {
 		return err
 	}
 	version, revision := "(devel)", ""

@@ -16,7 +16,7 @@ import (
 )
 
 func runDemo(c *console, args []string) error {
-	f := c.flags("demo", "demo [--listen ADDRESS] [--admin ADDRESS]")
+	f := c.flags("demo [--listen ADDRESS] [--admin ADDRESS]")
 	listen := f.String("listen", "", "the `address` of the demo shop (default 127.0.0.1:8080, or a free port)")
 	adminAddress := f.String("admin", "", "the `address` of the audit (default 127.0.0.1:9090, or a free port)")
 	logger := c.logFormat(f)

@@ -15,7 +15,7 @@ import (
 const explainedSnippet = 1 << 20
 
 func runExplain(c *console, args []string) error {
-	f := c.flags("explain", "explain [options] URL|cookie:NAME|storage:KEY|FILE")
+	f := c.flags("explain [options] URL|cookie:NAME|storage:KEY|FILE")
 	page := f.String("page", "https://site.invalid/", "the `address` of the page that it is on")
 	kind := f.String("kind", "script", "how the page uses the URL: `script, image, frame, style, ...`")
 	config := f.String("config", "", "a configuration `file` whose overrides count")

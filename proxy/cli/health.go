@@ -9,7 +9,7 @@ import (
 // runHealth asks a running askfirst whether it is ready; it is what a
 // container's health check runs, where there is no shell.
 func runHealth(c *console, args []string) error {
-	f := c.flags("health", "health [--admin ADDRESS]")
+	f := c.flags("health [--admin ADDRESS]")
 	admin := f.String("admin", "127.0.0.1:9090", "the admin listener's `address`")
 	if err := parse(f, args, 0); err != nil {
 		return err

@@ -30,7 +30,7 @@ func runServe(c *console, args []string) error {
 	site := configs.DefaultSite()
 	site.Name, site.Hosts = "default", []string{"*"}
 
-	f := c.flags("serve", "serve --upstream URL | --config FILE")
+	f := c.flags("serve --upstream URL | --config FILE")
 	file := f.String("config", "", "the configuration `file`; no other setting is taken beside it")
 	upstream := f.String("upstream", "", "the `URL` of the site to front, such as http://127.0.0.1:3000")
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "the `address` that visitors reach")
