@@ -2,6 +2,7 @@ package rules
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +17,8 @@ import (
 // patterns, then its domains; the breadth table; a rule of an operator's list; a
 // heuristic. What nothing names is unclassified if it is a third party's and necessary if it is
 // the page's own. The page's own URLs are matched only by rules that name them:
-// overrides, and patterns with the host "*".
+// overrides, and patterns with the host "*"; and by domains that its hosts are
+// aliases of, where Options.Aliases is set.
 type Engine struct {
 	overrides []*overrideSet // in the order in which they are looked at
 	catalogue layer
@@ -26,6 +28,7 @@ type Engine struct {
 	lists     listTable
 	guesses   [len(heuristics)]verdict
 	guessing  [len(heuristics)]bool
+	aliases   *Aliases
 	revision  [16]byte
 }
 
@@ -42,7 +45,7 @@ func New(o Options) (*Engine, error) {
 // compile makes an engine of vendors, whose digest is sum, and of a breadth
 // table.
 func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine, error) {
-	e := &Engine{byID: make(map[string]*Vendor, len(sources))}
+	e := &Engine{byID: make(map[string]*Vendor, len(sources)), aliases: o.Aliases}
 	digest := sha256.New()
 	digest.Write(sum)
 	digest.Write([]byte(breadth))
@@ -132,7 +135,14 @@ func quoteTokens(tokens []string) string {
 }
 
 // Revision identifies the rules: two engines with equal revisions decide alike.
-func (e *Engine) Revision() [16]byte { return e.revision }
+// It changes when an alias becomes known (see Aliases).
+func (e *Engine) Revision() [16]byte {
+	r := e.revision
+	if e.aliases != nil {
+		binary.LittleEndian.PutUint64(r[:], binary.LittleEndian.Uint64(r[:])^e.aliases.changes.Load())
+	}
+	return r
+}
 
 // URL decides about a reference as it stands in the page, character references
 // decoded. ref is read as browsers read it (WHATWG URL).
@@ -165,6 +175,9 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 	v := e.catalogue.findURL(p, party == ThirdParty, except)
 	if v == nil && party == ThirdParty {
 		v = e.catalogue.findDomain(p, except)
+	}
+	if v == nil && party == FirstParty && e.aliases != nil {
+		v = e.findAlias(p, except)
 	}
 	var named *verdict // whose it is, if not what for
 	if v == nil && party == ThirdParty {

@@ -157,12 +157,15 @@ func (l *layer) findURL(p *Page, named bool, except without) *verdict {
 // findDomain returns the rule of the longest domain that the host of p's
 // reference is in.
 func (l *layer) findDomain(p *Page, except without) *verdict {
+	return l.findName(&p.labels, p.ref.host(), except)
+}
+
+func (l *layer) findName(labels *labels, host []byte, except without) *verdict {
 	if len(l.hosts.slots) == 0 {
 		return nil
 	}
-	host := p.ref.host()
-	for i := p.labels.n - 1; i >= 0; i-- {
-		n := l.hosts.find(&p.labels, host, i)
+	for i := labels.n - 1; i >= 0; i-- {
+		n := l.hosts.find(labels, host, i)
 		if n < 0 {
 			continue
 		}

@@ -41,6 +41,8 @@ type Options struct {
 	Overrides []Override
 	// Lists are the operator's own.
 	Lists []List
+	// Aliases finds trackers behind names of the site's own; nil for not.
+	Aliases *Aliases
 	// HeuristicsOff names the heuristics that are not asked, see Heuristics.
 	HeuristicsOff []string
 }

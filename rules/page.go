@@ -24,6 +24,7 @@ type Page struct {
 	labels     labels // of ref's host
 	pageLabels labels // of page's host
 	lower      []byte // ref's text in lower case, for lists
+	alias      []byte // a name that ref's host is an alias of
 	// tried has a bit for each inline signature whose other tokens were not
 	// found in the code that is being read.
 	tried []uint64

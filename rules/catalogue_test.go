@@ -1,0 +1,150 @@
+package rules
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// TestCatalogueMistakes reads a catalogue with every mistake there is, and
+// compares what it is told with testdata/bad/mistakes.txt.
+func TestCatalogueMistakes(t *testing.T) {
+	const golden = "testdata/bad/mistakes.txt"
+	_, err := readCatalogue(os.DirFS("."), "testdata/bad")
+	if err == nil {
+		t.Fatal("no mistake is found")
+	}
+	got := err.Error() + "\n"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestOverrideMistakes(t *testing.T) {
+	_, err := New(Options{Overrides: []Override{
+		{File: "site.yml", Line: 1},
+		{File: "site.yml", Line: 2, Domain: "a.test", URL: "a.test/x"},
+		{File: "site.yml", Line: 3, Vendor: "nobody"},
+		{File: "site.yml", Line: 4, Domain: "a.test", As: "nobody"},
+		{File: "site.yml", Line: 5, URL: "*"},
+		{File: "site.yml", Line: 6, Inline: []string{"x"}},
+		{File: "site.yml", Line: 7, Cookie: "a", Pages: "/x"},
+		{File: "site.yml", Line: 8, Cookie: "*"},
+		{File: "site.yml", Line: 9, Domain: "a/b"},
+		{File: "site.yml", Line: 10, Domain: "good.test", Category: consent.Social},
+	}, HeuristicsOff: []string{"horoscope"}})
+	if err == nil {
+		t.Fatal("no mistake is found")
+	}
+	for _, want := range []string{"site.yml:1: ", "site.yml:2: ", "site.yml:3: ", "site.yml:4: ", "site.yml:5: ", "site.yml:6: ", "site.yml:7: ", "site.yml:8: ", "site.yml:9: ", "horoscope"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("nothing is said of %s in\n%v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "site.yml:10") {
+		t.Errorf("a good override is refused: %v", err)
+	}
+}
+
+func TestOverrides(t *testing.T) {
+	e := newEngine(t, Options{Overrides: []Override{
+		{Domain: "cdn.example", Category: consent.Analytics},
+		{Domain: "maps.example", As: "google-maps"},
+		{URL: "*/pixel.gif", Category: consent.Marketing},
+		{URL: "widget.example/", AlwaysHold: true},
+		{Vendor: "hotjar", Category: consent.Necessary},
+		{Vendor: "youtube", Category: consent.Functional, Pages: "/videos/*"},
+		{Inline: []string{"shopMetrics(", "'send'"}, Category: consent.Analytics},
+		{Cookie: "visitor_*", Category: consent.Analytics},
+		{Cookie: "_ga", Category: consent.Necessary},
+	}})
+	p := newPage("https://shop.example/videos/1")
+	for _, c := range []struct {
+		ref      string
+		category consent.Category
+	}{
+		{"https://x.cdn.example/a.js", consent.Analytics},
+		{"https://maps.example/", e.Vendor("google-maps").Category},
+		{"/images/pixel.gif", consent.Necessary}, // the pattern begins at the root
+		{"/pixel.gif", consent.Marketing},
+		{"https://static.hotjar.com/x.js", consent.Necessary},
+		{"https://www.youtube.com/embed/x", consent.Functional},
+	} {
+		if d := e.URL(p, []byte(c.ref), Script); d.Category != c.category {
+			t.Errorf("%s is %v by %+v, want %v", c.ref, d.Category, d.Rule, c.category)
+		}
+	}
+	if d := e.URL(p, []byte("https://widget.example/x"), Frame); !d.Never || d.Allowed(consent.All) {
+		t.Errorf("what is always held may act: %+v", d)
+	}
+	if d := e.URL(newPage("https://shop.example/"), []byte("https://www.youtube.com/embed/x"), Frame); d.Category != e.Vendor("youtube").Category {
+		t.Errorf("an override holds for other pages: %+v", d)
+	}
+	if d := e.Inline(p, []byte("shopMetrics('send', 1)")); d.Category != consent.Analytics {
+		t.Errorf("inline: %+v", d)
+	}
+	if a, b := e.Cookie([]byte("visitor_1")), e.Cookie([]byte("_ga")); a.Category != consent.Analytics || b.Category != consent.Necessary || b.Rule == nil {
+		t.Errorf("cookies: %+v, %+v", a, b)
+	}
+}
+
+func TestContainer(t *testing.T) {
+	e := newEngine(t, Options{})
+	d := e.URL(newPage("https://shop.example/"), []byte("https://www.googletagmanager.com/gtm.js?id=GTM-X"), Script)
+	if d.Vendor == nil || !d.Vendor.Container {
+		t.Fatalf("%+v", d)
+	}
+	if d.Allowed(0) || !d.Allowed(consent.SetOf(consent.Social)) {
+		t.Error("a container is released with the first category, whichever")
+	}
+}
+
+func TestHeuristics(t *testing.T) {
+	e := newEngine(t, Options{})
+	p := newPage("https://shop.example/")
+	for _, c := range []struct {
+		ref  string
+		kind Kind
+		sign Sign
+		rule string
+	}{
+		{"https://x.example/a.png", Image, Tiny, "heuristic:pixel"},
+		{"https://x.example/a.png", Image, Hidden, "heuristic:pixel"},
+		{"https://x.example/a.png", Image, 0, ""},
+		{"/a.png", Image, Tiny | Noscript, ""},
+		{"https://x.example/f", Frame, Hidden, "heuristic:hidden-frame"},
+		{"https://x.example/f", Frame, 0, ""},
+		{"https://x.example/p?id=1", Image, Noscript, "heuristic:noscript-image"},
+		{"https://x.example/photo.JPG", Image, Noscript, ""},
+		{"https://x.example/b", Ping, 0, "heuristic:beacon"},
+		{"/b", Ping, 0, ""},
+		{"https://x.example/b", Connect, 0, ""},
+		{"https://x.example/1.gif?u=4f3c2a1b9d8e7f60&t=1700000000000&r=https", Image, 0, "heuristic:gif-query"},
+		{"https://x.example/1.gif?width=300&height=200&fit=crop&format=auto", Image, 0, ""},
+		{"https://x.example/cat.gif", Image, 0, ""},
+	} {
+		d := e.URLWith(p, []byte(c.ref), c.kind, c.sign)
+		got := ""
+		if d.Rule != nil {
+			got = d.Rule.Text
+		}
+		if got != c.rule || (got != "") != (d.Category == consent.Marketing) {
+			t.Errorf("%v %s: %v by %q, want %q", c.kind, c.ref, d.Category, got, c.rule)
+		}
+	}
+	off := newEngine(t, Options{HeuristicsOff: Heuristics()})
+	if d := off.URLWith(p, []byte("https://x.example/1.gif?u=4f3c2a1b9d8e7f60&t=1700000000000&r=https"), Image, Tiny|Hidden|Noscript); d.Rule != nil {
+		t.Errorf("a heuristic is asked that is off: %+v", d.Rule)
+	}
+}
