@@ -37,9 +37,6 @@ func (e Event) String() string {
 	return "invalid"
 }
 
-// reported says whether browsers tell of the event, not responses.
-func (e Event) reported() bool { return e >= Released }
-
 // Sighting is a tag in a page and what became of it.
 type Sighting struct {
 	// Vendor is the vendor's ID, empty for none; VendorName is for people.
@@ -66,8 +63,8 @@ const (
 	maxAllTags    = 20_000
 	maxCookies    = 1_000
 	maxAllCookies = 5_000
-	// maxReported is how many tags of a site may be first heard of from
-	// browsers, who may say anything.
+	// maxReported is how many tags, and how many pages, of a site may be first
+	// heard of from browsers, who may say anything.
 	maxReported = 500
 	// maxPairs is how many counts are told apart between two flushes, and
 	// flushPairs how many make a flush come early.
@@ -96,7 +93,7 @@ type counters struct {
 type siteCounters struct {
 	name                             string
 	pages, tags, cookies             map[string]uint32
-	reported                         int
+	reportedPages, reportedTags      int
 	otherPage, otherTag, otherCookie uint32
 }
 
@@ -132,17 +129,28 @@ type viewTally struct{ views, asked uint32 }
 
 type cookieTally struct{ held, passed uint32 }
 
-// Count adds up the tags of one page: those in its response, or those that a
-// browser reported. It does not allocate for what it has met before, and keeps
-// no reference to its arguments. page is the path of the page; it is folded.
+// Count adds up the tags of one page as its response had them. It does not
+// allocate for what it has met before, and keeps no reference to its arguments.
+// page is the path of the page; it is folded.
 func (s *Store) Count(site string, page []byte, granted consent.Set, sightings []Sighting) {
+	s.count(site, page, granted, sightings, false)
+}
+
+// CountReported adds up the tags of one page as a browser reported them. As
+// anyone can send such reports, pages and tags that no response had are told
+// apart only up to a small number.
+func (s *Store) CountReported(site string, page []byte, granted consent.Set, sightings []Sighting) {
+	s.count(site, page, granted, sightings, true)
+}
+
+func (s *Store) count(site string, page []byte, granted consent.Set, sightings []Sighting, reported bool) {
 	c := &s.counters
 	c.mu.Lock()
 	sc := c.site(site)
-	p := c.page(sc, page)
+	p := c.page(sc, page, reported)
 	for i := range sightings {
-		if sightings[i].Event < events {
-			c.add(sc, pair{p, c.tag(sc, &sightings[i]), granted}, sightings[i].Event, sightings[i].Count)
+		if n := &sightings[i]; n.Event < events {
+			c.add(sc, pair{p, c.tag(sc, n, reported), granted}, n.Event, n.Count)
 		}
 	}
 	full := len(c.tallies) >= flushPairs
@@ -157,7 +165,7 @@ func (s *Store) CountView(site string, page []byte, asked bool) {
 	c := &s.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := c.page(c.site(site), page)
+	p := c.page(c.site(site), page, false)
 	v := c.views[p]
 	v.views++
 	if asked {
@@ -240,14 +248,17 @@ func (c *counters) site(name string) *siteCounters {
 	return sc
 }
 
-func (c *counters) page(sc *siteCounters, path []byte) uint32 {
+func (c *counters) page(sc *siteCounters, path []byte, reported bool) uint32 {
 	c.scratch = AppendFolded(c.scratch[:0], path)
 	if i, ok := sc.pages[string(c.scratch)]; ok {
 		return i
 	}
-	if len(sc.pages) >= maxPages || len(c.pages) >= maxAllPages {
+	if len(sc.pages) >= maxPages || len(c.pages) >= maxAllPages || reported && sc.reportedPages >= maxReported {
 		c.folded++
 		return sc.otherPage
+	}
+	if reported {
+		sc.reportedPages++
 	}
 	return c.newPage(sc, string(c.scratch))
 }
@@ -259,7 +270,7 @@ func (c *counters) newPage(sc *siteCounters, path string) uint32 {
 	return i
 }
 
-func (c *counters) tag(sc *siteCounters, s *Sighting) uint32 {
+func (c *counters) tag(sc *siteCounters, s *Sighting, reported bool) uint32 {
 	key := append(c.scratch[:0], byte(s.Category))
 	key = append(key, s.Kind...)
 	key = append(key, 0)
@@ -276,12 +287,12 @@ func (c *counters) tag(sc *siteCounters, s *Sighting) uint32 {
 	if i, ok := sc.tags[string(key)]; ok {
 		return i
 	}
-	if len(sc.tags) >= maxTags || len(c.tags) >= maxAllTags || s.Event.reported() && sc.reported >= maxReported {
+	if len(sc.tags) >= maxTags || len(c.tags) >= maxAllTags || reported && sc.reportedTags >= maxReported {
 		c.folded++
 		return sc.otherTag
 	}
-	if s.Event.reported() {
-		sc.reported++
+	if reported {
+		sc.reportedTags++
 	}
 	return c.newTag(sc, tag{
 		vendor: s.Vendor, name: s.VendorName, kind: s.Kind, category: s.Category,

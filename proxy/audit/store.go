@@ -56,16 +56,7 @@ type Store struct {
 // Open opens the store in dir, making both if need be. The directory is made
 // readable for its owner only. dir "" keeps all in memory, for tests.
 func Open(ctx context.Context, dir string, log *slog.Logger) (*Store, error) {
-	s := &Store{
-		log:      log,
-		now:      time.Now,
-		ops:      make(chan *op),
-		quit:     make(chan struct{}),
-		stop:     make(chan struct{}),
-		flushNow: make(chan struct{}, 1),
-		written:  make(chan struct{}),
-		readers:  make(chan *conn, readers),
-	}
+	s := newStore(log)
 	if dir == "" {
 		s.memory = true
 		path := "/" + rand.Text()
@@ -87,6 +78,19 @@ func Open(ctx context.Context, dir string, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
+func newStore(log *slog.Logger) *Store {
+	return &Store{
+		log:      log,
+		now:      time.Now,
+		ops:      make(chan *op),
+		quit:     make(chan struct{}),
+		stop:     make(chan struct{}),
+		flushNow: make(chan struct{}, 1),
+		written:  make(chan struct{}),
+		readers:  make(chan *conn, readers),
+	}
+}
+
 // open connects the writer and starts it.
 func (s *Store) open(ctx context.Context) error {
 	c, err := openConn(ctx, s.name)
@@ -94,7 +98,9 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	if !s.memory {
-		if err := c.Exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216`); err != nil {
+		// The checkpoint takes out of the log what a crash may have left in it of
+		// receipts that were erased.
+		if err := c.Exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216; PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
 			c.Close()
 			return err
 		}
