@@ -27,6 +27,7 @@ type visitor struct {
 	by       time.Time
 	halted   atomic.Bool // reads fail from now on
 	idle     atomic.Bool // waits for the first byte of a request
+	slim     atomic.Bool // does so without a buffer
 	one      [1]byte
 
 	writeBy time.Time // the write deadline that is set
@@ -103,6 +104,8 @@ func (v *visitor) await(first bool) bool {
 		return err == nil
 	}
 	v.in.release()
+	v.slim.Store(true)
+	defer v.slim.Store(false)
 	v.by = time.Now().Add(limit - lean)
 	if n, _ := v.Read(v.one[:]); n == 0 {
 		return false

@@ -1,0 +1,252 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// peak watches the bytes in use while f runs and returns the most of them.
+func peak(f func()) uint64 {
+	stop, done := make(chan struct{}), make(chan uint64)
+	runtime.GC()
+	var before runtime.MemStats
+	runtime.ReadMemStats(&before)
+	go func() {
+		var most uint64
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				done <- most
+				return
+			case <-tick.C:
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				if m.HeapInuse+m.StackInuse > before.HeapInuse+before.StackInuse {
+					most = max(most, m.HeapInuse+m.StackInuse-before.HeapInuse-before.StackInuse)
+				}
+			}
+		}
+	}()
+	f()
+	close(stop)
+	return <-done
+}
+
+// TestLargeBodies takes 500 MB down and up.
+func TestLargeBodies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("500 MB")
+	}
+	const size = 500 << 20
+	block := make([]byte, 1<<20)
+	s := newStage(t, each(t, func(p *peer, head string) {
+		p.SetDeadline(time.Now().Add(time.Minute))
+		if strings.HasPrefix(head, "POST") {
+			n, err := io.CopyN(io.Discard, p.r, size)
+			if err != nil {
+				t.Errorf("%d bytes arrived: %v", n, err)
+			}
+			p.send(ok)
+			return
+		}
+		p.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size))
+		for range size / len(block) {
+			if _, err := p.Write(block); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}))
+	p := s.dial()
+	p.SetDeadline(time.Now().Add(time.Minute))
+	begun := time.Now()
+	down := peak(func() {
+		if n, err := io.Copy(io.Discard, p.send(get("/")).answer("GET").Body); n != size || err != nil {
+			t.Errorf("%d bytes came: %v", n, err)
+		}
+	})
+	t.Logf("download: %v, %d KB", time.Since(begun), down>>10)
+	begun = time.Now()
+	up := peak(func() {
+		p.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", size))
+		for range size / len(block) {
+			if _, err := p.Write(block); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if status := p.status(); status != 200 {
+			t.Errorf("status %d", status)
+		}
+	})
+	t.Logf("upload: %v, %d KB", time.Since(begun), up>>10)
+	if down > 16<<20 || up > 16<<20 {
+		t.Errorf("%d KB down, %d KB up", down>>10, up>>10)
+	}
+}
+
+// TestSlowReaders has visitors ask for a lot and read nothing: others are
+// served, and little is held for each.
+func TestSlowReaders(t *testing.T) {
+	s := newStage(t, script(t, func(_ int, p *peer) {
+		p.head()
+		p.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+		block := make([]byte, 64<<10)
+		for {
+			if _, err := p.Write(block); err != nil {
+				return
+			}
+		}
+	}))
+	used := peak(func() {
+		for range 50 {
+			s.dial().send(get("/")).head()
+		}
+		p := s.dial().send(get("/"))
+		p.head()
+		if _, err := io.CopyN(io.Discard, p.r, 10<<20); err != nil {
+			t.Error(err)
+		}
+	})
+	if used > 50*(256<<10) {
+		t.Errorf("%d KB held", used>>10)
+	}
+}
+
+// TestIdleVisitors holds many connections between requests.
+func TestIdleVisitors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("2,000 connections")
+	}
+	const visitors = 2000
+	s := newStage(t, always(t, ok))
+	var conns []net.Conn
+	used := peak(func() {
+		for range visitors {
+			c, err := net.Dial("tcp", s.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, c)
+			fmt.Fprint(c, get("/"))
+			buf := make([]byte, 256)
+			if _, err := c.Read(buf); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	// Their buffers are given back when they have waited for a while.
+	for deadline := time.Now().Add(testLimit); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		s.proxy.mu.Lock()
+		fat := 0
+		for v := range s.proxy.visitors {
+			if !v.slim.Load() {
+				fat++
+			}
+		}
+		s.proxy.mu.Unlock()
+		if fat == 0 {
+			break
+		}
+	}
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	t.Logf("peak %d KB; %d bytes of heap and stack for each, the test's own included", used>>10, (m.HeapInuse+m.StackInuse)/visitors)
+	for _, c := range conns {
+		fmt.Fprint(c, get("/"))
+		if _, err := c.Read(make([]byte, 256)); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+}
+
+// TestShutdown lets what is under way finish, refuses what is new and sends
+// those home who wait.
+func TestShutdown(t *testing.T) {
+	arrived, proceed := make(chan struct{}), make(chan struct{})
+	s := newStage(t, each(t, func(p *peer, head string) {
+		if strings.HasPrefix(head, "GET /slow ") {
+			close(arrived)
+			<-proceed
+		}
+		p.send(ok)
+	}))
+	idle := s.dial().send(get("/"))
+	idle.status()
+	slow := s.dial().send(get("/slow"))
+	<-arrived
+	done := make(chan error, 1)
+	go func() { done <- s.proxy.Shutdown(context.Background()) }()
+	if b, err := idle.rest(); b != "" || err != nil {
+		t.Errorf("an idle visitor gets %q, %v", b, err)
+	}
+	if s.proxy.Ready() {
+		t.Error("ready while draining")
+	}
+	if _, err := net.Dial("tcp", s.address); err == nil {
+		t.Error("a new visitor is let in")
+	}
+	close(proceed)
+	if status := slow.status(); status != 200 {
+		t.Errorf("status %d", status)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestShutdownLimit cuts off what does not end.
+func TestShutdownLimit(t *testing.T) {
+	arrived := make(chan struct{})
+	s := newStage(t, script(t, func(_ int, p *peer) { p.head(); close(arrived); p.rest() }))
+	p := s.dial().send(get("/"))
+	<-arrived
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.proxy.Shutdown(ctx); err == nil {
+		t.Error("no error though a request was cut off")
+	}
+	if _, err := p.rest(); os.IsTimeout(err) {
+		t.Error("the visitor still waits")
+	}
+}
+
+// TestConcurrent sends requests of all kinds at once.
+func TestConcurrent(t *testing.T) {
+	s := newStage(t, each(t, func(p *peer, head string) {
+		if strings.Contains(head, "/page") {
+			p.send(answerWith([]byte(page), isPage))
+			return
+		}
+		p.send(ok)
+	}))
+	var wg sync.WaitGroup
+	for range 16 {
+		p := s.dial()
+		wg.Go(func() {
+			for i := range 50 {
+				target := "/"
+				if i%2 == 0 {
+					target = fmt.Sprintf("/page%d", i%10)
+				}
+				r := p.send(get(target, "Accept-Encoding: gzip", "Connection: keep-alive")).answer("GET")
+				if body := readAll(t, r.Body); r.StatusCode != 200 || len(body) == 0 {
+					t.Errorf("%d %q", r.StatusCode, body)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
