@@ -29,7 +29,9 @@ type Engine struct {
 	guesses   [len(heuristics)]verdict
 	guessing  [len(heuristics)]bool
 	aliases   *Aliases
-	revision  [16]byte
+	// looksAtHosts says that hosts of the page's own site are looked at too.
+	looksAtHosts bool
+	revision     [16]byte
 }
 
 // New compiles the embedded catalogue with the given options. Its error joins
@@ -81,6 +83,7 @@ func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine,
 	e.catalogue.build()
 	e.breadth.build()
 	e.lists.build()
+	e.looksAtHosts = len(e.overrides) > 0 || len(o.Lists) > 0 || o.Aliases != nil
 	encoder.Encode(o.Overrides)
 	encoder.Encode(o.HeuristicsOff)
 	for _, l := range o.Lists {
@@ -154,6 +157,10 @@ func (e *Engine) URLWith(p *Page, ref []byte, k Kind, s Sign) Decision {
 	party := p.resolve(ref)
 	if party == NoParty {
 		return Decision{}
+	}
+	// A first party's host is looked at by few.
+	if party == ThirdParty || e.looksAtHosts {
+		p.labels.read(p.ref.buf, p.ref.hostAt, p.ref.hostEnd)
 	}
 	return e.decide(p, party, k, s, nil)
 }

@@ -53,8 +53,8 @@ func (l *layer) addDomain(domain string, v verdict) {
 
 // minPatternLiteral is how long the literal of an indexed pattern is at least.
 // The few shorter ones are compared one by one, so that the index can look at
-// every fourth byte only.
-const minPatternLiteral = 7
+// every third byte only.
+const minPatternLiteral = 6
 
 func (l *layer) addURL(p Pattern, order int, v verdict) {
 	u := urlRule{p, order, &v}
@@ -116,15 +116,21 @@ func (l *layer) urls() []urlRule {
 	return all
 }
 
+// better returns u if it matches and decides before best, else best.
+func (u *urlRule) better(best *urlRule, path, query []byte, except without) *urlRule {
+	if len(path) < len(u.prefix) || string(path[:len(u.prefix)]) != u.prefix {
+		return best
+	}
+	if best != nil && u.compare(best) >= 0 || !u.matches(path, query) || except.has(&u.rule) {
+		return best
+	}
+	return u
+}
+
 // findURL returns the most specific pattern that matches p's reference. named
 // says whether patterns that name a host are looked at.
 func (l *layer) findURL(p *Page, named bool, except without) *verdict {
 	var best *urlRule
-	consider := func(u *urlRule, path, query []byte) {
-		if (best == nil || u.compare(best) < 0) && !except.has(&u.rule) && u.matches(path, query) {
-			best = u
-		}
-	}
 	path, query := p.ref.path(), p.ref.query()
 	if named && len(l.hosts.slots) > 0 {
 		host := p.ref.host()
@@ -132,7 +138,7 @@ func (l *layer) findURL(p *Page, named bool, except without) *verdict {
 			if n := l.hosts.find(&p.labels, host, i); n >= 0 {
 				urls := l.byHost[n].urls
 				for j := range urls {
-					consider(&urls[j], path, query)
+					best = urls[j].better(best, path, query, except)
 				}
 			}
 		}
@@ -141,12 +147,12 @@ func (l *layer) findURL(p *Page, named bool, except without) *verdict {
 		text := p.ref.buf[p.ref.pathAt:p.ref.end]
 		for i := l.anyGrams.next(text, 0); i >= 0; i = l.anyGrams.next(text, i+l.anyGrams.stride) {
 			for _, ref := range l.anyGrams.at(text, i) {
-				consider(&l.anyHost[ref.id], path, query)
+				best = l.anyHost[ref.id].better(best, path, query, except)
 			}
 		}
 	}
 	for i := range l.unindexed {
-		consider(&l.unindexed[i], path, query)
+		best = l.unindexed[i].better(best, path, query, except)
 	}
 	if best == nil {
 		return nil

@@ -79,7 +79,6 @@ func (p *Page) resolve(ref []byte) Party {
 	if !p.ref.read(ref, base) {
 		return NoParty
 	}
-	p.labels.read(p.ref.buf, p.ref.hostAt, p.ref.hostEnd)
 	switch {
 	case !p.own(p.ref.host()):
 		return ThirdParty

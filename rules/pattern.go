@@ -23,6 +23,8 @@ type Pattern struct {
 	Path string
 	// Query are keys and the globs of their values.
 	Query [][2]string
+	// prefix is what Path begins with before its first "*".
+	prefix string
 	// specificity orders patterns that match the same URL, see ParsePattern.
 	specificity int
 }
@@ -57,6 +59,7 @@ func ParsePattern(s string) (Pattern, error) {
 	if p.Path == "/*" && host == "*" && !hasQuery {
 		return p, errors.New("pattern would match every URL")
 	}
+	p.prefix, _, _ = strings.Cut(strings.TrimSuffix(p.Path, "$"), "*")
 	if !hasQuery {
 		return p, nil
 	}
