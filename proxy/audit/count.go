@@ -97,19 +97,14 @@ type siteCounters struct {
 	otherPage, otherTag, otherCookie uint32
 }
 
-type page struct {
-	id         int64 // in the database, 0 while not written
-	site, path string
-}
+type page struct{ site, path string }
 
 type tag struct {
-	id                                   int64
 	site, vendor, name, kind, host, path string
 	category                             consent.Category
 }
 
 type cookie struct {
-	id                         int64
 	site, name, vendor, source string
 	category                   consent.Category
 }
@@ -360,43 +355,38 @@ func appendHost(dst, host []byte) []byte {
 	return dst
 }
 
-// load takes up the pages, tags and cookies that the database knows.
+// load takes up the pages, tags and cookies that the database knows, so that
+// the bounds hold across restarts.
 func (c *counters) load(db *conn) error {
-	err := db.run(`SELECT id, site, path FROM pages ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
-		sc, path := c.site(st.ColumnText(1)), st.ColumnText(2)
-		i, ok := sc.pages[path]
-		if !ok {
-			i = c.newPage(sc, path)
+	err := db.run(`SELECT site, path FROM pages ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
+		sc, path := c.site(st.ColumnText(0)), st.ColumnText(1)
+		if _, ok := sc.pages[path]; !ok {
+			c.newPage(sc, path)
 		}
-		c.pages[i].id = st.ColumnInt64(0)
 		return nil
 	}, maxAllPages)
 	if err != nil {
 		return err
 	}
-	err = db.run(`SELECT id, site, vendor, name, category, kind, host, path FROM tags ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
-		sc := c.site(st.ColumnText(1))
-		t := tag{vendor: st.ColumnText(2), name: st.ColumnText(3), kind: st.ColumnText(5), host: st.ColumnText(6), path: st.ColumnText(7)}
-		t.category, _ = consent.ParseCategory(st.ColumnRawText(4))
-		i, ok := sc.tags[t.key()]
-		if !ok {
-			i = c.newTag(sc, t)
+	err = db.run(`SELECT site, vendor, name, category, kind, host, path FROM tags ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
+		sc := c.site(st.ColumnText(0))
+		t := tag{vendor: st.ColumnText(1), name: st.ColumnText(2), kind: st.ColumnText(4), host: st.ColumnText(5), path: st.ColumnText(6)}
+		t.category, _ = consent.ParseCategory(st.ColumnRawText(3))
+		if _, ok := sc.tags[t.key()]; !ok {
+			c.newTag(sc, t)
 		}
-		c.tags[i].id = st.ColumnInt64(0)
 		return nil
 	}, maxAllTags)
 	if err != nil {
 		return err
 	}
-	return db.run(`SELECT id, site, name, vendor, category, source FROM cookies ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
-		sc := c.site(st.ColumnText(1))
-		k := cookie{name: st.ColumnText(2), vendor: st.ColumnText(3), source: st.ColumnText(5)}
-		k.category, _ = consent.ParseCategory(st.ColumnRawText(4))
-		i, ok := sc.cookies[k.key()]
-		if !ok {
-			i = c.newCookie(sc, k)
+	return db.run(`SELECT site, name, vendor, category, source FROM cookies ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
+		sc := c.site(st.ColumnText(0))
+		k := cookie{name: st.ColumnText(1), vendor: st.ColumnText(2), source: st.ColumnText(4)}
+		k.category, _ = consent.ParseCategory(st.ColumnRawText(3))
+		if _, ok := sc.cookies[k.key()]; !ok {
+			c.newCookie(sc, k)
 		}
-		c.cookies[i].id = st.ColumnInt64(0)
 		return nil
 	}, maxAllCookies)
 }

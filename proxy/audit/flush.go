@@ -115,7 +115,7 @@ func (c *counters) putBack(b *batch) {
 	}
 }
 
-// names are the rows that a batch refers to, and their IDs in the database.
+// names are what a batch refers to by index.
 type names struct {
 	pages   map[uint32]page
 	tags    map[uint32]tag
@@ -139,60 +139,63 @@ func (c *counters) names(b *batch) *names {
 	return n
 }
 
-// adopt remembers the IDs of rows that are now on disk.
-func (c *counters) adopt(n *names) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, p := range n.pages {
-		c.pages[i].id = p.id
-	}
-	for i, t := range n.tags {
-		c.tags[i].id = t.id
-	}
-	for i, k := range n.cookies {
-		c.cookies[i].id = k.id
-	}
-}
-
 // writeBatch writes a batch in one operation.
 func (s *Store) writeBatch(b *batch) error {
 	n := s.counters.names(b)
 	o := &op{do: func(c *conn) error { return b.write(c, n, s.now()) }, done: make(chan error, 1)}
 	s.ops <- o // the writer outlives the flusher
-	if err := <-o.done; err != nil {
-		return err
-	}
-	s.counters.adopt(n)
-	return nil
+	return <-o.done
 }
 
-// write writes a batch and sets the IDs in n.
-func (b *batch) write(c *conn, n *names, at time.Time) error {
-	now, day := at.Unix(), dayOf(at)
-	id := func(dst *int64) func(*sqlite3.Stmt) error {
-		return func(st *sqlite3.Stmt) error { *dst = st.ColumnInt64(0); return nil }
+// ids are the rows that stand for what a batch refers to.
+type ids struct{ pages, tags, cookies map[uint32]int64 }
+
+// write makes sure that the names have rows, and returns their IDs.
+func (n *names) write(c *conn, now int64) (*ids, error) {
+	rows := &ids{make(map[uint32]int64), make(map[uint32]int64), make(map[uint32]int64)}
+	into := func(ids map[uint32]int64, i uint32) func(*sqlite3.Stmt) error {
+		return func(st *sqlite3.Stmt) error {
+			ids[i] = st.ColumnInt64(0)
+			return nil
+		}
 	}
 	for i, p := range n.pages {
 		err := c.run(`INSERT INTO pages (site, path, first, last) VALUES (?1, ?2, ?3, ?3)
-			ON CONFLICT (site, path) DO UPDATE SET last = excluded.last RETURNING id`, id(&p.id), p.site, p.path, now)
+			ON CONFLICT (site, path) DO UPDATE SET last = excluded.last RETURNING id`, into(rows.pages, i), p.site, p.path, now)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		n.pages[i] = p
 	}
 	for i, t := range n.tags {
 		err := c.run(`INSERT INTO tags (site, vendor, name, category, kind, host, path, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
-			ON CONFLICT (site, host, path, kind, vendor, category) DO UPDATE SET name = excluded.name, last = excluded.last RETURNING id`, id(&t.id),
-			t.site, t.vendor, t.name, t.category.String(), t.kind, t.host, t.path, now)
+			ON CONFLICT (site, host, path, kind, vendor, category) DO UPDATE SET name = excluded.name, last = excluded.last RETURNING id`,
+			into(rows.tags, i), t.site, t.vendor, t.name, t.category.String(), t.kind, t.host, t.path, now)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		n.tags[i] = t
+	}
+	for i, k := range n.cookies {
+		err := c.run(`INSERT INTO cookies (site, name, vendor, category, source, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+			ON CONFLICT (site, name, vendor, category, source) DO UPDATE SET last = excluded.last RETURNING id`,
+			into(rows.cookies, i), k.site, k.name, k.vendor, k.category.String(), k.source, now)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// write adds a batch to the database.
+func (b *batch) write(c *conn, n *names, at time.Time) error {
+	day := dayOf(at)
+	rows, err := n.write(c, at.Unix())
+	if err != nil {
+		return err
 	}
 	byTag, byPage := make(map[uint32]sum), make(map[uint32]sum)
 	for _, t := range b.tallies {
 		n64 := t.sum()
-		err := c.run(insertCounts, nil, n64.args(n.tags[t.tag].id, n.pages[t.page].id, day, int64(t.granted&consent.All))...)
+		err := c.run(insertCounts, nil, n64.args(rows.tags[t.tag], rows.pages[t.page], day, int64(t.granted&consent.All))...)
 		if err != nil {
 			return err
 		}
@@ -200,34 +203,27 @@ func (b *batch) write(c *conn, n *names, at time.Time) error {
 		byPage[t.page] = byPage[t.page].plus(n64)
 	}
 	for i, n64 := range byTag {
-		if err := c.run(insertTagDays, nil, n64.args(n.tags[i].id, day)...); err != nil {
+		if err := c.run(insertTagDays, nil, n64.args(rows.tags[i], day)...); err != nil {
 			return err
 		}
 	}
 	for i, n64 := range byPage {
-		if err := c.run(insertPageDays, nil, n64.args(n.pages[i].id, day)...); err != nil {
+		if err := c.run(insertPageDays, nil, n64.args(rows.pages[i], day)...); err != nil {
 			return err
 		}
 	}
 	for p, v := range b.views {
 		err := c.run(`INSERT INTO views (page, day, views, asked) VALUES (?, ?, ?, ?)
 			ON CONFLICT (page, day) DO UPDATE SET views = views + excluded.views, asked = asked + excluded.asked`, nil,
-			n.pages[p].id, day, v.views, v.asked)
+			rows.pages[p], day, v.views, v.asked)
 		if err != nil {
 			return err
 		}
 	}
-	for i, k := range n.cookies {
-		err := c.run(`INSERT INTO cookies (site, name, vendor, category, source, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
-			ON CONFLICT (site, name, vendor, category, source) DO UPDATE SET last = excluded.last RETURNING id`, id(&k.id),
-			k.site, k.name, k.vendor, k.category.String(), k.source, now)
-		if err != nil {
-			return err
-		}
-		n.cookies[i] = k
-		err = c.run(`INSERT INTO cookie_days (cookie, day, held, passed) VALUES (?, ?, ?, ?)
+	for i, k := range b.kept {
+		err := c.run(`INSERT INTO cookie_days (cookie, day, held, passed) VALUES (?, ?, ?, ?)
 			ON CONFLICT (cookie, day) DO UPDATE SET held = held + excluded.held, passed = passed + excluded.passed`, nil,
-			k.id, day, b.kept[i].held, b.kept[i].passed)
+			rows.cookies[i], day, k.held, k.passed)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/askfirst/askfirst/rules/consent"
 	"github.com/ncruces/go-sqlite3"
 )
 
@@ -583,29 +582,3 @@ func (q *query) run(c *conn, row func(*sqlite3.Stmt) error) error {
 }
 
 func timeOf(day int64) time.Time { return time.Unix(day*86400, 0).UTC() }
-
-// Receipts returns the newest receipts that f lets through, without those
-// erased: at most limit. Only Site, From and To of f apply.
-func (s *Store) Receipts(ctx context.Context, f Filter, limit int) (receipts []*consent.Receipt, err error) {
-	var q query
-	q.text("SELECT body FROM ledger WHERE kind = 1 AND body IS NOT NULL")
-	q.equal("site", f.Site)
-	if !f.From.IsZero() {
-		q.text(" AND at >= " + q.bind(dayOf(f.From)*86400))
-	}
-	if !f.To.IsZero() {
-		q.text(" AND at < " + q.bind((dayOf(f.To)+1)*86400))
-	}
-	q.text(" ORDER BY seq DESC LIMIT " + q.bind(limit))
-	err = s.read(ctx, func(c *conn) error {
-		return q.run(c, func(st *sqlite3.Stmt) error {
-			r, err := decodeReceipt(st.ColumnRawBlob(0))
-			receipts = append(receipts, r)
-			return err
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("audit: reading receipts: %w", err)
-	}
-	return receipts, nil
-}

@@ -26,6 +26,9 @@ var ErrClosed = errors.New("audit: the store is closed")
 // flushEvery is how often counts are written.
 const flushEvery = 3 * time.Second
 
+// busyWait is how long a connection waits for the lock of another process.
+const busyWait = 10 * time.Second
+
 // readers is how many queries can run at once.
 const readers = 2
 
@@ -187,7 +190,7 @@ func openConn(ctx context.Context, name string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.BusyTimeout(10 * time.Second); err != nil {
+	if err := c.BusyTimeout(busyWait); err != nil {
 		c.Close()
 		return nil, err
 	}

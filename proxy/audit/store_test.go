@@ -155,6 +155,34 @@ func TestErasedReceiptIsGoneFromTheFiles(t *testing.T) {
 	}
 }
 
+func TestErasingWaitsForNoQuery(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	r := sample("shop")
+	r.Browser = "a-browser-found-nowhere-else"
+	if err := s.Record(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	err := s.read(t.Context(), func(c *conn) error {
+		if err := c.run(`SELECT count(*) FROM ledger`, nil); err != nil {
+			return err
+		}
+		if err := s.Erase(t.Context(), r.ID); err != nil {
+			return err
+		}
+		return s.Record(t.Context(), sample("shop"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Record(t.Context(), sample("shop")); err != nil {
+		t.Fatal(err)
+	}
+	if inFiles(t, dir, r.Browser) {
+		t.Error("the receipt is still in a file after the query has ended and another write")
+	}
+}
+
 func inFiles(t *testing.T, dir, text string) bool {
 	t.Helper()
 	found := false

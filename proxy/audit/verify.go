@@ -24,7 +24,9 @@ func (b Break) String() string { return fmt.Sprintf("%s entry %d: %s", b.Site, b
 // Verification is what Verify found.
 type Verification struct {
 	Sites, Receipts, Erased int
-	Breaks                  []Break
+	// Pruned are the entries that were taken off the starts of the chains.
+	Pruned int
+	Breaks []Break
 }
 
 // maxBreaks is how many breaks Verify lists.
@@ -38,7 +40,8 @@ func (s *Store) Verify(ctx context.Context) (*Verification, error) {
 	v := new(Verification)
 	err := s.read(ctx, func(c *conn) error {
 		links := make(map[string][]byte)
-		err := c.run(`SELECT site, link FROM starts`, func(st *sqlite3.Stmt) error {
+		err := c.run(`SELECT site, link, pruned FROM starts`, func(st *sqlite3.Stmt) error {
+			v.Pruned += st.ColumnInt(2)
 			links[st.ColumnText(0)] = bytes.Clone(st.ColumnRawBlob(1))
 			return nil
 		})

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
 )
 
 // maxGroup is the most operations that one commit carries.
@@ -50,6 +53,7 @@ func (s *Store) submit(ctx context.Context, o *op) error {
 func (s *Store) write(c *conn) {
 	defer close(s.written)
 	group := make([]*op, 0, maxGroup)
+	unscrubbed := false
 	for {
 		select {
 		case o := <-s.ops:
@@ -68,13 +72,35 @@ func (s *Store) write(c *conn) {
 			}
 		}
 		err := commit(c, group)
-		if err == nil && !s.memory && slices.ContainsFunc(group, func(o *op) bool { return o.scrub }) {
-			err = c.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`)
+		unscrubbed = unscrubbed || slices.ContainsFunc(group, func(o *op) bool { return o.scrub })
+		if err == nil && unscrubbed && !s.memory {
+			done, err := scrub(c)
+			if err != nil {
+				s.log.Warn("the log still holds what was erased; tried again with the next write", "error", err)
+			}
+			unscrubbed = !done
 		}
 		for _, o := range group {
 			o.done <- err
 		}
 	}
+}
+
+// scrubWait is how long scrubbing waits for queries under way.
+const scrubWait = 100 * time.Millisecond
+
+// scrub moves the log into the database and empties it, so that neither holds
+// what was erased. It reports false where a query under way kept it from that.
+func scrub(c *conn) (done bool, err error) {
+	if err := c.BusyTimeout(scrubWait); err != nil {
+		return false, err
+	}
+	defer c.BusyTimeout(busyWait)
+	err = c.run(`PRAGMA wal_checkpoint(TRUNCATE)`, func(st *sqlite3.Stmt) error {
+		done = st.ColumnInt(0) == 0
+		return nil
+	})
+	return done && err == nil, err
 }
 
 // commit makes the changes of a group in one transaction.

@@ -83,6 +83,7 @@ CREATE TABLE counts (
 	fired_anyway INTEGER NOT NULL,
 	PRIMARY KEY (tag, page, day, granted)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX counts_day ON counts (day);
 
 -- The sums of counts by tag and by page: what most questions are about, in far
 -- fewer rows.
