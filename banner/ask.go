@@ -59,18 +59,17 @@ type offer struct {
 
 // ask is what the banner's template is given.
 type ask struct {
-	T          texts
-	Lang       string
-	State      string
-	Made       bool
-	Layout     string
-	Prefix     string
-	PolicyURL  string
-	Intro      string
-	Reject     string
-	GPC        bool
-	Offers     []offer
-	CookiesURL string
+	T         texts
+	Lang      string
+	State     string
+	Made      bool
+	Layout    string
+	Prefix    string
+	PolicyURL string
+	Intro     string
+	Reject    string
+	GPC       bool
+	Offers    []offer
 }
 
 func (b *Banner) renderAsk(k askKey) *tree {
@@ -85,14 +84,14 @@ func (b *Banner) renderAsk(k askKey) *tree {
 
 // wording returns the introduction and the label of refusing under a regime.
 func (b *Banner) wording(t texts, r consent.Regime) (intro, reject string) {
-	intro, reject = t["intro"], t["reject_all"]
+	introduction, reject := "intro", t["reject_all"]
 	switch r {
 	case consent.OptOut:
-		intro, reject = t["intro_opt_out"], t["opt_out"]
+		introduction, reject = "intro_opt_out", t["opt_out"]
 	case consent.Notice:
-		intro = t["intro_notice"]
+		introduction = "intro_notice"
 	}
-	return strings.ReplaceAll(intro, "{site}", b.o.Site), reject
+	return t.fill(introduction, "{site}", b.o.Site), reject
 }
 
 func (b *Banner) offers(t texts) []offer {

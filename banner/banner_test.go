@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,7 +156,7 @@ var (
 )
 
 func TestMarkup(t *testing.T) {
-	b := newBanner(t, Options{PolicyURL: "/privacy", Theme: map[string]string{"accent": "#0a5", "--askfirst-radius": "4px"}})
+	b := newBanner(t, Options{PolicyURL: "/privacy", Theme: map[string]string{"accent": "#053", "--askfirst-radius": "4px"}})
 	view := View{Return: []byte(`/a/b?c="d"&e=ä'`), Nonce: []byte("r4nd0m")}
 	for _, c := range []struct {
 		name, lang string
@@ -275,6 +277,7 @@ func TestBadOptions(t *testing.T) {
 		{PolicyURL: "javascript:alert(1)"}, {Layout: "wall"}, {Categories: []consent.Category{consent.Necessary}},
 		{CookieMaxAge: 396 * 24 * time.Hour}, {CookieMaxAge: time.Millisecond}, {CookieMaxAge: -time.Hour}, {CookieDomain: "a;b"}, {Unclassified: "maybe"},
 		{Theme: map[string]string{"acent": "red"}}, {Theme: map[string]string{"accent": "red;}"}}, {Theme: map[string]string{"accent": "URL(x)"}}, {Theme: map[string]string{"accent": ""}},
+		{Theme: map[string]string{"accent": "#8af"}}, {Theme: map[string]string{"paper": "#777"}}, {Theme: map[string]string{"ink-dark": "#555555"}},
 	} {
 		if _, err := New(o, newEngine(t), &memory{}, &watcher{}); err == nil {
 			t.Errorf("%+v was taken", o)
@@ -330,5 +333,28 @@ func BenchmarkAppend(b *testing.B) {
 				appendTo(buf)
 			}
 		})
+	}
+}
+
+// TestContrast compares with pairs that WCAG's own understanding documents and
+// others have worked out.
+func TestContrast(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want float64
+	}{{"#000", "#fff", 21}, {"#777777", "#ffffff", 4.48}, {"#767676", "#fff", 4.54}, {"#fff", "#fff", 1}, {"#00f", "#fff", 8.59}} {
+		a, _ := parseColour(c.a)
+		b, _ := parseColour(c.b)
+		if got := contrast(a, b); math.Abs(got-c.want) > 0.01 {
+			t.Errorf("%s on %s: %.3f, want %v", c.a, c.b, got, c.want)
+		}
+	}
+	for name, value := range themeDefaults {
+		if !strings.Contains(styles("tokens"), "var(--askfirst-"+name+","+value+")") {
+			t.Errorf("the style sheet's %s is not %s", name, value)
+		}
+	}
+	if err := errors.Join(contrasts(nil, ""), contrasts(nil, "-dark")); err != nil {
+		t.Error(err)
 	}
 }

@@ -2,7 +2,6 @@ package banner
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
@@ -158,7 +157,7 @@ func (b *Banner) renderBox(k boxKey) *tree {
 		Label: l.texts["box_embed"], Text: l.texts["box_unknown"], Icon: embedIcon,
 	}
 	if b.offered.Has(k.category) {
-		p.Always = strings.ReplaceAll(l.texts["always"], "{category}", l.texts[k.category.String()])
+		p.Always = l.texts.fill("always", "{category}", l.texts[k.category.String()])
 	}
 	if v := k.vendor; v != nil {
 		if label, ok := l.texts["box_"+v.Widget]; ok {
@@ -169,7 +168,7 @@ func (b *Banner) renderBox(k boxKey) *tree {
 		}
 		p.Vendor = v.ID
 		p.Label += " · " + v.Name
-		p.Text = strings.NewReplacer("{vendor}", v.Name, "{company}", v.Company, "{country}", l.country(v.Country)).Replace(l.texts["box_text"])
+		p.Text = l.texts.fill("box_text", "{vendor}", v.Name, "{company}", v.Company, "{country}", l.country(v.Country))
 	}
 	return b.renderTree("box.html", b.boxCSS, p)
 }

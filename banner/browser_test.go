@@ -186,6 +186,10 @@ func axe(t *testing.T) string {
 	return string(source)
 }
 
+// openSettings does what the guard does for the reopen control, and a visitor
+// for the settings.
+const openSettings = shadow + `.querySelector('details').open=true;document.querySelector('askfirst-banner').toggleAttribute('data-askfirst-open',document.querySelector('askfirst-banner').dataset.askfirstState=='made')`
+
 const shadow = `document.querySelector('askfirst-banner').shadowRoot`
 
 // choose agrees to categories, as the guard does.
@@ -196,7 +200,6 @@ func choose(categories ...string) chromedp.Action[chromedp.Void] {
 func TestAccessibility(t *testing.T) {
 	browser, source := startBrowser(t), axe(t)
 	seen := &watcher{seen: []string{"google-analytics", "youtube", "matomo", "disqus"}}
-	const openSettings = shadow + `.querySelector('details').open=true;` + `document.querySelector('askfirst-banner').toggleAttribute('data-askfirst-open',document.querySelector('askfirst-banner').dataset.askfirstState=='made')`
 	cases := []struct {
 		name, path, prepare string
 		made                bool

@@ -61,7 +61,7 @@ func (b *Banner) serveDeclaration(ctx *fasthttp.RequestCtx, _ *Visit) {
 		serveJSON(ctx, d)
 		return
 	}
-	p.Heading, p.Lead = p.T["cookies"], b.fill(p.T["declaration_text"])
+	p.Heading, p.Lead = p.T["cookies"], p.T.fill("declaration_text", "{site}", b.o.Site)
 	body := declarationPage{Own: d.Own}
 	for _, c := range append([]consent.Category{consent.Necessary}, consent.Optional[:]...) {
 		section := declaredCategory{Name: p.T[c.String()], Text: p.T[c.String()+"_text"]}

@@ -38,9 +38,6 @@ func (b *Banner) newPage(ctx *fasthttp.RequestCtx, name string) *page {
 	}
 }
 
-// fill puts the site's name into a text.
-func (b *Banner) fill(text string) string { return strings.ReplaceAll(text, "{site}", b.o.Site) }
-
 // servePage answers with a whole page. It loads nothing and runs nothing.
 func (b *Banner) servePage(ctx *fasthttp.RequestCtx, p *page) {
 	var markup bytes.Buffer

@@ -24,7 +24,7 @@ type preference struct {
 
 func (b *Banner) servePreferences(ctx *fasthttp.RequestCtx, v *Visit) {
 	p := b.newPage(ctx, "preferences")
-	p.Heading, p.Lead = p.T["reopen"], b.fill(p.T["preferences_text"])
+	p.Heading, p.Lead = p.T["reopen"], p.T.fill("preferences_text", "{site}", b.o.Site)
 	body := preferences{GPC: v.Standing.GPC, Made: v.Standing.Made, Saved: ctx.QueryArgs().Has("saved"), Back: p.Return}
 	body.Intro, body.Reject = b.wording(p.T, v.Standing.Regime)
 	if !ctx.QueryArgs().Has("return") {

@@ -43,6 +43,7 @@ func TestScreenshots(t *testing.T) {
 		{"centre", "centre", "/", false, false, false},
 		{"centre-open", "centre", "/", false, true, false},
 		{"made", "bar", "/", false, false, true},
+		{"reopened", "bar", "/", false, true, true},
 		{"widgets", "bar", "/widgets", false, false, true},
 		{"widgets-dark", "bar", "/widgets", true, false, true},
 		{"preferences", "bar", "/_askfirst/preferences?return=/", false, false, true},
@@ -70,7 +71,7 @@ func TestScreenshots(t *testing.T) {
 			}
 			do(t, ctx, chromedp.Navigate(sites[s.layout]+s.path))
 			if s.open {
-				do(t, ctx, script(`document.querySelector('askfirst-banner').shadowRoot.querySelector('details').open=true;0`))
+				do(t, ctx, script(openSettings))
 			}
 			var picture []byte
 			if strings.HasPrefix(s.path, "/w") || strings.HasPrefix(s.path, "/_") {

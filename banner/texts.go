@@ -216,3 +216,15 @@ var aliases = map[string]string{
 	"zh": "zh-hans", "zh-tw": "zh-hant", "zh-hk": "zh-hant", "zh-mo": "zh-hant",
 	"nb": "no", "nn": "no", "iw": "he",
 }
+
+// fill puts names into the text of a key, given as placeholder and name in
+// turn. In a text that runs right to left each is isolated, so that a full stop
+// at its end stays there (UAX #9 §2.7).
+func (t texts) fill(key string, names ...string) string {
+	if t["dir"] == "rtl" {
+		for i := 1; i < len(names); i += 2 {
+			names[i] = "\u2068" + names[i] + "\u2069"
+		}
+	}
+	return strings.NewReplacer(names...).Replace(t[key])
+}

@@ -33,6 +33,9 @@ func themeCSS(theme map[string]string) (string, error) {
 		css.WriteString(themePrefix + name + ":" + value + ";")
 	}
 	css.WriteString("}")
+	if errs == nil {
+		errs = append(errs, contrasts(theme, ""), contrasts(theme, "-dark"))
+	}
 	return css.String(), errors.Join(errs...)
 }
 
