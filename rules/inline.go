@@ -25,6 +25,7 @@ type inlineTable struct {
 const (
 	maxTokens          = 8
 	minSignatureLength = 6
+	minAnchorLength    = 5 // of the longest token, so that every second place is looked at
 	maxTokenLength     = 200
 )
 
@@ -43,8 +44,8 @@ func checkTokens(tokens []string) error {
 		return fmt.Errorf("inline signature has %d tokens; at most %d", len(tokens), maxTokens)
 	case longest > maxTokenLength:
 		return fmt.Errorf("inline signature has a token of %d bytes; at most %d", longest, maxTokenLength)
-	case longest < gramLength || total < minSignatureLength:
-		return fmt.Errorf("inline signature %q is too loose: one token needs at least %d bytes, all together %d", tokens, gramLength, minSignatureLength)
+	case longest < minAnchorLength || total < minSignatureLength:
+		return fmt.Errorf("inline signature %q is too loose: one token needs at least %d bytes, all together %d", tokens, minAnchorLength, minSignatureLength)
 	}
 	return nil
 }
