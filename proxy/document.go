@@ -29,6 +29,23 @@ func (x *exchange) isDocument() bool {
 	return isHTML(x.answer.get(nameContentType)) && !hasPrefixFold(x.answer.get(nameContentDisposition), "attachment")
 }
 
+// mayBeRead reports whether a browser that asked for a page may take the answer
+// for one, though it is not called HTML: what has no type is sniffed (MIME
+// Sniffing, section 7), and scripts act in XML too.
+func (x *exchange) mayBeRead() bool {
+	if !x.asksForPage() || x.download.framing == noBody {
+		return false
+	}
+	media, _, _ := bytes.Cut(x.answer.get(nameContentType), []byte{';'})
+	switch media = trim(media); {
+	case len(media) == 0, string(media) == "*/*", equalFold(media, "unknown/unknown"), equalFold(media, "application/unknown"):
+		return !equalFold(x.answer.get(nameContentTypeOptions), "nosniff")
+	case equalFold(media, "text/xml"), equalFold(media, "application/xml"), equalFold(media, "multipart/x-mixed-replace"):
+		return true
+	}
+	return len(media) > 4 && equalFold(media[len(media)-4:], "+xml")
+}
+
 func isHTML(contentType []byte) bool {
 	media, _, _ := bytes.Cut(contentType, []byte{';'})
 	media = trim(media)

@@ -571,6 +571,29 @@ func TestNoPages(t *testing.T) {
 	}
 }
 
+// TestMayBeRead holds by policy what a browser may take for a page though it is
+// not called one.
+func TestMayBeRead(t *testing.T) {
+	for _, c := range []struct {
+		fields []string
+		dest   string
+		held   bool
+	}{
+		{nil, "document", true}, {nil, "script", false}, {[]string{"X-Content-Type-Options: nosniff"}, "document", false},
+		{[]string{"Content-Type: application/xml"}, "iframe", true}, {[]string{"Content-Type: image/svg+xml; charset=utf-8"}, "document", true},
+		{[]string{"Content-Type: image/svg+xml"}, "image", false}, {[]string{"Content-Type: application/json"}, "document", false},
+	} {
+		s := newStage(t, always(t, answerWith([]byte(page), c.fields...)))
+		r := s.dial().send(get("/", "Sec-Fetch-Dest: "+c.dest)).answer("GET")
+		if body := readAll(t, r.Body); body != page {
+			t.Errorf("%v: another body", c)
+		}
+		if held := r.Header.Get("Content-Security-Policy") != ""; held != c.held {
+			t.Errorf("%v: held %v", c, held)
+		}
+	}
+}
+
 // TestErrorPages holds on pages of every status.
 func TestErrorPages(t *testing.T) {
 	for _, status := range []string{"404 Not Found", "500 Internal Server Error", "403 Forbidden", "301 Moved Permanently"} {

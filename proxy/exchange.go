@@ -112,8 +112,11 @@ func (x *exchange) serve() (keep bool) {
 	if err := x.ask(); err != nil {
 		return x.fail(err)
 	}
-	if x.isDocument() {
+	switch {
+	case x.isDocument():
 		return x.settle(x.sendDocument())
+	case x.mayBeRead():
+		return x.settle(x.passHeld())
 	}
 	return x.settle(x.pass())
 }

@@ -61,6 +61,7 @@ const (
 	nameContentMD5
 	nameContentRange
 	nameContentType
+	nameContentTypeOptions
 	nameDate
 	nameDigest
 	nameETag
@@ -100,7 +101,7 @@ var spellings = [names]string{
 	nameAcceptRanges: "accept-ranges", nameCacheControl: "cache-control", nameCDNCacheControl: "cdn-cache-control",
 	nameContentDigest: "content-digest", nameContentDisposition: "content-disposition",
 	nameContentEncoding: "content-encoding", nameContentMD5: "content-md5", nameContentRange: "content-range",
-	nameContentType: "content-type", nameDate: "date", nameDigest: "digest", nameETag: "etag",
+	nameContentType: "content-type", nameContentTypeOptions: "x-content-type-options", nameDate: "date", nameDigest: "digest", nameETag: "etag",
 	nameLastModified: "last-modified", nameReprDigest: "repr-digest", nameSetCookie: "set-cookie",
 	nameSurrogateControl: "surrogate-control", nameVary: "vary",
 	nameAttributionSource: "attribution-reporting-register-source", nameAttributionTrigger: "attribution-reporting-register-trigger",
