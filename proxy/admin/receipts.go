@@ -63,7 +63,7 @@ func (a *Admin) receipts(r *request) (*view, error) {
 			{Value: k.Regime.String()}, {Value: k.Language},
 		})
 	}
-	t.arrange(r.URL, nil, page{})
+	t.arrange(r.URL, nil, extent{})
 	v.Table = t
 	return v, nil
 }
@@ -174,7 +174,7 @@ func (a *Admin) changes(r *request) (*view, error) {
 		g.List = append(g.List, c)
 		t.Rows = append(t.Rows, []cell{{Value: c.At}, {Value: c.Site}, {Value: c.What}, {Value: c.Name}, {Value: c.Category}})
 	}
-	t.arrange(r.URL, nil, page{})
+	t.arrange(r.URL, nil, extent{})
 	return &view{Template: "changes", Title: "Changes", Changes: groups, Table: t,
 		Lead: "Vendors, unknown hosts, cookies and pages that were met for the first time."}, nil
 }

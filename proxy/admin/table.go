@@ -76,7 +76,7 @@ func (c cell) Shown() string {
 func (t *table) At(i int) column { return t.Columns[i] }
 
 // arrange sets the addresses by which the table is sorted, paged and exported.
-func (t *table) arrange(u *url.URL, sortable []string, part page) {
+func (t *table) arrange(u *url.URL, sortable []string, part extent) {
 	at := func(set ...string) string {
 		q := u.Query()
 		for i := 0; i < len(set); i += 2 {
@@ -127,8 +127,8 @@ func positive(n int) string {
 // pageRows is how many rows are shown at once; exports have all.
 const pageRows = 100
 
-// page says which part of a table is shown, in which order.
-type page struct {
+// extent says which part of a table is shown, in which order.
+type extent struct {
 	sort    string
 	reverse bool
 	offset  int

@@ -20,8 +20,8 @@ type request struct {
 }
 
 // part returns which part of a table is asked for.
-func (r *request) part(usual string) page {
-	p := page{sort: r.FormValue("sort"), reverse: r.FormValue("reverse") != ""}
+func (r *request) part(usual string) extent {
+	p := extent{sort: r.FormValue("sort"), reverse: r.FormValue("reverse") != ""}
 	if p.sort == "" {
 		p.sort = usual
 	}
@@ -32,7 +32,7 @@ func (r *request) part(usual string) page {
 }
 
 // slice returns the part as the store takes it; an export has all rows.
-func (r *request) slice(p page) audit.Slice {
+func (r *request) slice(p extent) audit.Slice {
 	s := audit.Slice{Sort: p.sort, Reverse: p.reverse, Limit: pageRows, Offset: p.offset}
 	if r.format != "" {
 		s.Limit, s.Offset = maxExport, 0
