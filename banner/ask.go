@@ -78,12 +78,16 @@ func (b *Banner) renderAsk(k askKey) *tree {
 		T: l.texts, Lang: l.tag, State: k.state(), Made: k.made, Layout: b.o.Layout, Prefix: b.o.Prefix,
 		PolicyURL: b.o.PolicyURL, GPC: k.gpc, Offers: b.offers(l.texts),
 	}
-	a.Intro, a.Reject = b.wording(l.texts, k.regime)
+	title := b.o.Title
+	if title == "" {
+		title = "⟦host⟧"
+	}
+	a.Intro, a.Reject = wording(l.texts, title, k.regime)
 	return b.renderTree("ask.html", b.askCSS, a)
 }
 
 // wording returns the introduction and the label of refusing under a regime.
-func (b *Banner) wording(t texts, r consent.Regime) (intro, reject string) {
+func wording(t texts, title string, r consent.Regime) (intro, reject string) {
 	introduction, reject := "intro", t["reject_all"]
 	switch r {
 	case consent.OptOut:
@@ -91,7 +95,7 @@ func (b *Banner) wording(t texts, r consent.Regime) (intro, reject string) {
 	case consent.Notice:
 		introduction = "intro_notice"
 	}
-	return t.fill(introduction, "{site}", b.o.Site), reject
+	return t.fill(introduction, "{site}", title), reject
 }
 
 func (b *Banner) offers(t texts) []offer {

@@ -27,8 +27,11 @@ var Layouts = [3]string{"bar", "box", "centre"}
 // Options say how one site asks. The zero Options ask for every category in a
 // bar at the bottom.
 type Options struct {
-	// Site is the site's name, as visitors and receipts read it.
+	// Site is the site's configured name, as receipts and counts carry it.
 	Site string
+	// Title is what visitors read as the site's name. Empty for the host that
+	// they are on.
+	Title string
 	// Prefix is where the own endpoints are: a path that begins and ends
 	// with a slash. Empty for DefaultPrefix.
 	Prefix string
@@ -241,7 +244,7 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 // stands, the reopen control afterwards.
 func (b *Banner) AppendFoot(dst []byte, v *View, lang []byte) []byte {
 	k := askKey{language: b.languages.choose(lang, v.AcceptLanguage), made: v.Standing.Made, regime: v.Standing.Regime, gpc: v.Standing.GPC}
-	return b.asks.get(k).appendTo(dst, v, nil)
+	return b.appendTree(dst, b.asks.get(k), v, nil)
 }
 
 // GuardURL returns the guard's path, which holds a hash of its bytes.

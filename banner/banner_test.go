@@ -157,7 +157,7 @@ var (
 
 func TestMarkup(t *testing.T) {
 	b := newBanner(t, Options{PolicyURL: "/privacy", Theme: map[string]string{"accent": "#053", "--askfirst-radius": "4px"}})
-	view := View{Return: []byte(`/a/b?c="d"&e=ä'`), Nonce: []byte("r4nd0m")}
+	view := View{Host: []byte("www.shop.example:8080"), Return: []byte(`/a/b?c="d"&e=ä'`), Nonce: []byte("r4nd0m")}
 	for _, c := range []struct {
 		name, lang string
 		standing   consent.Standing
@@ -188,7 +188,7 @@ func TestMarkup(t *testing.T) {
 // TestMarkupIsASCII holds for pages of every encoding that is a superset of
 // ASCII: what the banner adds reads the same in all of them.
 func TestMarkupIsASCII(t *testing.T) {
-	b := newBanner(t, Options{Site: "Ærø"})
+	b := newBanner(t, Options{Title: "Ærø"})
 	for _, tag := range Languages() {
 		out := b.AppendFoot(nil, &View{Return: []byte("/ä")}, []byte(tag))
 		out = b.AppendPlaceholder(out, &View{Return: []byte("/ä")}, []byte(tag), &Box{Vendor: video})

@@ -62,7 +62,8 @@ func (b *Banner) AppendPlaceholder(dst []byte, v *View, lang []byte, box *Box) [
 		dst = appendAttribute(dst, ` style="`, box.Style)
 	}
 	dst = append(dst, '>')
-	return b.boxes.get(boxKey{b.languages.choose(lang, v.AcceptLanguage), box.Vendor, category}).appendTo(dst, v, box)
+	k := boxKey{b.languages.choose(lang, v.AcceptLanguage), box.Vendor, category}
+	return b.appendTree(dst, b.boxes.get(k), v, box)
 }
 
 func appendAttribute(dst []byte, open string, value []byte) []byte {

@@ -216,7 +216,7 @@ func TestAccessibility(t *testing.T) {
 		{"no receipt", "/_askfirst/receipt", "", false},
 	}
 	for _, layout := range Layouts {
-		b, err := New(Options{Site: "Bags", Layout: layout, PolicyURL: "/privacy"}, newEngine(t), &memory{}, seen)
+		b, err := New(Options{Title: "Bags", Layout: layout, PolicyURL: "/privacy"}, newEngine(t), &memory{}, seen)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -53,15 +53,15 @@ type declarationPage struct {
 	Categories []declaredCategory
 }
 
-func (b *Banner) serveDeclaration(ctx *fasthttp.RequestCtx, _ *Visit) {
-	p := b.newPage(ctx, "cookies")
+func (b *Banner) serveDeclaration(ctx *fasthttp.RequestCtx, v *Visit) {
+	p := b.newPage(ctx, v, "cookies")
 	l := b.languages.list[b.languages.index[strings.ToLower(p.Lang)]]
-	d := b.declare(&l)
+	d := b.declare(&l, p.Title)
 	if strings.HasSuffix(string(ctx.Path()), ".json") {
 		serveJSON(ctx, d)
 		return
 	}
-	p.Heading, p.Lead = p.T["cookies"], p.T.fill("declaration_text", "{site}", b.o.Site)
+	p.Heading, p.Lead = p.T["cookies"], p.T.fill("declaration_text", "{site}", p.Title)
 	body := declarationPage{Own: d.Own}
 	for _, c := range append([]consent.Category{consent.Necessary}, consent.Optional[:]...) {
 		section := declaredCategory{Name: p.T[c.String()], Text: p.T[c.String()+"_text"]}
@@ -79,9 +79,9 @@ func (b *Banner) serveDeclaration(ctx *fasthttp.RequestCtx, _ *Visit) {
 }
 
 // declare lists the vendors that were seen on the site, by name.
-func (b *Banner) declare(l *language) *declaration {
+func (b *Banner) declare(l *language, title string) *declaration {
 	days := strconv.Itoa(int(b.o.CookieMaxAge.Hours()/24)) + "d"
-	d := &declaration{Site: b.o.Site, Vendors: []declaredVendor{}, Own: []declaredStorage{{
+	d := &declaration{Site: title, Vendors: []declaredVendor{}, Own: []declaredStorage{{
 		Name: consent.CookieName, Kind: "cookie", Party: "first", Purpose: l.texts["consent_cookie"], Retention: days, Kept: retention(l.texts, days),
 	}}}
 	seen := b.observer.Seen(b.o.Site)

@@ -550,7 +550,7 @@ func TestGuardAsset(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
-	e := serve(t, Options{Site: `Tom & "Co"`, PolicyURL: "/privacy"})
+	e := serve(t, Options{Title: `Tom & "Co"`, PolicyURL: "/privacy"})
 	choice := consent.Choice{Revision: 1, Categories: consent.SetOf(consent.Social), At: time.Now(), ID: consent.NewID()}
 	e.visit.Standing = consent.Stand(consent.OptIn, &choice, true)
 	e.records.receipts = map[consent.ID]*consent.Receipt{choice.ID: {Choice: choice, Site: "Shop", Action: "save", Vendors: []string{"x"}}}

@@ -2,6 +2,7 @@ package banner
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 type page struct {
 	T         texts
 	Lang      string
-	Site      string
+	Title     string
 	Prefix    string
 	PolicyURL string
 	CSS       string
@@ -29,11 +30,11 @@ type page struct {
 
 // newPage fills in what all pages share. Own pages have no <html lang> to go by
 // but one that a link may have brought along.
-func (b *Banner) newPage(ctx *fasthttp.RequestCtx, name string) *page {
+func (b *Banner) newPage(ctx *fasthttp.RequestCtx, v *Visit, name string) *page {
 	args := ctx.QueryArgs()
 	l := b.languages.list[b.languages.choose(args.Peek("language"), ctx.Request.Header.Peek("Accept-Language"))]
 	return &page{
-		T: l.texts, Lang: l.tag, Site: b.o.Site, Prefix: b.o.Prefix, PolicyURL: b.o.PolicyURL,
+		T: l.texts, Lang: l.tag, Title: cmp.Or(b.o.Title, b.site([]byte(v.Host))), Prefix: b.o.Prefix, PolicyURL: b.o.PolicyURL,
 		Return: local(string(args.Peek("return"))), Current: name,
 	}
 }

@@ -23,10 +23,10 @@ type preference struct {
 }
 
 func (b *Banner) servePreferences(ctx *fasthttp.RequestCtx, v *Visit) {
-	p := b.newPage(ctx, "preferences")
-	p.Heading, p.Lead = p.T["reopen"], p.T.fill("preferences_text", "{site}", b.o.Site)
+	p := b.newPage(ctx, v, "preferences")
+	p.Heading, p.Lead = p.T["reopen"], p.T.fill("preferences_text", "{site}", p.Title)
 	body := preferences{GPC: v.Standing.GPC, Made: v.Standing.Made, Saved: ctx.QueryArgs().Has("saved"), Back: p.Return}
-	body.Intro, body.Reject = b.wording(p.T, v.Standing.Regime)
+	body.Intro, body.Reject = wording(p.T, p.Title, v.Standing.Regime)
 	if !ctx.QueryArgs().Has("return") {
 		body.Back = b.o.Prefix + "preferences?saved"
 	}

@@ -97,7 +97,7 @@ func (b *Banner) serveReceipt(ctx *fasthttp.RequestCtx, v *Visit) {
 		serveJSON(ctx, newReceipt(r))
 		return
 	}
-	p := b.newPage(ctx, "receipt")
+	p := b.newPage(ctx, v, "receipt")
 	p.Heading, p.Lead = p.T["record"], p.T["record_text"]
 	body := receiptPage{Erased: ctx.QueryArgs().Has("erased")}
 	if !missing {

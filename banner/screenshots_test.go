@@ -22,7 +22,7 @@ func TestScreenshots(t *testing.T) {
 	seen := &watcher{seen: []string{"google-analytics", "youtube", "matomo", "facebook-pixel", "meta-pixel", "intercom", "disqus", "google-fonts"}}
 	sites := map[string]string{}
 	for _, layout := range Layouts {
-		b, err := New(Options{Site: "Bags & Co.", Layout: layout, PolicyURL: "/privacy"}, newEngine(t), &memory{}, seen)
+		b, err := New(Options{Title: "Bags & Co.", Layout: layout, PolicyURL: "/privacy"}, newEngine(t), &memory{}, seen)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -168,7 +168,7 @@ func TestTextsOfTheOperator(t *testing.T) {
 func TestMarkupIsSmall(t *testing.T) {
 	most, where := 0, ""
 	for _, layout := range Layouts {
-		b := newBanner(t, Options{Site: "A shop with a longer name", PolicyURL: "/privacy", Layout: layout})
+		b := newBanner(t, Options{Title: "A shop with a longer name", PolicyURL: "/privacy", Layout: layout})
 		for _, tag := range Languages() {
 			for _, made := range []bool{false, true} {
 				v := &View{Return: []byte("/blog/a-post-of-the-usual-length?utm_source=x"), Standing: consent.Standing{Made: made}}

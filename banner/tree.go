@@ -26,12 +26,13 @@ const (
 	_
 	sizeSlot // width and height attributes of a placeholder's strut
 	titleSlot
+	hostSlot // the site's domain
 )
 
 // slotNames are how templates write slots: ⟦nonce⟧, between brackets that no
 // text of ours holds.
 var slotNames = map[string]slot{
-	"nonce": nonceSlot, "return": returnSlot, "query": querySlot, "size": sizeSlot, "title": titleSlot,
+	"nonce": nonceSlot, "return": returnSlot, "query": querySlot, "size": sizeSlot, "title": titleSlot, "host": hostSlot,
 	"functional": checkedSlot, "analytics": checkedSlot + 1, "marketing": checkedSlot + 2, "social": checkedSlot + 3,
 }
 
@@ -71,9 +72,9 @@ func newTree(markup string) *tree {
 	return t
 }
 
-// appendTo appends the markup with its slots filled for v. box is nil outside
+// appendTree appends the markup with its slots filled for v. box is nil outside
 // of placeholders.
-func (t *tree) appendTo(dst []byte, v *View, box *Box) []byte {
+func (b *Banner) appendTree(dst []byte, t *tree, v *View, box *Box) []byte {
 	for i := range t.parts {
 		p := &t.parts[i]
 		dst = append(dst, p.text...)
@@ -87,6 +88,8 @@ func (t *tree) appendTo(dst []byte, v *View, box *Box) []byte {
 			dst = appendQueryValue(dst, v.Return)
 		case sizeSlot:
 			dst = box.appendStrut(dst)
+		case hostSlot:
+			dst = appendEscaped(dst, b.site(v.Host))
 		case titleSlot:
 			dst = appendEscaped(dst, clip(box.Title, maxTitle))
 		default:
