@@ -71,7 +71,7 @@ func (rw *Rewriter) writeCopy() {
 // reports whether there are any. They are charged to the i-th attribute, or to
 // the element's text where i is negative.
 func (rw *Rewriter) withoutHeld(css []byte, v *vector, i int) bool {
-	if !mayRefer(css) {
+	if !rw.mayHold(css, v) {
 		return false
 	}
 	c := cssReader{css: css}
@@ -104,29 +104,11 @@ func (rw *Rewriter) withoutHeld(css []byte, v *vector, i int) bool {
 	return held
 }
 
-// mayRefer reports whether there may be a URL in CSS that leads to a host. It
-// hops to the characters that such a URL cannot do without, which is many times
-// faster than to read the CSS.
-func mayRefer(css []byte) bool {
-	for i := 0; ; i++ {
-		n := bytes.IndexByte(css[i:], '(')
-		if n < 0 {
-			break
-		}
-		i += n
-		if i < 3 {
-			continue
-		}
-		switch name := css[i-3 : i]; {
-		case scan.EqualFold(name, "url"), scan.EqualFold(name, "src"):
-			ref := bytes.TrimLeft(css[i+1:min(i+8, len(css))], " \"'")
-			if !bytes.HasPrefix(ref, dataScheme) && !bytes.HasPrefix(ref, fragmentSign) {
-				return true
-			}
-		case scan.EqualFold(name, "set"):
-			return true
-		}
-	}
+// mayHold reports whether there may be a URL in CSS that is held. It hops to
+// the characters that such a URL cannot do without, which is many times faster
+// than to read the CSS, and errs on the side of true. Where it reports false,
+// Seen has been told of the URLs that pass.
+func (rw *Rewriter) mayHold(css []byte, v *vector) bool {
 	for i := 0; ; i++ {
 		n := bytes.IndexByte(css[i:], '@')
 		if n < 0 {
@@ -140,16 +122,88 @@ func mayRefer(css []byte) bool {
 	for i := 0; ; i++ {
 		n := bytes.IndexByte(css[i:], '\\')
 		if n < 0 {
-			return false
+			break
 		}
 		i += n
 		if escapesName(css[i+1:]) {
 			return true
 		}
 	}
+	held, others := rw.arguments(css, nil)
+	if !held && others && rw.doc.Seen != nil {
+		rw.arguments(css, v)
+	}
+	return held
 }
 
-var dataScheme, fragmentSign = []byte("data"), []byte("#")
+// arguments decides about what stands in parentheses after url, src and
+// image-set. It reports whether something may be held, and whether there is
+// anything that concerns others. If v is not nil, Seen is told.
+func (rw *Rewriter) arguments(css []byte, v *vector) (held, others bool) {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(css[i:], '(')
+		if n < 0 {
+			return false, others
+		}
+		i += n
+		if i < 3 {
+			continue
+		}
+		switch name := css[i-3 : i]; {
+		case scan.EqualFold(name, "url"), scan.EqualFold(name, "src"):
+		case scan.EqualFold(name, "set") && i >= 9 && scan.EqualFold(css[i-9:i], "image-set"):
+			return true, others
+		default:
+			continue
+		}
+		ref, ok := argument(css[i+1:])
+		if !ok {
+			return true, others
+		}
+		if bytes.HasPrefix(ref, fragmentSign) || bytes.HasPrefix(ref, dataScheme) {
+			continue
+		}
+		d := rw.doc.Rules.URL(rw.page, ref, rules.Image)
+		if d.Party == rules.NoParty {
+			continue
+		}
+		if rw.tag.owned || !rw.allows(d, false) {
+			return true, others
+		}
+		if d.Party == rules.ThirdParty || d.Rule != nil {
+			others = true
+			if v != nil {
+				host, path := rw.page.Target()
+				rw.seen(v.kind, host, path, d, consent.Pass)
+			}
+		}
+	}
+}
+
+// argument returns the URL in parentheses that css continues with. It reports
+// false where that takes more than a look.
+func argument(css []byte) (ref []byte, ok bool) {
+	i := 0
+	for i < len(css) && isSpace(css[i]) {
+		i++
+	}
+	end := byte(')')
+	if i < len(css) && (css[i] == '"' || css[i] == '\'') {
+		end = css[i]
+		i++
+	}
+	ref = css[i:]
+	if bytes.HasPrefix(ref, dataScheme) {
+		return ref, true
+	}
+	n := bytes.IndexByte(ref[:min(len(ref), 2048)], end)
+	if n < 0 || bytes.IndexByte(ref[:n], '\\') >= 0 {
+		return nil, false
+	}
+	return bytes.TrimSpace(ref[:n]), true
+}
+
+var dataScheme, fragmentSign = []byte("data:"), []byte("#")
 
 // escapesName reports whether what follows a backslash may be a letter or a
 // hyphen, of which the names of functions are made.

@@ -19,6 +19,7 @@ type tag struct {
 	// reason is why the element is held; fate is Pass where it is not.
 	reason rules.Decision
 	fate   consent.Fate
+	marked bool // it may have a vendor's mark
 	mark   bool // the reason is a mark in HTML, not a reference
 	// own is what the page itself says of the element, if owned.
 	own    rules.Decision
@@ -124,27 +125,30 @@ var watched = func() (w [256]bool) {
 func (rw *Rewriter) classify() bool {
 	s, t, m := &rw.scan, &rw.tag, rw.marks
 	t.ids = t.ids[:0]
-	hit := m.elements && sieved(&m.element, rw.in[t.start+1:t.nameEnd])
+	marked := m.elements && m.element.has(rw.in[t.start+1:t.nameEnd])
+	hit := false
 	role := roles[t.elem]
 	for i := range s.Attrs {
 		a := &s.Attrs[i]
 		from, to := t.start+int(a.Name), t.start+int(a.NameEnd)
 		id := attribute(attributeTable.Find(rw.in, from, to))
-		if id == 0 && to-from > 2 && rw.in[from]|0x20 == 'o' && rw.in[from+1]|0x20 == 'n' {
-			id = onHandler
+		if id == 0 {
+			if to-from > 2 && rw.in[from]|0x20 == 'o' && rw.in[from+1]|0x20 == 'n' {
+				id = onHandler
+				hit = true
+			}
 		}
+		marked = marked || m.attrs && m.attribute.has(rw.in[from:to])
 		t.ids = append(t.ids, id)
 		switch {
-		case hit:
-		case id == 0:
-			hit = m.attrs && sieved(&m.attribute, rw.in[from:to])
-		case id == onHandler, id == attrCategory, parkedAttribute[id]:
+		case id == 0 || hit && id != attrClass && id != attrID:
+		case id == attrCategory, parkedAttribute[id]:
 			hit = true
 		case id == attrClass:
-			hit = mayContain(&m.class, rw.rawValue(i))
+			marked = marked || m.class.mayContain(rw.rawValue(i))
 		case id == attrID:
 			v := rw.rawValue(i)
-			hit = sieved(&m.id, v) || !scan.Plain(v)
+			marked = marked || m.id.has(v) || !scan.Plain(v)
 		case role[id] != 0:
 			switch vectors[role[id]-1].read {
 			case asLink:
@@ -156,7 +160,8 @@ func (rw *Rewriter) classify() bool {
 			}
 		}
 	}
-	return hit
+	t.marked = marked
+	return hit || marked
 }
 
 // mayBeScript reports whether a URL, as written, can be a javascript: one.
@@ -493,25 +498,25 @@ func (rw *Rewriter) seen(kind rules.Kind, host, path []byte, d rules.Decision, f
 // own.
 func (rw *Rewriter) readMarks() {
 	t, s, m := &rw.tag, &rw.scan, rw.marks
-	if t.fate != consent.Pass || t.elem == scan.Script || t.elem == scan.Style || rw.find(attrHeld) >= 0 {
+	if !t.marked || t.fate != consent.Pass || t.elem == scan.Script || t.elem == scan.Style || rw.find(attrHeld) >= 0 {
 		return
 	}
 	e := rw.doc.Rules
 	if a := rw.find(attrClass); a >= 0 {
 		for list := rw.valueOf(a); len(list) > 0; {
 			var name []byte
-			if name, list = nextWord(list); sieved(&m.class, name) && rw.mark(e.Class(name)) {
+			if name, list = nextWord(list); m.class.has(name) && rw.mark(e.Class(name)) {
 				return
 			}
 		}
 	}
 	if a := rw.find(attrID); a >= 0 {
-		if name := rw.valueOf(a); sieved(&m.id, name) && rw.mark(e.ID(name)) {
+		if name := rw.valueOf(a); m.id.has(name) && rw.mark(e.ID(name)) {
 			return
 		}
 	}
 	if m.elements {
-		if name := rw.in[t.start+1 : t.nameEnd]; sieved(&m.element, name) && rw.mark(e.Element(rw.lower(name))) {
+		if name := rw.in[t.start+1 : t.nameEnd]; m.element.has(name) && rw.mark(e.Element(rw.lower(name))) {
 			return
 		}
 	}
@@ -519,7 +524,7 @@ func (rw *Rewriter) readMarks() {
 		for i := range s.Attrs {
 			a := &s.Attrs[i]
 			name := rw.in[s.Start+int(a.Name) : s.Start+int(a.NameEnd)]
-			if sieved(&m.attribute, name) && rw.mark(e.Attribute(rw.lower(name))) {
+			if m.attribute.has(name) && rw.mark(e.Attribute(rw.lower(name))) {
 				return
 			}
 		}

@@ -91,7 +91,7 @@ func cutOff(page []byte) bool {
 			inner.Unscripted = true
 			for inner.Next(text, true) != scan.More {
 			}
-			if inner.Start < len(text) || inner.InRaw() {
+			if inner.Start < len(text)-1 || inner.InRaw() || inner.InComment() {
 				return true
 			}
 		}

@@ -175,6 +175,8 @@ func (rw *Rewriter) end() {
 func (rw *Rewriter) cutOff() bool {
 	s := &rw.scan
 	switch {
+	case s.InTag() && s.Start == len(rw.in)-1:
+		// A '<' before the end tag is text.
 	case s.InTag(), s.InComment():
 		rw.changed = rw.changed || s.Start < len(rw.in)
 		return s.Start < len(rw.in)

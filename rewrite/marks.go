@@ -8,12 +8,28 @@ import (
 )
 
 // marks is a sieve before the rules' own table: most classes and ids of a page
-// are no vendor's marks, and fail by their first letter and length.
+// are no vendor's marks, and fail by their length and first and last letters.
 type marks struct {
-	engine             *rules.Engine
-	class, id          [256]uint64 // bit n of [c]: a mark that begins with c and has n bytes, or 63 and more
-	elements, attrs    bool
-	element, attribute [256]uint64
+	engine                        *rules.Engine
+	class, id, element, attribute sieve
+	elements, attrs               bool // there are marks of that sort
+}
+
+// sieve has bit n set where a name that begins or ends in a byte, in either
+// case, has n bytes, or 63 and more.
+type sieve struct{ first, last [256]uint64 }
+
+func (s *sieve) add(name string) {
+	if name != "" {
+		bit := uint64(1) << min(len(name), 63)
+		s.first[name[0]|0x20] |= bit
+		s.last[name[len(name)-1]|0x20] |= bit
+	}
+}
+
+// has reports whether name may be one that was added.
+func (s *sieve) has(name []byte) bool {
+	return len(name) > 0 && s.first[name[0]|0x20]&s.last[name[len(name)-1]|0x20]>>min(len(name), 63)&1 != 0
 }
 
 // sieves keeps the sieve of the engine that was used last.
@@ -25,11 +41,9 @@ func marksOf(e *rules.Engine) *marks {
 		return m
 	}
 	m := &marks{engine: e}
-	if e != nil {
-		for _, v := range e.Vendors() {
-			for _, mark := range v.Marks {
-				m.add(mark)
-			}
+	for _, v := range e.Vendors() {
+		for _, mark := range v.Marks {
+			m.add(mark)
 		}
 	}
 	sieves.Store(m)
@@ -39,38 +53,27 @@ func marksOf(e *rules.Engine) *marks {
 func (m *marks) add(mark string) {
 	switch mark[0] {
 	case '.':
-		sift(&m.class, mark[1:])
+		m.class.add(mark[1:])
 	case '#':
-		sift(&m.id, mark[1:])
+		m.id.add(mark[1:])
 	case '[':
 		m.attrs = true
-		sift(&m.attribute, strings.TrimSuffix(mark[1:], "]"))
+		m.attribute.add(strings.TrimSuffix(mark[1:], "]"))
 	default:
 		m.elements = true
-		sift(&m.element, mark)
+		m.element.add(mark)
 	}
-}
-
-func sift(t *[256]uint64, name string) {
-	if name != "" {
-		t[name[0]|0x20] |= 1 << min(len(name), 63)
-	}
-}
-
-func sieved(t *[256]uint64, name []byte) bool {
-	return len(name) > 0 && t[name[0]|0x20]>>min(len(name), 63)&1 != 0
 }
 
 // mayContain reports whether a class attribute's value, as written, may have a
 // class in the sieve.
-func mayContain(t *[256]uint64, raw []byte) bool {
+func (s *sieve) mayContain(raw []byte) bool {
 	for i := 0; i < len(raw); {
 		for raw[i] <= ' ' {
 			if i++; i == len(raw) {
 				return false
 			}
 		}
-		lengths := t[raw[i]|0x20]
 		from := i
 		for i < len(raw) && raw[i] > ' ' {
 			if raw[i] == '&' {
@@ -78,7 +81,7 @@ func mayContain(t *[256]uint64, raw []byte) bool {
 			}
 			i++
 		}
-		if lengths>>min(i-from, 63)&1 != 0 {
+		if s.first[raw[from]|0x20]&s.last[raw[i-1]|0x20]>>min(i-from, 63)&1 != 0 {
 			return true
 		}
 	}

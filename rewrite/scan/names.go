@@ -1,6 +1,9 @@
 package scan
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // Names maps a fixed list of ASCII names to their places in the list, without
 // regard to case. It is immutable and safe for concurrent use.
@@ -8,9 +11,18 @@ type Names struct {
 	// filter has bit n set at [c] where a listed name begins with the letter
 	// c|0x20 and has n bytes: most names that are not listed fall here.
 	filter [256]uint64
-	slots  []uint16 // index+1 into names, open addressing, a power of two long
+	slots  []slot // open addressing, a power of two long
 	names  []string
 	shift  uint8
+}
+
+type slot struct {
+	head  uint64 // the first eight bytes
+	index uint16 // into names, 0 for an empty slot
+	n     uint8  // length
+	// whole says that head is all of the name, and that no other byte than
+	// its own upper case looks like one of it in head.
+	whole bool
 }
 
 // NewNames returns the table of names, each in lower case and 1 to 63 bytes
@@ -21,14 +33,15 @@ func NewNames(names []string) *Names {
 	for 1<<bits < 4*len(names) {
 		bits++
 	}
-	t := &Names{slots: make([]uint16, 1<<bits), names: names, shift: 64 - bits}
+	t := &Names{slots: make([]slot, 1<<bits), names: names, shift: 64 - bits}
 	for i, name := range names[1:] {
 		t.filter[name[0]] |= 1 << len(name)
-		at := t.slot(name0(name), len(name))
-		for t.slots[at] != 0 {
+		h := head([]byte(name), 0, len(name))
+		at := t.slot(h, len(name))
+		for t.slots[at].index != 0 {
 			at = (at + 1) & (len(t.slots) - 1)
 		}
-		t.slots[at] = uint16(i + 1)
+		t.slots[at] = slot{h, uint16(i + 1), uint8(len(name)), len(name) <= 8 && !strings.ContainsAny(name, "0123456789:")}
 	}
 	return t
 }
@@ -39,14 +52,16 @@ func (t *Names) Find(b []byte, i, j int) int {
 	if uint(n) > 63 || n == 0 || t.filter[b[i]|0x20]>>n&1 == 0 {
 		return 0
 	}
-	at := t.slot(head(b, i, n), n)
-	for t.slots[at] != 0 {
-		if k := int(t.slots[at]); EqualFold(b[i:j], t.names[k]) {
-			return k
+	h := head(b, i, n)
+	for at := t.slot(h, n); ; at++ {
+		s := &t.slots[at&(len(t.slots)-1)]
+		if s.index == 0 {
+			return 0
 		}
-		at = (at + 1) & (len(t.slots) - 1)
+		if s.head == h && int(s.n) == n && (s.whole || EqualFold(b[i:j], t.names[s.index])) {
+			return int(s.index)
+		}
 	}
-	return 0
 }
 
 // Name returns the i-th name.
@@ -74,8 +89,6 @@ func head(b []byte, i, n int) uint64 {
 	}
 	return v
 }
-
-func name0(name string) uint64 { return head([]byte(name), 0, len(name)) }
 
 // EqualFold reports whether b is name but for the case of ASCII letters. name
 // must be in lower case.

@@ -24,6 +24,9 @@ loop:
 			}
 			s.NameEnd = i
 			st = beforeName
+			if i, c = s.attributes(b, i); c == '>' {
+				return s.closeTag(b, i+1)
+			}
 		case beforeName:
 			switch {
 			case space(c):
@@ -126,6 +129,38 @@ loop:
 	}
 	s.pos, s.state, s.attr = i, st, a
 	return false
+}
+
+// attributes reads from b[i] on as many attributes as are written in the usual
+// way, each name="value" or name='value' after one white space. It returns
+// where it stopped and the byte there, 0 at the end of b.
+func (s *Scanner) attributes(b []byte, i int) (int, byte) {
+	start := s.Start
+	for i < len(b) {
+		c := b[i]
+		if !space(c) {
+			return i, c
+		}
+		at := i + 1
+		if at == len(b) || !letter(b[at]) {
+			return i, c
+		}
+		j := at + 1
+		for j < len(b) && !attrNameEnd[b[j]] {
+			j++
+		}
+		if j+1 >= len(b) || b[j] != '=' || b[j+1] != '"' && b[j+1] != '\'' {
+			return i, c
+		}
+		n := quote(b[j+2:], b[j+1])
+		if n < 0 {
+			return i, c
+		}
+		end := j + 2 + n
+		s.add(Attr{int32(at - start), int32(j - start), int32(j + 2 - start), int32(end - start), int32(end + 1 - start), b[j+1]})
+		i = end + 1
+	}
+	return i, 0
 }
 
 // nameEnd holds for the bytes that end a tag's name, attrNameEnd for those
