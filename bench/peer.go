@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+)
+
+//go:embed peers
+var configurations embed.FS
+
+// The processors that the proxies and the load are pinned to.
+const (
+	proxyCPU = "0"
+	loadCPU  = "1"
+)
+
+// peer is one running proxy.
+type peer struct {
+	name    string
+	address string
+	cmd     *exec.Cmd
+}
+
+// result is what one load of one peer came to.
+type result struct {
+	rate     float64 // requests a second
+	cpu      time.Duration
+	p50, p99 time.Duration
+	memory   int64 // resident, bytes
+	failed   int
+}
+
+func startOrigin() (*peer, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	address := freeAddress()
+	return start("origin", loadCPU, address, self, "-serve", "origin", "-listen", address)
+}
+
+// startPeers starts a fasthttp proxy without anything, askfirst, and of the
+// others those that are installed.
+func startPeers(dir, origin string) (peers []*peer, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	askfirst := filepath.Join(dir, "askfirst")
+	if out, err := exec.Command("go", "build", "-o", askfirst, ".").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	add := func(name string, command ...string) {
+		if err != nil {
+			return
+		}
+		if _, missing := exec.LookPath(command[0]); missing != nil {
+			fmt.Printf("%s is not installed and left out\n", name)
+			return
+		}
+		address := freeAddress()
+		for i := range command {
+			command[i] = strings.ReplaceAll(command[i], "ADDRESS", address)
+		}
+		var p *peer
+		if p, err = start(name, proxyCPU, address, command...); err == nil {
+			peers = append(peers, p)
+		}
+	}
+	configured := func(file string, subFilter, gzip bool) (path, address string) {
+		address = freeAddress()
+		text := template.Must(template.ParseFS(configurations, "peers/"+file))
+		var b bytes.Buffer
+		if e := text.Execute(&b, map[string]any{"Dir": dir, "Listen": address, "Origin": origin, "SubFilter": subFilter, "Gzip": gzip}); e != nil {
+			err = e
+		}
+		path = filepath.Join(dir, strings.ReplaceAll(address, ":", "-")+"-"+file)
+		err = errors.Join(err, os.WriteFile(path, b.Bytes(), 0o600))
+		return path, address
+	}
+	addConfigured := func(name, file string, subFilter, gzip bool, command ...string) {
+		if err != nil {
+			return
+		}
+		if _, missing := exec.LookPath(command[0]); missing != nil {
+			fmt.Printf("%s is not installed and left out\n", name)
+			return
+		}
+		path, address := configured(file, subFilter, gzip)
+		var p *peer
+		if p, err = start(name, proxyCPU, address, append(command, path)...); err == nil {
+			peers = append(peers, p)
+		}
+	}
+
+	add("fasthttp, bare", self, "-serve", "bare", "-listen", "ADDRESS", "-origin", origin)
+	add("askfirst", askfirst, "serve", "--upstream", "http://"+origin, "--listen", "ADDRESS", "--admin", "off", "--data", filepath.Join(dir, "data"))
+	add("askfirst, no rewrite", askfirst, "serve", "--upstream", "http://"+origin, "--listen", "ADDRESS", "--admin", "off", "--data", filepath.Join(dir, "plain"), "--rewrite=false")
+	addConfigured("nginx", "nginx.conf", false, false, "nginx", "-p", dir, "-c")
+	addConfigured("nginx sub_filter", "nginx.conf", true, false, "nginx", "-p", dir, "-c")
+	addConfigured("nginx sub_filter+gzip", "nginx.conf", true, true, "nginx", "-p", dir, "-c")
+	addConfigured("HAProxy", "haproxy.cfg", false, false, "haproxy", "-q", "-f")
+	addConfigured("Caddy", "Caddyfile", false, false, "caddy", "run", "--adapter", "caddyfile", "--config")
+	return peers, err
+}
+
+// freeAddress returns a loopback address that nobody listens on.
+func freeAddress() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// start runs a command on one processor and waits until it answers.
+func start(name, cpu, address string, command ...string) (*peer, error) {
+	cmd := exec.Command("taskset", append([]string{"-c", cpu}, command...)...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &peer{name, address, cmd}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		resp, err := http.Get("http://" + address + "/json/1k")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return p, nil
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	p.stop()
+	return nil, fmt.Errorf("%s did not come up: %s", name, said.String())
+}
+
+func (p *peer) stop() {
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.cmd.Wait()
+}
+
+var (
+	latency  = regexp.MustCompile(`(?m)^\s+(50|99)%\s+([\d.]+)(us|ms|s)`)
+	total    = regexp.MustCompile(`(\d+) requests in ([\d.]+)(s|ms|m)`)
+	badCodes = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
+)
+
+// measure loads p with wrk.
+func (p *peer) measure(l load, length time.Duration) (result, error) {
+	before, err := cpuTime(p.cmd.Process.Pid)
+	if err != nil {
+		return result{}, err
+	}
+	cmd := exec.Command("taskset", "-c", loadCPU, "wrk", "-t1", "-c", strconv.Itoa(l.connections),
+		"-d", strconv.Itoa(max(1, int(length.Seconds())))+"s", "--latency", "-H", "Accept-Encoding: "+l.coding,
+		"http://"+p.address+l.path)
+	out, err := cmd.Output()
+	if err != nil {
+		return result{}, fmt.Errorf("wrk: %w", err)
+	}
+	after, err := cpuTime(p.cmd.Process.Pid)
+	if err != nil {
+		return result{}, err
+	}
+	var r result
+	m := total.FindSubmatch(out)
+	if m == nil {
+		return r, fmt.Errorf("wrk printed %q", out)
+	}
+	n, _ := strconv.ParseFloat(string(m[1]), 64)
+	r.rate = n / span(m[2], m[3]).Seconds()
+	if n > 0 {
+		r.cpu = time.Duration(float64(after-before) / n)
+	}
+	for _, m := range latency.FindAllSubmatch(out, -1) {
+		if string(m[1]) == "50" {
+			r.p50 = span(m[2], m[3])
+		} else {
+			r.p99 = span(m[2], m[3])
+		}
+	}
+	if m := badCodes.FindSubmatch(out); m != nil {
+		r.failed, _ = strconv.Atoi(string(m[1]))
+	}
+	r.memory, err = residentMemory(p.cmd.Process.Pid)
+	return r, err
+}
+
+func span(number, unit []byte) time.Duration {
+	d, _ := time.ParseDuration(string(number) + string(unit))
+	return d
+}
+
+// family lists a process and its children: nginx works in one of those.
+func family(pid int) []int {
+	pids := []int{pid}
+	out, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, child := range strings.Fields(string(out)) {
+		if n, err := strconv.Atoi(child); err == nil {
+			pids = append(pids, family(n)...)
+		}
+	}
+	return pids
+}
+
+// clockTick is the unit of /proc/PID/stat on Linux.
+const clockTick = 10 * time.Millisecond
+
+// cpuTime returns the user and system time that a process and its children
+// have used.
+func cpuTime(pid int) (sum time.Duration, err error) {
+	for _, pid := range family(pid) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return 0, err
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		for _, f := range fields[11:13] {
+			ticks, err := strconv.ParseInt(f, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += time.Duration(ticks) * clockTick
+		}
+	}
+	return sum, nil
+}
+
+func residentMemory(pid int) (sum int64, err error) {
+	for _, pid := range family(pid) {
+		statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if err != nil {
+			return 0, err
+		}
+		pages, err := strconv.ParseInt(strings.Fields(string(statm))[1], 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += pages * int64(os.Getpagesize())
+	}
+	return sum, nil
+}
