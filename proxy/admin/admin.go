@@ -139,7 +139,11 @@ func (a *Admin) page(gather func(*request) (*view, error)) http.HandlerFunc {
 		// Flush logs and counts what goes wrong; the page then shows what is there.
 		_ = a.o.Store.Flush(ctx)
 		req := &request{Request: r.WithContext(ctx), filter: a.filterOf(r), format: r.FormValue("format")}
-		v, err := gather(req)
+		var v *view
+		var err error
+		if req.sites, err = a.o.Store.Sites(ctx); err == nil {
+			v, err = gather(req)
+		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			v, err = &view{Template: "message", Title: "Not found", Message: "There is nothing under this address."}, nil
@@ -162,9 +166,7 @@ func (a *Admin) page(gather func(*request) (*view, error)) http.HandlerFunc {
 // render writes a page. It is complete in memory first, so that an error in
 // it does not leave half a page.
 func (a *Admin) render(w http.ResponseWriter, r *request, v *view) {
-	if err := a.frame(r, v); err != nil {
-		a.o.Log.Error("admin page", "path", r.URL.Path, "error", err)
-	}
+	a.frame(r, v)
 	var buf bytes.Buffer
 	if err := templates.ExecuteTemplate(&buf, v.Template, v); err != nil {
 		a.o.Log.Error("admin page", "path", r.URL.Path, "error", err)

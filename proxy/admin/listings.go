@@ -80,10 +80,9 @@ func eventCells(c audit.Counts) []cell {
 	return cells
 }
 
-// manySites reports whether the site needs saying.
-func (a *Admin) manySites(r *request) bool {
-	sites, err := a.o.Store.Sites(r.Context())
-	return err == nil && len(sites) > 1 && r.filter.Site == "" || r.format != ""
+// manySites reports whether the site of each row needs saying.
+func (r *request) manySites() bool {
+	return len(r.sites) > 1 && r.filter.Site == "" || r.format != ""
 }
 
 // tagName writes a tag's address for people.
@@ -124,7 +123,7 @@ func (a *Admin) tagTable(r *request) (*table, error) {
 		return nil, err
 	}
 	t := &table{Name: "tags", Caption: "Tags", Total: total, Empty: "No tag was met in this period."}
-	sites := a.manySites(r)
+	sites := r.manySites()
 	if sites {
 		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
 	}
@@ -174,7 +173,7 @@ func (a *Admin) vendorTable(r *request) (*table, error) {
 		return nil, err
 	}
 	t := &table{Name: "vendors", Caption: "Vendors", Total: total, Empty: "No vendor was met in this period."}
-	sites := a.manySites(r)
+	sites := r.manySites()
 	if sites {
 		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
 	}
@@ -208,7 +207,7 @@ func (a *Admin) pageTable(r *request) (*table, error) {
 		return nil, err
 	}
 	t := &table{Name: "pages", Caption: "Pages", Total: total, Empty: "No page with a tag was seen in this period."}
-	sites := a.manySites(r)
+	sites := r.manySites()
 	if sites {
 		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
 	}
@@ -236,7 +235,7 @@ func (a *Admin) cookieTable(r *request) (*table, error) {
 		return nil, err
 	}
 	t := &table{Name: "cookies", Caption: "Cookies", Total: total, Empty: "No cookie was met in this period."}
-	sites := a.manySites(r)
+	sites := r.manySites()
 	if sites {
 		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
 	}
@@ -290,7 +289,7 @@ func (a *Admin) unclassified(r *request) (*view, error) {
 	}
 	t := &table{Name: "unclassified", Caption: "Unclassified third parties", Total: total,
 		Empty: "Every third party met in this period is known to a rule."}
-	sites := a.manySites(r)
+	sites := r.manySites()
 	if sites {
 		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
 	}

@@ -17,6 +17,7 @@ type request struct {
 	*http.Request
 	filter audit.Filter
 	format string
+	sites  []string // that there is something of
 }
 
 // part returns which part of a table is asked for.
@@ -78,7 +79,6 @@ type link struct {
 	Text, Href string
 	Here       bool
 	Value      string
-	Note       string
 }
 
 var nav = []link{
@@ -128,7 +128,7 @@ var kept = []string{"site", "days"}
 var narrowing = []string{"page", "vendor", "category", "kind", "host", "event"}
 
 // frame fills in what surrounds each page.
-func (a *Admin) frame(r *request, v *view) error {
+func (a *Admin) frame(r *request, v *view) {
 	v.Path, v.Token, v.Search = r.URL.Path, a.token, r.filter.Text
 	v.Live = a.o.Contacts != nil
 	q := r.URL.Query()
@@ -154,17 +154,13 @@ func (a *Admin) frame(r *request, v *view) error {
 			v.Chips = append(v.Chips, link{Text: key, Value: value, Href: address(v.Path, rest)})
 		}
 	}
-	sites, err := a.o.Store.Sites(r.Context())
-	if err != nil {
-		return err
-	}
+	sites := r.sites
 	if site := r.filter.Site; site != "" && !slices.Contains(sites, site) {
 		sites = append(sites, site)
 	}
 	for _, site := range sites {
 		v.Sites = append(v.Sites, link{Text: site, Value: site, Here: site == r.filter.Site})
 	}
-	return nil
 }
 
 // pick returns the given fields of a query, or all for nil.
