@@ -1,8 +1,8 @@
 /** The banner and the boxes, taken over from their forms: no page is left for a choice. */
 import { type Action, choose } from './choice'
-import { freed, released } from './held'
+import { freed, isScript, released } from './held'
 import { all, get, set } from './native'
-import { once, standing } from './page'
+import { matcher, once, standing } from './page'
 import { release } from './release'
 
 const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
@@ -58,6 +58,7 @@ async function decide(control: HTMLElement, action: Action, categories?: string[
 	try {
 		await choose(action, categories, { language: form?.querySelector<HTMLInputElement>('[name=language]')?.value })
 	} catch {
+		busy = false
 		form?.requestSubmit(control)
 	}
 }
@@ -104,16 +105,19 @@ async function take(event: Event, control: HTMLElement, action: Action, categori
 	if (busy) return
 	busy = true
 	await decide(control, action, categories)
-	busy = false
 }
 
-/** Lets the element that a box stands for act on this page, with the scripts of its vendor if it is a mark that they fill. */
+/** Lets the element that a box stands for act on this page; if it is a mark, the scripts that fill it too. */
 function loadOnce(box: Element): void {
 	const vendor = get(box, 'data-vendor') ?? ''
 	const element = [...box.children].find((el) => get(el, 'data-askfirst-category'))
-	if (element) freed.set(element, vendor)
-	else if (vendor) once.add(vendor)
-	void release((el) => el === element || (!element && (released(el) || el.previousElementSibling === box)))
+	if (element) {
+		freed.set(element, vendor)
+		void release((el) => el === element)
+	} else {
+		for (const v of matcher.family(vendor)) once.add(v[0])
+		void release((el) => el.previousElementSibling === box || (isScript(el) && released(el)))
+	}
 }
 
 export function guardAsking(): void {
@@ -132,6 +136,7 @@ export function guardAsking(): void {
 
 /** After a choice the visitor is where the choice can be found again. */
 export function settled(): void {
+	busy = false
 	for (const banner of banners()) {
 		const inside = document.activeElement === banner
 		show()

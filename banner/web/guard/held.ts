@@ -1,9 +1,9 @@
 /** Holding an element in its place, and making it whole again. */
 import { srcdoc } from './markup'
-import type { Decision } from './matcher'
+import type { Decision, Kind } from './matcher'
 import { all, drop, get, has, insert, later, remove, set, setText } from './native'
 import { allowed, grants, judge, matcher } from './page'
-import { type Kind, count } from './reports'
+import { count } from './reports'
 import type { Category } from './table'
 
 const held = 'data-askfirst-'
@@ -79,6 +79,14 @@ export function acts(el: Element, attribute: string, rel?: string): boolean {
 	return !!acting[el.localName]?.includes(attribute) && !!kindOf(el, rel)
 }
 
+/** Whether an image or a frame is there to be counted and not seen: at most a pixel large, or hidden, by its own attributes. */
+function unseen(el: Element): boolean {
+	const style = get(el, 'style') ?? ''
+	const size = (name: string) => parseFloat(new RegExp(`(?:^|[;\\s])${name}\\s*:\\s*([\\d.]+)(?:px|\\s*(?:;|$))`, 'i').exec(style)?.[1] ?? get(el, name) ?? 'NaN')
+	const [width, height] = [size('width'), size('height')]
+	return (width <= 1 && height <= 1) || width === 0 || height === 0 || has(el, 'hidden') || /display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])/i.test(style)
+}
+
 /** The addresses in an attribute's value. */
 function references(attribute: string, value: string): string[] {
 	if (attribute.endsWith('srcset')) return [...value.matchAll(/\s*([^\s,]\S*[^\s,])(?:\s[^,]*)?(?:,|$)/g)].map((m) => m[1] as string)
@@ -126,7 +134,7 @@ export function valueHolds(el: Element, attribute: string, value: unknown, rel?:
 	if (!acts(el, attribute, rel)) return
 	const own = mark(el)
 	for (const reference of references(attribute, String(value))) {
-		const d = judge(reference)
+		const d = judge(reference, kindOf(el, rel), unseen(el))
 		if (!passes(el, own, d)) return { ...d, ...(own && { category: own }) }
 	}
 	return
@@ -286,8 +294,11 @@ function look(el: Element): boolean {
 	}
 	const d = holds(el)
 	if (d) hold(el, d)
-	const document = el.localName === 'iframe' && get(el, 'srcdoc')
-	if (document) set(el, 'srcdoc', srcdoc(el, document))
+	const shown = el.localName === 'iframe' && get(el, 'srcdoc')
+	if (shown) {
+		const safe = srcdoc(el, shown)
+		if (safe !== shown) set(el, 'srcdoc', safe)
+	}
 	return isHeld(el)
 }
 

@@ -1,14 +1,15 @@
 /** What scripts ask for by calls: a held call answers as a blocked network does. */
 import { emptied, styleHolds } from './held'
+import type { Kind } from './matcher'
 import { type Answer, later, wrap } from './native'
 import { type Realm, allowed, judge } from './page'
-import { type Kind, count } from './reports'
+import { count } from './reports'
 
 /** Reports whether a call to this address is held, and counts it. */
 function held(reference: unknown, kind: Kind): boolean {
 	if (reference === undefined || reference === null) return false
 	const address = String((reference as Request).url ?? reference)
-	if (allowed(judge(address))) return false
+	if (allowed(judge(address, kind))) return false
 	count(address, kind, 'held')
 	return true
 }
@@ -81,7 +82,7 @@ export function guardNetwork(win: Realm): void {
 		})
 	}
 	// Where the visitor has just clicked or typed, a window or a form is theirs and not the script's.
-	const own = () => navigator.userActivation?.isActive
+	const own = () => navigator.userActivation?.isActive ?? true
 	wrap(win, 'open', (_, [url]) => (!own() && held(url, 'other') ? { value: null } : undefined))
 	wrap(HTMLFormElement.prototype, 'submit', (form: HTMLFormElement) => {
 		if (!own() && held(form.getAttribute('action') ?? '', 'form')) return { value: undefined }

@@ -94,7 +94,8 @@ export function guardNodes(win: Realm): void {
 				(el: Element, args) => assign(el, attribute, args, 0),
 				(el: Element) => {
 					const value = kept(el, attribute)
-					if (value === null || (attribute === 'type' && !isHeld(el))) return
+					if (attribute === 'type' && isHeld(el)) return { value: value ?? '' }
+					if (value === null) return
 					return { value: /^(src|href|data|poster)$/.test(attribute) ? (parse(value, document.baseURI)?.href ?? value) : value }
 				},
 			)

@@ -1,5 +1,5 @@
 /** What holds on this page: the site's settings and what the visitor agreed to. */
-import { type Decision, Matcher, parse, sameSite } from './matcher'
+import { type Decision, type Kind, Matcher, parse, sameSite } from './matcher'
 import { cookieAccess, apply, get } from './native'
 import type { Table } from './table'
 
@@ -71,10 +71,10 @@ export function allowed({ category, vendor, never }: Pick<Decision, 'category' |
 }
 
 /** Decides about a reference. Should deciding fail, a third party is held. */
-export function judge(reference: unknown): Decision {
+export function judge(reference: unknown, kind?: Kind, unseen?: boolean): Decision {
 	const text = String(reference)
 	try {
-		return matcher.url(text, document.baseURI)
+		return matcher.url(text, document.baseURI, kind, unseen)
 	} catch {
 		const host = parse(text, location.href)?.hostname
 		const own = !host || sameSite(host, site)

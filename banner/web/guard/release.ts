@@ -48,7 +48,7 @@ async function run(elements: Element[]): Promise<boolean> {
 	const loading: Promise<void>[] = []
 	for (const el of elements) {
 		if (!el.isConnected || ran.has(el)) continue
-		ran.add(el)
+		if (isScript(el)) ran.add(el)
 		const url = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
 		if (url) count(url, kindOf(el) ?? 'other', 'released')
 		if (isScript(el) && (has(el, 'async') || wasAsync.has(el))) loading.push(step(el))

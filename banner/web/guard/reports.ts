@@ -1,10 +1,8 @@
 /** Counts of what was held, released, stopped and fired, sent in batches and without anything that names a visitor. */
-import { parse } from './matcher'
+import { type Kind, parse } from './matcher'
 import { apply, nativeBeacon } from './native'
 import { judge, letters, prefix } from './page'
 
-/** rules.Kind by its names. */
-export type Kind = 'other' | 'script' | 'style' | 'image' | 'font' | 'media' | 'frame' | 'object' | 'connect' | 'ping' | 'hint' | 'form'
 export type TagEvent = 'held' | 'released' | 'fired' | 'stopped'
 
 const maxBytes = 2048
@@ -17,7 +15,7 @@ const cookies = new Map<string, string>()
 export function count(reference: string, kind: Kind, event: TagEvent): void {
 	const d = judge(reference)
 	const url = parse(reference, document.baseURI)
-	if (!url || d.party === 'none' || (d.party === 'first' && !d.ruled)) return
+	if (!url || !/^(http|ws)s?:$/.test(url.protocol) || d.party === 'none' || (d.party === 'first' && !d.ruled)) return
 	const address = (url.origin + url.pathname).slice(0, 300)
 	const key = event + kind + address
 	const tag = tags.get(key)
@@ -25,8 +23,9 @@ export function count(reference: string, kind: Kind, event: TagEvent): void {
 	else if (tags.size < maxTags) tags.set(key, [address, kind, event, 1])
 }
 
-export function countCookie(name: string, source: string): void {
-	if (cookies.size < maxTags) cookies.set(name.slice(0, 100), source)
+/** Counts a name under which a script keeps something. */
+export function countCookie(name: string, source: 'script' | 'storage'): void {
+	if (cookies.size < maxTags && /^[ -~]{1,100}$/.test(name)) cookies.set(name, source)
 }
 
 const initiators: Record<string, Kind> = {

@@ -37,7 +37,11 @@ export function guardStorage(win: Realm): void {
 	wrap(cookieStore && Object.getPrototypeOf(cookieStore), 'set', (_, [first]) => {
 		if (!mayStore(String(typeof first === 'object' && first ? first.name : first))) return { value: Promise.resolve() }
 	})
-	wrap(win.Storage.prototype, 'setItem', (_, [key]) => (allowed(matcher.storage(String(key))) ? undefined : { value: undefined }))
+	wrap(win.Storage.prototype, 'setItem', (_, [key]) => {
+		const d = matcher.storage(String(key))
+		if (d.ruled) countCookie(String(key), 'storage')
+		if (!allowed(d)) return { value: undefined }
+	})
 }
 
 /** Removes every cookie and storage key that may not be there. Scripts write storage keys as properties too, which no wrapper sees. */

@@ -2,7 +2,7 @@
 
 export type Category = 'necessary' | 'functional' | 'analytics' | 'marketing' | 'social' | 'unclassified'
 
-/** id, category, 1 for a container, name, widget */
+/** id, category, 1 for a container, name, widget. One without an id stands for all domains of a category that no catalogue entry has. */
 export type Vendor = [id: string, category: Category, container: 0 | 1, name: string, widget: string]
 
 /** What a rule names: the index of a vendor, a category without one, or both; "never" is held whatever was agreed to. */
@@ -22,8 +22,12 @@ export interface RuleSet {
 	byVendor?: Record<string, Target>
 }
 
+export type Heuristic = 'pixel' | 'hidden-frame' | 'noscript-image' | 'beacon' | 'gif-query'
+
 export interface Table extends RuleSet {
 	vendors: Vendor[]
+	/** Those that are asked about a third party that no rule knows. */
+	heuristics?: Heuristic[]
 	overrides?: RuleSet & {
 		/** Overrides for the pages whose path matches a glob, looked at first. */
 		pages?: [paths: string, set: RuleSet][]

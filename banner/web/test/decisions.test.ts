@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import { type Decision, Matcher, glob, parse } from '../guard/matcher'
+import { type Decision, type Kind, Matcher, glob, parse } from '../guard/matcher'
 import type { Table } from '../guard/table'
 
 interface Vector {
@@ -34,7 +34,7 @@ function decide(matcher: Matcher, v: Vector): Decision {
 		case 'widget':
 			return matcher.mark(v.ref)
 	}
-	return matcher.url(v.ref, baseURI(v))
+	return matcher.url(v.ref, baseURI(v), v.kind as Kind)
 }
 
 /** What document.baseURI would be: HTML lets no base have these schemes. */
