@@ -41,7 +41,7 @@ func findCookie(list []byte, name string) ([]byte, bool) {
 // has not agreed to, and without our own. Where none are left it appends
 // nothing.
 func (x *exchange) appendCookies(out []byte, f *field) []byte {
-	if !x.proxy.cfg.Rewrite {
+	if !x.cfg.Rewrite {
 		return appendField(out, f.name, f.value)
 	}
 	start := len(out)

@@ -56,7 +56,7 @@ func TestPolicies(t *testing.T) {
 		{in: "script-src 'self'; report-uri https://www.google-analytics.com/csp", out: "script-src 'self'"},
 		{in: "script-src 'self'; report-uri /csp", out: "script-src 'self'; report-uri /csp"},
 	} {
-		x := &exchange{proxy: s.proxy, site: site, address: []byte("shop.example"), target: []byte("/")}
+		x := &exchange{proxy: s.proxy, site: site, cfg: s.proxy.sites.Load().cfg, address: []byte("shop.example"), target: []byte("/")}
 		x.answer.fields = []field{{nameCSP, []byte("Content-Security-Policy"), []byte(c.in)}}
 		nonce := policyNonce(&x.answer)
 		integrity := x.adaptPolicies(nonce)

@@ -17,7 +17,7 @@ import (
 // speaks of one. Nothing is sniffed: what the upstream does not call HTML is
 // not HTML.
 func (x *exchange) isDocument() bool {
-	if !x.proxy.cfg.Rewrite {
+	if !x.cfg.Rewrite {
 		return false
 	}
 	switch x.answer.status {
@@ -210,7 +210,7 @@ func (d *document) closePipeline() {
 // remembered page nothing of it is copied.
 func (d *document) gather() error {
 	x := d.x
-	limit := x.proxy.cfg.Limits.Document
+	limit := x.cfg.Limits.Document
 	d.makeKey()
 	if d.memorable() {
 		d.match = x.proxy.memo.get(d.key)
@@ -363,7 +363,7 @@ func (d *document) run() error {
 		if err != nil {
 			return err
 		}
-		if d.state == building && decoded > int64(x.proxy.cfg.Limits.Document) {
+		if d.state == building && decoded > int64(x.cfg.Limits.Document) {
 			d.state = streaming
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -18,6 +19,8 @@ import (
 type exchange struct {
 	proxy *Proxy
 	v     *visitor
+	sites *sites          // as they stood when the request came
+	cfg   *configs.Config // theirs
 	begun time.Time
 
 	// The request.
@@ -72,6 +75,8 @@ var exchanges = sync.Pool{New: func() any {
 func acquireExchange(v *visitor) *exchange {
 	x := exchanges.Get().(*exchange)
 	x.proxy, x.v = v.proxy, v
+	x.sites = v.proxy.sites.Load()
+	x.cfg = x.sites.cfg
 	return x
 }
 
@@ -79,7 +84,7 @@ func releaseExchange(x *exchange) {
 	x.request.reset()
 	x.answer.reset()
 	x.target, x.address, x.host = nil, nil, x.host[:0]
-	x.site, x.once, x.link, x.sending, x.v = nil, nil, nil, nil, nil
+	x.site, x.once, x.link, x.sending, x.v, x.sites, x.cfg = nil, nil, nil, nil, nil, nil, nil
 	x.withheld, x.url = x.withheld[:0], x.url[:0]
 	x.expects, x.last, x.switches, x.part, x.revalidates, x.answered, x.unsent = false, false, false, false, false, false, false
 	x.pending = nil
@@ -96,7 +101,7 @@ func (x *exchange) serve() (keep bool) {
 	if err := x.receive(); err != nil {
 		return x.fail(err)
 	}
-	if x.site = x.proxy.sites.Load().find(x.host); x.site == nil {
+	if x.site = x.sites.find(x.host); x.site == nil {
 		return x.fail(faultNoSite)
 	}
 	if x.address == nil {
@@ -124,8 +129,8 @@ func (x *exchange) serve() (keep bool) {
 // receive reads and checks a request's head.
 func (x *exchange) receive() (err error) {
 	v := x.v
-	v.patience, v.by = 0, time.Now().Add(x.proxy.cfg.Limits.ReadHead)
-	x.request.text, err = v.in.appendHead(x.request.text[:0], x.proxy.cfg.Limits.RequestHead)
+	v.patience, v.by = 0, time.Now().Add(x.cfg.Limits.ReadHead)
+	x.request.text, err = v.in.appendHead(x.request.text[:0], x.cfg.Limits.RequestHead)
 	x.begun = time.Now()
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -133,7 +138,7 @@ func (x *exchange) receive() (err error) {
 		}
 		return err
 	}
-	v.patience = x.proxy.cfg.Limits.Write
+	v.patience = x.cfg.Limits.Write
 	return x.check()
 }
 
@@ -195,7 +200,7 @@ func (x *exchange) ask() error {
 
 // attach makes l the connection of this exchange.
 func (x *exchange) attach(l *link) {
-	l.patience, l.pause, l.stall = x.proxy.cfg.Limits.Response, 0, x.stall
+	l.patience, l.pause, l.stall = x.cfg.Limits.Response, 0, x.stall
 	x.link = l
 }
 
@@ -288,7 +293,7 @@ func (x *exchange) receiveAnswer() error {
 	for interim := 0; ; interim++ {
 		var err error
 		x.answer.reset()
-		x.answer.text, err = x.link.in.appendHead(x.answer.text, x.proxy.cfg.Limits.ResponseHead)
+		x.answer.text, err = x.link.in.appendHead(x.answer.text, x.cfg.Limits.ResponseHead)
 		if err == nil {
 			err = x.answer.parseResponse()
 		}
@@ -297,7 +302,7 @@ func (x *exchange) receiveAnswer() error {
 		}
 		switch {
 		case x.answer.status >= 200:
-			x.link.patience = x.proxy.cfg.Limits.Response
+			x.link.patience = x.cfg.Limits.Response
 			return x.frameAnswer()
 		case x.answer.status == 101 && x.switches &&
 			equalFold(x.answer.get(nameUpgrade), "websocket") && x.answer.lists(nameConnection, "upgrade"):
@@ -343,7 +348,7 @@ func (x *exchange) wait(silent time.Duration) error {
 	}
 	if x.sending != nil && len(x.sending) == 0 {
 		// The upstream's time begins when it has the whole request.
-		x.link.patience = silent + x.proxy.cfg.Limits.Response
+		x.link.patience = silent + x.cfg.Limits.Response
 	}
 	if len(x.pending) > 0 {
 		return x.send(x.pending)

@@ -152,7 +152,7 @@ func FuzzCookies(f *testing.F) {
 	s := newStage(f, "http://127.0.0.1:1")
 	site := s.proxy.sites.Load().all[0]
 	f.Fuzz(func(t *testing.T, value string) {
-		x := &exchange{proxy: s.proxy, site: site}
+		x := &exchange{proxy: s.proxy, site: site, cfg: s.proxy.sites.Load().cfg}
 		out := string(x.appendCookies(nil, &field{nameCookie, []byte("Cookie"), []byte(value)}))
 		var stay []string
 		for _, c := range strings.Split(value, ";") {

@@ -5,12 +5,17 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // peak watches the bytes in use while f runs and returns the most of them.
@@ -249,4 +254,108 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// badCounter is a part that fails.
+type badCounter struct{ tally }
+
+func (*badCounter) Count(string, []byte, consent.Set, []Sighting) { panic("on purpose") }
+
+// TestFault ends one connection by a fault of our own; others are served, and
+// the upstream's connection is not lost to them.
+func TestFault(t *testing.T) {
+	s := newStage(t, each(t, func(p *peer, head string) {
+		if strings.Contains(head, "/page") {
+			p.send(answerWith([]byte(page), isPage))
+			return
+		}
+		p.send(ok)
+	}), func(c *configs.Config) { c.Limits.UpstreamConns = 2 })
+	s.proxy.o.Counter = new(badCounter)
+	for range 5 {
+		if _, err := s.dial().send(get("/page")).rest(); err == nil {
+			t.Error("the connection ends as if all were well")
+		}
+	}
+	if status := s.dial().send(get("/")).status(); status != 200 {
+		t.Errorf("status %d", status)
+	}
+	if n := s.proxy.metrics.faults.Load(); n != 5 {
+		t.Errorf("%d faults counted", n)
+	}
+}
+
+// TestReload changes site and upstream while requests are under way: none is
+// lost, and each is answered under one configuration.
+func TestReload(t *testing.T) {
+	arrived, proceed := make(chan struct{}), make(chan struct{})
+	first := each(t, func(p *peer, head string) {
+		if strings.HasPrefix(head, "GET /slow ") {
+			close(arrived)
+			<-proceed
+		}
+		p.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst")
+	})
+	second := always(t, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond")
+	s := newStage(t, first)
+	slow, p := s.dial(), s.dial()
+	slow.send(get("/slow"))
+	<-arrived
+	ask := func(p *peer) string { return readAll(t, p.answer("GET").Body) }
+	if got := ask(p.send(get("/"))); got != "first" {
+		t.Errorf("%q", got)
+	}
+	bad := *s.proxy.sites.Load().cfg
+	bad.Sites = append([]configs.Site(nil), bad.Sites...)
+	bad.Sites[0].Overrides = []rules.Override{{Vendor: "nobody"}}
+	if err := s.proxy.Reload(&bad); err == nil {
+		t.Error("a bad configuration is taken")
+	}
+	if got := ask(p.send(get("/"))); got != "first" {
+		t.Errorf("%q", got)
+	}
+	good := *s.proxy.sites.Load().cfg
+	good.Sites = append([]configs.Site(nil), good.Sites...)
+	good.Sites[0].Upstream, _ = url.Parse(second)
+	if err := s.proxy.Reload(&good); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(p.send(get("/"))); got != "second" {
+		t.Errorf("%q", got)
+	}
+	close(proceed)
+	if got := ask(slow); got != "first" {
+		t.Errorf("%q", got)
+	}
+	if got := ask(slow.send(get("/"))); got != "second" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestHosts finds sites by exact name, by wildcard and by default.
+func TestHosts(t *testing.T) {
+	names := map[string][]string{"exact": {"shop.example"}, "wild": {"*.shop.example"}, "deep": {"*.a.shop.example"}, "port": {"[::1]"}}
+	s := newStage(t, "http://127.0.0.1:1", func(c *configs.Config) {
+		base := c.Sites[0]
+		c.Sites = nil
+		for name, hosts := range names {
+			site := base
+			site.Name, site.Hosts = name, hosts
+			site.Upstream, _ = url.Parse(always(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(name), name)))
+			c.Sites = append(c.Sites, site)
+		}
+	})
+	for host, want := range map[string]string{
+		"shop.example": "exact", "SHOP.example:8080": "exact", "shop.example.": "exact", "www.shop.example": "wild", "x.y.shop.example": "wild",
+		"b.a.shop.example": "deep", "a.shop.example": "wild", "[::1]:80": "port",
+	} {
+		if got := readAll(t, s.dial().send("GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n").answer("GET").Body); got != want {
+			t.Errorf("%s: %q, want %q", host, got, want)
+		}
+	}
+	for _, host := range []string{"other.example", "evilshop.example", "example"} {
+		if status := s.dial().send("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n").status(); status != 421 {
+			t.Errorf("%s: status %d, want 421", host, status)
+		}
+	}
 }

@@ -24,6 +24,7 @@ type metrics struct {
 	hits     atomic.Int64
 	misses   atomic.Int64
 	sent     atomic.Int64
+	faults   atomic.Int64
 	nanos    atomic.Int64
 
 	mu       sync.Mutex
@@ -95,6 +96,7 @@ func (p *Proxy) WriteMetrics(w io.Writer) {
 	counter("pages_unread_total", "Pages that could not be read and were sent under a policy that holds third parties.", &m.unread)
 	counter("memo_hits_total", "Pages taken from the memo.", &m.hits)
 	counter("memo_misses_total", "Pages that were not in the memo.", &m.misses)
+	counter("faults_total", "Faults of askfirst's own, each of which ended a connection.", &m.faults)
 	counter("sent_bytes_total", "Bytes sent to visitors.", &m.sent)
 	family("exchange_seconds_total", "counter", "Time from a request's head to the end of its answer, summed.")
 	fmt.Fprintf(w, "askfirst_exchange_seconds_total %g\n", time.Duration(m.nanos.Load()).Seconds())

@@ -155,7 +155,7 @@ func destinationOf(s []byte) destination {
 
 // trusted reports whether what a is said to forward is believed.
 func (x *exchange) trusted(a netip.Addr) bool {
-	for _, p := range x.proxy.cfg.TrustedProxies {
+	for _, p := range x.cfg.TrustedProxies {
 		if p.Contains(a) {
 			return true
 		}
@@ -267,7 +267,7 @@ func (x *exchange) composeRequest(upgrade bool) {
 			out = x.appendValidators(out, f)
 			continue
 		case nameIfModifiedSince:
-			if x.proxy.cfg.Rewrite && x.mayBePage() {
+			if x.cfg.Rewrite && x.mayBePage() {
 				continue
 			}
 		}
@@ -361,7 +361,7 @@ func appendField(out, name, value []byte) []byte {
 // asksForPage reports whether the request is for a page: a navigation, or what
 // looks like one where the browser does not say.
 func (x *exchange) asksForPage() bool {
-	if !x.proxy.cfg.Rewrite {
+	if !x.cfg.Rewrite {
 		return false
 	}
 	switch x.dest {

@@ -132,7 +132,7 @@ func (x *exchange) appendConnection(out []byte) []byte {
 // appendAnswerField appends a field of an answer, less what the visitor has not
 // agreed to.
 func (x *exchange) appendAnswerField(out []byte, f *field) []byte {
-	if f.id == unnamed || !x.proxy.cfg.Rewrite {
+	if f.id == unnamed || !x.cfg.Rewrite {
 		return appendField(out, f.name, f.value)
 	}
 	switch f.id {

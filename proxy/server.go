@@ -25,7 +25,6 @@ type Options struct {
 
 // Proxy is one askfirst server. It is safe for concurrent use.
 type Proxy struct {
-	cfg     *configs.Config
 	o       Options
 	log     *slog.Logger
 	sites   atomic.Pointer[sites]
@@ -47,7 +46,6 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 		o.Log = slog.Default()
 	}
 	p := &Proxy{
-		cfg:      cfg,
 		o:        o,
 		log:      o.Log,
 		memo:     newMemo(cfg.Limits.Memo),
@@ -60,6 +58,24 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 	}
 	p.sites.Store(table)
 	return p, nil
+}
+
+// Reload puts another configuration in force. Requests under way end under the
+// one that they came under; where cfg is refused it stays in force. The size of
+// the memo is that of the first configuration.
+func (p *Proxy) Reload(cfg *configs.Config) error {
+	table, err := newSites(cfg, p.o)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.draining.Load() {
+		table.close()
+		return net.ErrClosed
+	}
+	p.sites.Swap(table).close()
+	return nil
 }
 
 // Ready reports whether requests are served: it turns false as soon as a stop

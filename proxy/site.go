@@ -43,6 +43,7 @@ func (s *site) letting(v *rules.Vendor) *rules.Engine {
 
 // sites is the table of all sites, looked up by host. A reload makes another.
 type sites struct {
+	cfg      *configs.Config
 	all      []*site
 	exact    map[string]*site
 	wildcard map[string]*site // by what follows the asterisk, with its dot
@@ -50,7 +51,7 @@ type sites struct {
 }
 
 func newSites(cfg *configs.Config, o Options) (*sites, error) {
-	t := &sites{exact: make(map[string]*site), wildcard: make(map[string]*site)}
+	t := &sites{cfg: cfg, exact: make(map[string]*site), wildcard: make(map[string]*site)}
 	var errs []error
 	for i := range cfg.Sites {
 		s, err := newSite(cfg, &cfg.Sites[i], o)

@@ -48,7 +48,7 @@ func (x *exchange) tunnel() (keep bool) {
 	x.out = append(out, "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"...)
 	if err := x.v.write(x.out, l.in.buffered()); err == nil {
 		l.in.take(len(l.in.buffered()))
-		carry(x.v, l, x.proxy.cfg.Limits.Tunnel)
+		carry(x.v, l, x.cfg.Limits.Tunnel)
 	}
 	x.abandon()
 	return false

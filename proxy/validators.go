@@ -3,8 +3,11 @@ package proxy
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"strconv"
+
+	"github.com/askfirst/askfirst/banner"
 )
 
 // A page that one upstream page was made into is another representation, so it
@@ -34,13 +37,17 @@ func (x *exchange) variant() uint64 {
 }
 
 // mark returns a number that changes whenever the site would make other pages
-// of the same upstream page.
+// of the same upstream page. It is the same in every proxy of the same site, so
+// that a page made by one is known to all.
 func (s *site) mark() uint64 {
 	h := fnv.New64a()
 	revision := s.engine.Revision()
 	h.Write(revision[:])
-	h.Write([]byte(s.policy.guard + s.policy.styles + string(s.Unclassified) + s.Name))
-	h.Write(strconv.AppendUint(nil, uint64(s.Revision), 10))
+	c := *s.Site
+	c.Upstream = nil
+	fmt.Fprintf(h, "%+v", c)
+	v := banner.View{Host: []byte(s.Name), Return: []byte("/")}
+	h.Write(s.banner.AppendFoot(s.banner.AppendHead(nil, &v, nil), &v, nil))
 	return h.Sum64()
 }
 
@@ -87,7 +94,7 @@ func cutMark(dst, tag []byte) (original []byte, variant uint64, ok bool) {
 // those the visitor needs the page anew. So are tags without a mark where a
 // page is asked for: the visitor has it from before there was a mark.
 func (x *exchange) appendValidators(out []byte, f *field) []byte {
-	if !x.proxy.cfg.Rewrite {
+	if !x.cfg.Rewrite {
 		return appendField(out, f.name, f.value)
 	}
 	start := len(out)

@@ -7,9 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/askfirst/askfirst/configs"
 )
 
 // visitor is one connection from a browser, or from what stands in front of us.
@@ -20,6 +23,8 @@ type visitor struct {
 	peer  netip.Addr
 	tls   bool
 	in    source
+
+	limits *configs.Limits // as they stood when the visitor came or began to wait
 
 	// patience is how long a read may wait for a byte; where it is 0, by is
 	// when all reads end.
@@ -70,13 +75,28 @@ func (v *visitor) serve() {
 	defer v.proxy.dismiss(v)
 	defer v.conn.Close()
 	for n := 0; v.await(n == 0); n++ {
-		x := acquireExchange(v)
-		keep := x.serve()
-		releaseExchange(x)
-		if !keep {
+		if !v.exchange() {
 			return
 		}
 	}
+}
+
+// exchange answers one request. A fault of ours ends this connection, not the
+// proxy.
+func (v *visitor) exchange() (keep bool) {
+	x := acquireExchange(v)
+	defer func() {
+		if r := recover(); r != nil {
+			v.proxy.metrics.faults.Add(1)
+			v.proxy.log.Error("a fault of askfirst's own", "fault", r, "method", string(x.request.method),
+				"target", string(x.request.target), "stack", string(debug.Stack()))
+			x.abandon()
+			v.reset()
+		}
+	}()
+	keep = x.serve()
+	releaseExchange(x)
+	return keep
 }
 
 // lean is how long a waiting visitor keeps its read buffer. Those who stay
@@ -85,12 +105,13 @@ const lean = time.Second
 
 // await waits for the first byte of a request.
 func (v *visitor) await(first bool) bool {
+	v.limits = &v.proxy.sites.Load().cfg.Limits
 	if len(v.in.buffered()) > 0 {
 		return true
 	}
-	limit := v.proxy.cfg.Limits.Idle
+	limit := v.limits.Idle
 	if first {
-		limit = v.proxy.cfg.Limits.ReadHead
+		limit = v.limits.ReadHead
 	}
 	v.patience = 0
 	v.idle.Store(true)
@@ -169,7 +190,7 @@ func (v *visitor) write(parts ...[]byte) error {
 // second off: setting it costs as much as a small write.
 func (v *visitor) extend() {
 	now := time.Now()
-	limit := v.proxy.cfg.Limits.Write
+	limit := v.limits.Write
 	if by := now.Add(limit); by.Sub(v.writeBy) > min(time.Second, limit/4) {
 		v.writeBy = by
 		v.conn.SetWriteDeadline(by)
