@@ -61,11 +61,11 @@ var interceptions = []struct {
 	{"stylesheet link, rel after insertion", `const l = document.createElement('link'); l.href = U + '.css'; document.head.append(l); l.rel = 'stylesheet'`, false},
 	{"preload link", `const l = document.createElement('link'); l.rel = 'prefetch'; l.href = U + '.css'; document.head.append(l)`, false},
 	{"style import", `const s = document.createElement('style'); s.textContent = '@import url(' + U + '.css)'; document.head.append(s)`, false},
-	{"style text node", `const s = document.head.appendChild(document.createElement('style')); s.appendChild(document.createTextNode('body{background:url("' + U + '.gif")}'))`, true},
-	{"style innerHTML", `const s = document.head.appendChild(document.createElement('style')); s.innerHTML = 'body{background:url("' + U + '.gif")}'`, false},
-	{"style attribute", `document.body.setAttribute('style', 'background:url(' + U + '.gif)')`, true},
-	{"element.style", `document.body.style.setProperty('background-image', 'url(' + U + '.gif)')`, true},
-	{"element.style.cssText", `document.body.style.cssText = 'background:url(' + U + '.gif)'`, true},
+	{"style text node", `const s = document.head.appendChild(document.createElement('style')); s.appendChild(document.createTextNode(E() + '{background:url("' + U + '.gif")}'))`, true},
+	{"style innerHTML", `const s = document.head.appendChild(document.createElement('style')); s.innerHTML = E() + '{background:url("' + U + '.gif")}'`, false},
+	{"style attribute", `document.querySelector(E()).setAttribute('style', 'background:url(' + U + '.gif)')`, true},
+	{"element.style", `document.querySelector(E()).style.setProperty('background-image', 'url(' + U + '.gif)')`, true},
+	{"element.style.cssText", `document.querySelector(E()).style.cssText = 'background:url(' + U + '.gif)'`, true},
 	{"srcdoc", `const f = document.createElement('iframe'); f.srcdoc = '<p>x<img src="' + U + '.gif">'; document.body.append(f)`, false},
 	{"innerHTML srcdoc", `document.body.appendChild(document.createElement('div')).innerHTML = '<iframe srcdoc="<img src=' + U + '.gif>"></iframe>'`, false},
 	{"frame: fetch", `const f = document.body.appendChild(document.createElement('iframe')); await f.contentWindow.fetch(U).catch(() => {})`, true},
@@ -73,7 +73,7 @@ var interceptions = []struct {
 	{"frame: script", `const f = document.body.appendChild(document.createElement('iframe')), s = f.contentDocument.createElement('script'); s.src = U + '.js'; f.contentDocument.body.append(s)`, false},
 	{"frame: document.write", `const f = document.body.appendChild(document.createElement('iframe')); f.contentDocument.write('<img src="' + U + '.gif">'); f.contentDocument.close()`, false},
 	{"frame in a frame", `const f = document.body.appendChild(document.createElement('iframe')), g = f.contentDocument.body.appendChild(f.contentDocument.createElement('iframe')); new g.contentWindow.Image().src = U + '.gif'`, true},
-	{"insertRule", `const s = document.head.appendChild(document.createElement('style')); s.sheet.insertRule('body{background:url(' + U + '.gif)}')`, true},
+	{"insertRule", `const s = document.head.appendChild(document.createElement('style')); s.sheet.insertRule(E() + '{background:url(' + U + '.gif)}')`, true},
 	{"FontFace", `await new FontFace('f', 'url(' + U + '.woff)').load().catch(() => {})`, true},
 	{"fetch", `await fetch(U).catch(() => {})`, true},
 	{"fetch Request", `await fetch(new Request(U)).catch(() => {})`, true},
@@ -86,31 +86,47 @@ var interceptions = []struct {
 	{"service worker", `await navigator.serviceWorker.register('/meter-proxy' + P + '.js').catch(() => {})`, true},
 }
 
+// prelude gives a snippet its address, and E, which makes an element that can
+// be seen and returns a selector for it.
+const prelude = `const P = %q, U = 'https://meter.example' + P;
+const E = () => { const e = document.body.appendChild(document.createElement('p')); e.textContent = e.className = 'e' + Math.random().toString(36).slice(2); return '.' + e.className };
+%s
+`
+
 func TestScriptsAskFirst(t *testing.T) {
 	w := newWorld(t)
-	b := browser(t, w)
-	for i, c := range interceptions {
-		t.Run(c.name, func(t *testing.T) {
-			path := fmt.Sprintf("/case-%d.", i)
-			code := fmt.Sprintf("const P = %q, U = 'https://meter.example' + P;\n%s\n", path, c.code)
-			ctx := tab(t, b, "/")
-			do[bool](t, ctx, code+settle)
-			if got := w.third(path); len(got) > 0 {
-				t.Fatalf("before consent: %v", got)
-			}
-			do[bool](t, ctx, `await askfirst.set('accept-all'); return true`)
-			if c.again {
-				do[bool](t, ctx, settle)
-				if got := w.third(path); len(got) > 0 {
-					t.Fatalf("released what cannot be: %v", got)
-				}
-				do[bool](t, ctx, code+"return true")
-			}
-			w.await(path, 1)
-			do[bool](t, ctx, settle)
-			if got := w.third(path); len(got) != 1 {
-				t.Errorf("after consent: %v, want one request", got)
-			}
-		})
+	ctx := tab(t, browser(t, w), "/")
+	path := func(i int) string { return fmt.Sprintf("/case-%d.", i) }
+	run := func(t *testing.T, i int) {
+		do[bool](t, ctx, fmt.Sprintf(prelude, path(i), interceptions[i].code)+"return true")
 	}
+	each := func(stage string, f func(t *testing.T, i int)) {
+		for i, c := range interceptions {
+			t.Run(c.name+"/"+stage, func(t *testing.T) { f(t, i) })
+		}
+	}
+	none := func(t *testing.T, i int) {
+		if got := w.third(path(i)); len(got) > 0 {
+			t.Errorf("%v", got)
+		}
+	}
+	for i := range interceptions {
+		run(t, i)
+	}
+	do[bool](t, ctx, settle)
+	each("none before consent", none)
+
+	do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
+	each("a call is not made again", func(t *testing.T, i int) {
+		if interceptions[i].again {
+			none(t, i)
+			run(t, i)
+		}
+	})
+	do[bool](t, ctx, settle)
+	each("one after consent", func(t *testing.T, i int) {
+		if got := w.await(path(i), 1); len(got) != 1 {
+			t.Errorf("%v", got)
+		}
+	})
 }
