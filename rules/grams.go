@@ -55,7 +55,7 @@ func newGrams(literals []string) grams {
 	for id, s := range literals {
 		at := 0
 		if len(s) > shortest {
-			at = rarest(s, shortest)
+			at, _ = rarest(s, shortest)
 		}
 		for o := at; o < at+g.stride; o++ {
 			gram := gramOf(s[o:])
@@ -157,8 +157,8 @@ func (g *grams) at(text []byte, i int) []gramRef {
 }
 
 // rarest returns where in s the stretch of n bytes begins whose runs are the
-// least likely to occur elsewhere.
-func rarest(s string, n int) int {
+// least likely to occur elsewhere, and how likely those are.
+func rarest(s string, n int) (at, cost int) {
 	best, bestCost := 0, -1
 	for at := 0; at+n <= len(s); at++ {
 		cost := 0
@@ -169,7 +169,7 @@ func rarest(s string, n int) int {
 			best, bestCost = at, cost
 		}
 	}
-	return best
+	return best, bestCost
 }
 
 // commonRuns are what URLs and scripts are full of.
@@ -179,7 +179,14 @@ const commonRuns = "http:// https://www. .com/ .co.uk/ .net/ .org/ .min.js? .bun
 	"/widget /fonts /icons /logo /jquery /bootstrap /webpack /vendor /polyfill /runtime /chunk /query /ajax/libs/ /npm/ /dist/ /cdn. /api/ /v1/ /v2/ /all.min /ads " +
 	".js?ver= &ver= ?id= &id= ?v= &v= &width= &height= &quality= =true =false " +
 	"function(window,document,'script') var return createElement getElementsByTagName .async=1; .src= true false null addEventListener querySelector " +
-	"appendChild insertBefore parentNode typeof undefined push(arguments) length prototype this. ==== ---- "
+	"appendChild insertBefore parentNode typeof undefined push(arguments) length prototype this. ==== ---- " +
+	"Object.keys project implements exports options new Array character charCodeAt readyState then( callback( dataLayer data- append( global token reference " +
+	"click add( remove( classList query select(All) window.location event. setAttribute preventDefault require( module default import instance string number " +
+	"else if( for( while catch error throw Promise async await const let class extends static get set map( filter( forEach( join( split( slice( replace( indexOf( " +
+	"test( match( exec( parse( stringify( JSON Math. random( floor( Date( getTime( setTimeout( setInterval( clear console.log( onload onclick script style width height " +
+	"text/javascript application/json type: name: value: url: path: id: key: src: href host protocol https: origin cookie storage local session user page title label " +
+	"config settings init( initialize start stop load( ready( loaded send( track( create( update( delete( render( container element target parent child body head " +
+	"version license copyright use strict jQuery(function($) .ready( .prototype. .length .call(this .apply( .bind( .then( .catch( .push( .concat( hasOwnProperty "
 
 var common = func() map[uint32]bool {
 	set := map[uint32]bool{}

@@ -57,9 +57,13 @@ func (t *inlineTable) build() {
 	anchors := make([]string, len(t.signatures))
 	for i := range t.signatures {
 		s := &t.signatures[i]
+		least := -1
 		for j, token := range s.tokens {
-			if len(token) > len(s.tokens[s.anchor]) {
-				s.anchor = j
+			if len(token) < minAnchorLength {
+				continue
+			}
+			if _, cost := rarest(string(token), minAnchorLength); least < 0 || cost < least {
+				s.anchor, least = j, cost
 			}
 		}
 		anchors[i] = string(s.tokens[s.anchor])
