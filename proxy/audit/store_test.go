@@ -11,8 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -383,18 +385,24 @@ func pixel(e Event) []Sighting {
 	}}
 }
 
+// BenchmarkRecord records receipts; p99-ms is how long the slowest hundredth
+// of the callers waited at least.
 func BenchmarkRecord(b *testing.B) {
 	for _, callers := range []int{1, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			s := openStore(b, b.TempDir())
 			work := make(chan *consent.Receipt, callers)
+			waited := make([]time.Duration, b.N)
+			var n atomic.Int64
 			var wg sync.WaitGroup
 			for range callers {
 				wg.Go(func() {
 					for r := range work {
+						begun := time.Now()
 						if err := s.Record(context.Background(), r); err != nil {
 							b.Error(err)
 						}
+						waited[n.Add(1)-1] = time.Since(begun)
 					}
 				})
 			}
@@ -405,6 +413,51 @@ func BenchmarkRecord(b *testing.B) {
 			close(work)
 			wg.Wait()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "receipts/s")
+			slices.Sort(waited)
+			b.ReportMetric(float64(waited[b.N*99/100].Microseconds())/1000, "p99-ms")
 		})
+	}
+}
+
+// BenchmarkGrowth tells how much a file grows by a receipt, and by a million
+// page views of a month: 500 pages with 20 tags each, under 4 choices.
+func BenchmarkGrowth(b *testing.B) {
+	size := func(s *Store) int64 {
+		return number(b, s, `SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()`)
+	}
+	for b.Loop() {
+		s := openStore(b, b.TempDir())
+		empty := size(s)
+		for range 10_000 / 50 {
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					if err := s.Record(context.Background(), sample("shop.example")); err != nil {
+						b.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		receipts := size(s)
+		b.ReportMetric(float64(receipts-empty)/10_000, "bytes/receipt")
+		tags := append(tenTags(), tenTags()...)
+		for i := range tags[10:] {
+			tags[10+i].Kind = "image"
+		}
+		begun := s.now()
+		for day := range 30 {
+			s.now = func() time.Time { return begun.AddDate(0, 0, day) }
+			for view := range 1_000_000 / 30 {
+				page := fmt.Appendf(nil, "/blog/%c%c%c", 'a'+view%10, 'a'+view/10%10, 'a'+view/100%5)
+				s.Count("shop.example", page, consent.Set(view*7%4)<<1, tags)
+				s.CountView("shop.example", page, view%3 == 0)
+			}
+			if err := s.Flush(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(size(s)-receipts)/(1<<20), "MB/1M-views")
+		s.Close()
 	}
 }
