@@ -81,6 +81,7 @@ func (a *Admin) Handler() http.Handler {
 	mux.HandleFunc("GET /receipts/{id}", a.page(a.receipt))
 	mux.HandleFunc("POST /receipts/{id}/erase", a.erase)
 	mux.HandleFunc("GET /health", a.page(a.health))
+	mux.HandleFunc("GET /report", a.report)
 	mux.HandleFunc("GET /live", a.live)
 	return a.protect(mux)
 }

@@ -177,6 +177,42 @@ func inspect(t *testing.T, path string, page []byte) {
 	}
 }
 
+func TestReportStandsAlone(t *testing.T) {
+	a, store := newAdmin(t, Options{})
+	for _, c := range []consent.Category{consent.Analytics, consent.Unclassified} {
+		store.Count(attack, []byte("/"+attack), 0, sighting(attack, c, attack, "/"+attack, audit.FiredAnyway))
+	}
+	store.CountCookie(attack, []byte(attack), attack, consent.Marketing, attack, false)
+	if err := store.Record(t.Context(), receipt(attack)); err != nil {
+		t.Fatal(err)
+	}
+	month := time.Now().UTC().Format("2006-01")
+	w := get(t, a.Handler(), "/report?month="+month+"&site="+url.QueryEscape(attack))
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "</html>") || !strings.Contains(w.Body.String(), "no break was found") {
+		t.Fatalf("%d: %s", w.Code, w.Body)
+	}
+	if got, want := w.Header().Get("Content-Disposition"), `attachment; filename="askfirst-`+month+`.html"`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	doc, err := html.Parse(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range doc.Descendants() {
+		for _, at := range n.Attr {
+			if at.Key == "src" || at.Key == "href" || strings.HasPrefix(at.Key, "on") {
+				t.Errorf("<%s %s=%q>", n.Data, at.Key, at.Val)
+			}
+		}
+		if n.Data == "script" || n.Data == "img" || n.Data == "link" {
+			t.Errorf("there is a <%s>", n.Data)
+		}
+	}
+	if w := get(t, a.Handler(), "/report?month=x"); w.Code != 400 {
+		t.Errorf("of no month: %d", w.Code)
+	}
+}
+
 func TestForeignNamesAreRefused(t *testing.T) {
 	a, _ := newAdmin(t, Options{Hosts: []string{"audit.example"}})
 	for host, want := range map[string]int{

@@ -18,17 +18,13 @@ type overview struct {
 	Withheld    int64 // held, boxed and stripped
 	Views       int64
 	Asked       int64
-	Choices     int64
-	Actions     []share
-	Methods     []share
-	Languages   []share
-	Granted     []share
-	Categories  []categorySum
-	Vendors     []vendorSum
-	Chart       *chart
-	Unknown     int
-	Links       map[string]string
-	Contacts    *contacts
+	choiceSums
+	Categories []categorySum
+	Vendors    []vendorSum
+	Chart      *chart
+	Unknown    int
+	Links      map[string]string
+	Contacts   *contacts
 }
 
 // share is a part of a whole.
@@ -134,9 +130,23 @@ func (a *Admin) overview(r *request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.choiceSums = sumChoices(choices)
+	if a.o.Contacts != nil {
+		o.Contacts = sumContacts(a.o.Contacts())
+	}
+	return &view{Template: "overview", Title: "Overview", Overview: o}, nil
+}
+
+// choiceSums are choices summed up in several ways.
+type choiceSums struct {
+	Choices                              int64
+	Actions, Methods, Languages, Granted []share
+}
+
+func sumChoices(rows []audit.ChoiceRow) (s choiceSums) {
 	actions, methods, languages, granted := map[string]int64{}, map[string]int64{}, map[string]int64{}, map[string]int64{}
-	for _, c := range choices {
-		o.Choices += c.Count
+	for _, c := range rows {
+		s.Choices += c.Count
 		actions[c.Action] += c.Count
 		methods[c.Method] += c.Count
 		languages[cmp.Or(c.Language, "unknown")] += c.Count
@@ -145,14 +155,11 @@ func (a *Admin) overview(r *request) (*view, error) {
 			granted[k.String()] += c.Count
 		}
 	}
-	o.Actions = shares(actions, o.Choices, func(k string) string { return cmp.Or(actionNames[k], k) })
-	o.Methods = shares(methods, o.Choices, func(k string) string { return cmp.Or(methodNames[consent.Method(k)], k) })
-	o.Languages = shares(languages, o.Choices, func(k string) string { return k })
-	o.Granted = shares(granted, o.Choices, func(k string) string { return k })
-	if a.o.Contacts != nil {
-		o.Contacts = sumContacts(a.o.Contacts())
-	}
-	return &view{Template: "overview", Title: "Overview", Overview: o}, nil
+	s.Actions = shares(actions, s.Choices, func(k string) string { return cmp.Or(actionNames[k], k) })
+	s.Methods = shares(methods, s.Choices, func(k string) string { return cmp.Or(methodNames[consent.Method(k)], k) })
+	s.Languages = shares(languages, s.Choices, func(k string) string { return k })
+	s.Granted = shares(granted, s.Choices, func(k string) string { return k })
+	return s
 }
 
 // shares lists the parts of a whole, the largest first.
@@ -194,6 +201,10 @@ func newChart(rows []audit.Row, from, to time.Time) *chart {
 		byDay[r.Day] = r.Counts
 	}
 	day := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, time.UTC)
+	// Days before the first that has something say nothing, but for a few.
+	for len(rows) > 0 && day.Before(rows[0].Day) && day.Before(to.AddDate(0, 0, -7)) {
+		day = day.AddDate(0, 0, 1)
+	}
 	c := &chart{From: day, To: to, Width: chartWidth}
 	for ; !day.After(to); day = day.AddDate(0, 0, 1) {
 		n := byDay[day]

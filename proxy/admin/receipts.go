@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"net/url"
 
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules/consent"
@@ -176,5 +177,6 @@ func (a *Admin) changes(r *request) (*view, error) {
 	}
 	t.arrange(r.URL, nil, extent{})
 	return &view{Template: "changes", Title: "Changes", Changes: groups, Table: t,
-		Lead: "Vendors, unknown hosts, cookies and pages that were met for the first time."}, nil
+		MonthReport: address("/report", url.Values{"month": {a.now().UTC().Format("2006-01")}, "site": {r.filter.Site}}),
+		Lead:        "Vendors, unknown hosts, cookies and pages that were met for the first time."}, nil
 }

@@ -62,16 +62,17 @@ type view struct {
 	Token   string
 	Live    bool
 
-	Lead     string
-	Tabs     []link
-	Glossary bool // explains the counts
-	Table    *table
-	Overview *overview
-	Unknown  *unknown
-	Changes  []changeGroup
-	Receipt  *receiptPage
-	Lookup   string
-	Health   *healthPage
+	Lead        string
+	Tabs        []link
+	Glossary    bool // explains the counts
+	Table       *table
+	Overview    *overview
+	Unknown     *unknown
+	Changes     []changeGroup
+	MonthReport string
+	Receipt     *receiptPage
+	Lookup      string
+	Health      *healthPage
 }
 
 // link is an entry of a menu.

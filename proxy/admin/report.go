@@ -1,0 +1,149 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/askfirst/askfirst/proxy/audit"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// report is a month of a site on paper.
+type report struct {
+	Site        string
+	From, To    time.Time
+	Made        time.Time
+	Total       audit.Counts
+	Withheld    int64
+	FiredAnyway []audit.Row
+	Views       int64
+	Asked       int64
+	Choices     int64
+	Actions     []share
+	Granted     []share
+	Vendors     []reportVendor
+	Cookies     []audit.CookieRow
+	Unknown     []audit.Row
+	Changes     []audit.Change
+	Chain       *audit.Verification
+}
+
+type reportVendor struct {
+	audit.Row
+	Withheld                 int64
+	Company, Country, Policy string
+	// Outside reports whether the company's seat is known to be outside the
+	// European Economic Area.
+	Outside bool
+}
+
+// eea are the countries of the European Economic Area.
+var eea = map[string]bool{
+	"AT": true, "BE": true, "BG": true, "CY": true, "CZ": true, "DE": true, "DK": true, "EE": true, "ES": true, "FI": true,
+	"FR": true, "GR": true, "HR": true, "HU": true, "IE": true, "IS": true, "IT": true, "LI": true, "LT": true, "LU": true,
+	"LV": true, "MT": true, "NL": true, "NO": true, "PL": true, "PT": true, "RO": true, "SE": true, "SI": true, "SK": true,
+}
+
+// Report writes what was recorded of a site in a month as one HTML file that
+// needs nothing else, to be filed or printed. engine names the vendors; it may
+// be nil. site "" stands for all.
+func Report(ctx context.Context, w io.Writer, store *audit.Store, engine *rules.Engine, site string, month time.Time) error {
+	r := &report{Site: site, Made: time.Now()}
+	r.From = time.Date(month.Year(), month.Month(), 1, 0, 0, 0, 0, time.UTC)
+	r.To = r.From.AddDate(0, 1, -1)
+	f := audit.Filter{Site: site, From: r.From, To: r.To}
+	if err := r.gather(ctx, store, engine, f); err != nil {
+		return fmt.Errorf("report of %s: %w", r.From.Format("January 2006"), err)
+	}
+	return templates.ExecuteTemplate(w, "report", r)
+}
+
+func (r *report) gather(ctx context.Context, store *audit.Store, engine *rules.Engine, f audit.Filter) (err error) {
+	if r.Total, err = store.Total(ctx, f); err != nil {
+		return err
+	}
+	r.Withheld = withheld(r.Total)
+	fired := f
+	fired.Event = audit.FiredAnyway.String()
+	if r.FiredAnyway, _, err = store.Tags(ctx, audit.ByPageAndTag, fired, audit.Slice{Sort: "fired_anyway", Limit: 500}); err != nil {
+		return err
+	}
+	vendors, _, err := store.Tags(ctx, audit.ByVendor, f, audit.Slice{Sort: "vendor"})
+	if err != nil {
+		return err
+	}
+	for _, row := range vendors {
+		if row.Vendor == "" {
+			continue
+		}
+		v := reportVendor{Row: row, Withheld: withheld(row.Counts)}
+		if engine != nil {
+			if known := engine.Vendor(row.Vendor); known != nil {
+				v.Company, v.Country, v.Policy = known.Company, known.Country, known.Policy
+				v.Outside = known.Country != "" && !eea[known.Country]
+			}
+		}
+		r.Vendors = append(r.Vendors, v)
+	}
+	unknown := f
+	unknown.Category = consent.Unclassified.String()
+	if r.Unknown, _, err = store.Tags(ctx, audit.ByHost, unknown, audit.Slice{Limit: 500}); err != nil {
+		return err
+	}
+	if r.Cookies, _, err = store.Cookies(ctx, f, audit.Slice{Sort: "name"}); err != nil {
+		return err
+	}
+	views, err := store.Views(ctx, f)
+	if err != nil {
+		return err
+	}
+	for _, v := range views {
+		r.Views += v.Views
+		r.Asked += v.Asked
+	}
+	choices, err := store.Choices(ctx, f)
+	if err != nil {
+		return err
+	}
+	s := sumChoices(choices)
+	r.Choices, r.Actions, r.Granted = s.Choices, s.Actions, s.Granted
+	changes, err := store.Changes(ctx, f.Site, r.From)
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if c.At.Before(r.To.AddDate(0, 0, 1)) && c.What != "page" {
+			r.Changes = append(r.Changes, c)
+		}
+	}
+	r.Chain, err = store.Verify(ctx)
+	return err
+}
+
+// report hands the report of the month named in the address out as a file.
+func (a *Admin) report(w http.ResponseWriter, r *http.Request) {
+	site := r.FormValue("site")
+	month, err := time.Parse("2006-01", r.FormValue("month"))
+	if err != nil {
+		http.Error(w, "The month is written like 2026-11.", http.StatusBadRequest)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Minute)
+	defer cancel()
+	_ = a.o.Store.Flush(ctx) // logged and counted where it fails
+	name := "askfirst-" + month.Format("2006-01")
+	if regexp.MustCompile(`^[a-zA-Z0-9.-]+$`).MatchString(site) {
+		name += "-" + site
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`.html"`)
+	if err := Report(ctx, w, a.o.Store, a.engine(site), site, month); err != nil {
+		a.o.Log.Error("report not made", "site", site, "month", month.Format("2006-01"), "error", err)
+		panic(http.ErrAbortHandler) // a file cut short must not look whole
+	}
+}
