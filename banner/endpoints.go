@@ -55,8 +55,8 @@ func (b *Banner) Serve(ctx *fasthttp.RequestCtx, v *Visit) {
 	case path == b.guard.url:
 		e.get = func(b *Banner, ctx *fasthttp.RequestCtx, _ *Visit) { b.serveGuard(ctx) }
 	default:
-		name, ok := strings.CutPrefix(path, b.o.Prefix)
-		if e, ok = endpoints[name]; !ok {
+		known := false
+		if e, known = endpoints[strings.TrimPrefix(path, b.o.Prefix)]; !known {
 			b.refuse(ctx, fasthttp.StatusNotFound, "nothing is here")
 			return
 		}

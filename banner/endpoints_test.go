@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func serve(t *testing.T, o Options) *endpointTest {
 	t.Cleanup(func() { ln.Close() })
 	e.dial = ln.Dial
 	e.client = &http.Client{
-		Transport:     &http.Transport{Dial: func(string, string) (net.Conn, error) { return ln.Dial() }, DisableCompression: true},
+		Transport:     &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return ln.Dial() }, DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return e
@@ -494,6 +495,24 @@ func TestExpiriesAreBounded(t *testing.T) {
 	}
 }
 
+// FuzzExpiries holds every value to one cookie that is taken back: neither the
+// visitor's names nor the page's path may add attributes or fields.
+func FuzzExpiries(f *testing.F) {
+	f.Add("_ga=1; _fbp=2", "/a/b", "www.shop.example")
+	f.Add("_ga\r\nX: y=1;_ga_A;=", "/a;Domain=x/\r\n", "a.b")
+	f.Add("_ga=1", "/a b/ä/", "[::1]:80")
+	b := newBanner(f, Options{})
+	f.Fuzz(func(t *testing.T, field, path, host string) {
+		for _, value := range b.Expiries([]byte(field), "www.shop.example", path, true, 0) {
+			c, err := http.ParseSetCookie(value)
+			if err != nil || c.MaxAge != -1 || c.Value != "" || !c.Secure || len(c.Unparsed) != 0 || c.HttpOnly || strings.ContainsAny(value, "\r\n\x00") {
+				t.Errorf("%q: %v", value, err)
+			}
+		}
+		domainsAbove(host)
+	})
+}
+
 func TestDomainsAbove(t *testing.T) {
 	for host, want := range map[string]string{
 		"www.shop.example":   " shop.example www.shop.example",
@@ -702,7 +721,10 @@ func TestReportsAreLimited(t *testing.T) {
 	if !l.allow("192.0.2.0", now.Add(time.Second)) {
 		t.Error("nothing a second later")
 	}
-	if l.allow("192.0.2.0", now.Add(-time.Hour)) && l.allow("192.0.2.0", now.Add(-time.Hour)) && l.allow("192.0.2.0", now.Add(-time.Hour)) && l.allow("192.0.2.0", now.Add(-time.Hour)) && l.allow("192.0.2.0", now.Add(-time.Hour)) {
+	for range reportPerSecond {
+		l.allow("192.0.2.0", now.Add(time.Second))
+	}
+	if l.allow("192.0.2.0", now.Add(-time.Hour)) {
 		t.Error("a clock that goes back fills the bucket")
 	}
 	e := serve(t, Options{})

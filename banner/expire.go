@@ -88,15 +88,20 @@ func domainsAbove(host string) []string {
 }
 
 // pathsTo returns the paths that a cookie sent to path may have been set for:
-// "/", then each path above it, and itself.
+// "/", then each path above it, and itself. What cannot stand in a Path
+// attribute (RFC 6265 §4.1.1), and all after it, is left out.
 func pathsTo(path string) []string {
+	end := strings.IndexFunc(path, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ';' })
+	if end >= 0 {
+		path = path[:strings.LastIndexByte(path[:end], '/')+1]
+	}
 	paths := []string{"/"}
 	for i := 1; i < len(path); i++ {
 		if path[i] == '/' {
 			paths = append(paths, path[:i], path[:i+1])
 		}
 	}
-	if len(path) > 1 && path[len(path)-1] != '/' && strings.IndexByte(path, ';') < 0 {
+	if len(path) > 1 && path[len(path)-1] != '/' {
 		paths = append(paths, path)
 	}
 	return paths
