@@ -61,6 +61,13 @@ type Site struct {
 	Hosts []string
 	// Upstream is an http or https URL without path.
 	Upstream *url.URL
+	// Others are further servers of the same site. A request goes to the one
+	// that has least to do.
+	Others []*url.URL
+	// Health is how the servers are watched.
+	Health Health
+	// UpstreamTLS is how https upstreams are trusted.
+	UpstreamTLS UpstreamTLS
 
 	Regime       consent.Regime
 	Unclassified Unclassified
@@ -79,6 +86,33 @@ type Site struct {
 	ObeyNoTransform bool
 	// RemoveRivals takes other consent platforms' banner scripts out.
 	RemoveRivals bool
+}
+
+// Health is how a site's servers are watched. One that cannot be reached is left
+// out for Pause, as long as another can be.
+type Health struct {
+	// Path is asked for every Every, and must be answered with a status under
+	// 400 within Limits.Response; empty to go by requests alone.
+	Path  string
+	Every time.Duration
+	// Failures is how many times in a row a server fails before it is left
+	// out, and Pause for how long.
+	Failures int
+	Pause    time.Duration
+}
+
+// UpstreamTLS is how https upstreams are trusted. Its zero value verifies them
+// by the system's authorities.
+type UpstreamTLS struct {
+	// CA is a file of authorities in PEM that stand instead of the system's.
+	CA string
+	// Certificate and Key are files in PEM that we show to the upstream.
+	Certificate, Key string
+	// ServerName is whom the certificate must name, if not the URL's host.
+	ServerName string
+	// Unverified takes any certificate. Whoever is between us and the upstream
+	// can then read and change everything.
+	Unverified bool
 }
 
 // Unclassified is what becomes of third parties that no rule knows.
@@ -147,6 +181,7 @@ func DefaultSite() Site {
 		Unclassified: PassUnclassified,
 		Revision:     1,
 		Prefix:       "/_askfirst/",
+		Health:       Health{Every: 5 * time.Second, Failures: 3, Pause: 10 * time.Second},
 		Cookie:       CookieOptions{MaxAge: consent.DefaultMaxAge},
 		Banner:       Banner{Layout: "bar", Language: "en"},
 	}

@@ -105,7 +105,7 @@ func (x *exchange) serve() (keep bool) {
 		return x.fail(faultNoSite)
 	}
 	if x.address == nil {
-		x.address = []byte(x.site.upstream.host)
+		x.address = []byte(x.site.servers.all[0].host)
 	}
 	x.choose()
 	if x.site.banner.Owns(x.path()) {
@@ -171,7 +171,7 @@ func (x *exchange) ask() error {
 	x.composeRequest(false)
 	payload, whole := x.upload.whole()
 	for fresh := false; ; fresh = true {
-		l, err := x.site.upstream.acquire(fresh)
+		l, err := x.acquire(fresh)
 		if err != nil {
 			return err
 		}
@@ -185,11 +185,16 @@ func (x *exchange) ask() error {
 		// has read all: the answer is read even if sending failed.
 		sendErr := err
 		if err = x.receiveAnswer(); err == nil {
+			l.up.well()
 			return nil
 		}
 		silent := l.in.in == before
 		uploading := x.sending != nil
-		err = errors.Join(x.abandon(), err, sendErr)
+		blame := x.abandon()
+		err = errors.Join(blame, err, sendErr)
+		if blame == nil && !l.reused && !errors.Is(err, errVisitorLeft) {
+			l.up.failed(&x.site.Health)
+		}
 		if !l.reused || !silent || uploading || !idempotent(x.request.method) ||
 			errors.Is(err, errSilent) || errors.Is(err, errVisitorLeft) {
 			return err
@@ -205,7 +210,7 @@ func (x *exchange) attach(l *link) {
 }
 
 // abandon gives the upstream connection up in the middle of an exchange. It
-// returns what the visitor's side did wrong, if that was it.
+// returns what the visitor did wrong, if they did.
 func (x *exchange) abandon() (err error) {
 	if x.link == nil {
 		return nil

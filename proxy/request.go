@@ -219,12 +219,7 @@ func (x *exchange) composeRequest(upgrade bool) {
 	out := append(x.out[:0], r.method...)
 	out = append(append(out, ' '), x.target...)
 	out = append(out, " HTTP/1.1\r\nHost: "...)
-	if x.address != nil {
-		out = append(out, x.address...)
-	} else {
-		out = append(out, x.site.upstream.host...)
-	}
-	out = append(out, "\r\n"...)
+	out = append(append(out, x.address...), "\r\n"...)
 	trust := x.trusted(x.v.peer)
 	page := x.asksForPage()
 	for i := range r.fields {

@@ -314,7 +314,7 @@ func (x *exchange) fail(err error) (keep bool) {
 	}
 	x.proxy.metrics.refuse(status, reason)
 	if status >= 500 && status != 501 && status != 505 {
-		x.proxy.log.Error("no answer from the upstream", "site", x.site.Name, "upstream", x.site.upstream.address,
+		x.proxy.log.Error("no answer from the upstream", "site", x.site.Name,
 			"method", string(x.request.method), "path", string(x.path()), "status", status, "error", err)
 	}
 	if f != nil && f != faultNoSite && f != faultMethod || !x.upload.done() {

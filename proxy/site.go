@@ -16,10 +16,10 @@ import (
 // site is one website that is fronted, compiled. It never changes.
 type site struct {
 	*configs.Site
-	engine   *rules.Engine
-	banner   *banner.Banner
-	upstream *upstream
-	policy   contentPolicy
+	engine  *rules.Engine
+	banner  *banner.Banner
+	servers *servers
+	policy  contentPolicy
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
@@ -104,11 +104,15 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
+	servers, err := newServers(cfg, c, o.Log)
+	if err != nil {
+		return nil, err
+	}
 	s := &site{
-		Site:     c,
-		engine:   engine,
-		banner:   b,
-		upstream: newUpstream(c.Upstream, &cfg.Limits),
+		Site:    c,
+		engine:  engine,
+		banner:  b,
+		servers: servers,
 	}
 	s.policy = newContentPolicy(b, c.Prefix)
 	s.marker = s.mark()
@@ -117,7 +121,7 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 
 func (t *sites) close() {
 	for _, s := range t.all {
-		s.upstream.close()
+		s.servers.close()
 	}
 }
 

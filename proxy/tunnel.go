@@ -22,7 +22,7 @@ func (x *exchange) wantsTunnel() bool {
 // has come from either for as long as a tunnel may rest.
 func (x *exchange) tunnel() (keep bool) {
 	x.composeRequest(true)
-	l, err := x.site.upstream.acquire(true)
+	l, err := x.acquire(true)
 	if err != nil {
 		return x.fail(err)
 	}

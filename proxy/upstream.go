@@ -3,7 +3,9 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -25,6 +27,8 @@ type upstream struct {
 	// none: a request takes one of those before it dials, so that there are
 	// never more connections than slots.
 	slots chan struct{}
+
+	condition
 
 	mu     sync.Mutex
 	idle   []*link // the one used last comes last, and is taken first
@@ -64,7 +68,7 @@ var (
 	errUnfinished = errors.New("the upstream ended its answer early")
 )
 
-func newUpstream(u *url.URL, l *configs.Limits) *upstream {
+func newUpstream(u *url.URL, t *configs.UpstreamTLS, l *configs.Limits) (*upstream, error) {
 	up := &upstream{
 		network: "tcp",
 		address: u.Host,
@@ -76,20 +80,56 @@ func newUpstream(u *url.URL, l *configs.Limits) *upstream {
 	port := u.Port()
 	switch u.Scheme {
 	case "https":
-		up.tls = &tls.Config{ServerName: u.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+		var err error
+		if up.tls, err = clientTLS(t, u.Hostname()); err != nil {
+			return nil, err
+		}
 		if port == "" {
 			port = "443"
 		}
 	case "unix":
 		up.network, up.address, up.host = "unix", u.Path, "localhost"
-		return up
+		return up, nil
 	default:
 		if port == "" {
 			port = "80"
 		}
 	}
 	up.address = net.JoinHostPort(u.Hostname(), port)
-	return up
+	return up, nil
+}
+
+// clientTLS is how an https upstream is spoken to. Files are read now, so that
+// a mistake shows before the first visitor does.
+func clientTLS(t *configs.UpstreamTLS, host string) (*tls.Config, error) {
+	c := &tls.Config{
+		ServerName:         host,
+		NextProtos:         []string{"http/1.1"},
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: t.Unverified,
+		ClientSessionCache: tls.NewLRUClientSessionCache(64),
+	}
+	if t.ServerName != "" {
+		c.ServerName = t.ServerName
+	}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("upstream authorities: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("upstream authorities: %s holds no certificate in PEM", t.CA)
+		}
+	}
+	if t.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("certificate for the upstream: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
 }
 
 // acquire returns a connection: an idle one that is alive, or a new one if
@@ -109,6 +149,7 @@ func (up *upstream) acquire(fresh bool) (*link, error) {
 			continue
 		}
 		l.reused = true
+		up.busy.Add(1)
 		return l, nil
 	}
 	l, err := up.dial()
@@ -116,6 +157,7 @@ func (up *upstream) acquire(fresh bool) (*link, error) {
 		<-up.slots
 		return nil, err
 	}
+	up.busy.Add(1)
 	return l, nil
 }
 
@@ -173,6 +215,7 @@ func (up *upstream) dial() (*link, error) {
 func (l *link) release(reusable bool) {
 	up := l.up
 	<-up.slots
+	up.busy.Add(-1)
 	l.stall = nil
 	reusable = reusable && len(l.in.buffered()) == 0
 	l.in.release()

@@ -44,7 +44,7 @@ func (s *site) mark() uint64 {
 	revision := s.engine.Revision()
 	h.Write(revision[:])
 	c := *s.Site
-	c.Upstream = nil
+	c.Upstream, c.Others = nil, nil
 	fmt.Fprintf(h, "%+v", c)
 	v := banner.View{Host: []byte(s.Name), Return: []byte("/")}
 	h.Write(s.banner.AppendFoot(s.banner.AppendHead(nil, &v, nil), &v, nil))

@@ -169,6 +169,22 @@ func (v *visitor) halt() {
 // write sends the parts in order. It fails when nothing of them can be sent
 // for as long as a visitor may take.
 func (v *visitor) write(parts ...[]byte) error {
+	if v.tls && len(parts) > 1 {
+		// Each write is a record of its own: they are made one.
+		total := 0
+		for _, p := range parts {
+			total += len(p)
+		}
+		if total <= largeBuffer {
+			buf := getBuffer(largeBuffer)
+			defer putBuffer(buf)
+			n := 0
+			for _, p := range parts {
+				n += copy(buf[n:], p)
+			}
+			parts = append(parts[:0], buf[:n])
+		}
+	}
 	v.vec = net.Buffers(v.vecs[:0])
 	for _, p := range parts {
 		if len(p) > 0 {

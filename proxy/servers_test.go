@@ -1,0 +1,215 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"encoding/pem"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/askfirst/askfirst/configs"
+)
+
+func parseURL(t testing.TB, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// TestServers shares requests between servers, and loses none when one of them
+// is away.
+func TestServers(t *testing.T) {
+	var asked [2]atomic.Int32
+	server := func(i int) string {
+		return each(t, func(p *peer, _ string) {
+			asked[i].Add(1)
+			p.send(ok)
+		})
+	}
+	away, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	away.Close()
+	s := newStage(t, server(0), func(c *configs.Config) {
+		c.Sites[0].Others = []*url.URL{parseURL(t, "http://"+away.Addr().String()), parseURL(t, server(1))}
+		c.Sites[0].Health.Pause = time.Hour
+	})
+	for range 40 {
+		if status := s.dial().send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").status(); status != 200 {
+			t.Fatalf("status %d", status)
+		}
+	}
+	if a, b := asked[0].Load(), asked[1].Load(); a+b != 40 || a < 10 || b < 10 {
+		t.Errorf("%d and %d requests", a, b)
+	}
+	dead := s.proxy.sites.Load().all[0].servers.all[1]
+	if n := dead.failures.Load(); n != 3 {
+		t.Errorf("a dead server was tried %d times, want 3", n)
+	}
+}
+
+// TestLeastBusy sends a request past a server that is busy.
+func TestLeastBusy(t *testing.T) {
+	busy := make(chan struct{})
+	slow := script(t, func(_ int, p *peer) { p.head(); close(busy); p.rest() })
+	s := newStage(t, slow, func(c *configs.Config) { c.Sites[0].Others = []*url.URL{parseURL(t, always(t, ok))} })
+	answered := 0
+	var first *peer
+	for first == nil {
+		p := s.dial().send(get("/"))
+		done := make(chan struct{})
+		go func() { p.r.Peek(1); close(done) }()
+		select {
+		case <-busy:
+			first = p
+		case <-done:
+			answered++
+		}
+	}
+	for range 10 {
+		if status := s.dial().send(get("/")).status(); status != 200 {
+			t.Fatalf("status %d", status)
+		}
+	}
+}
+
+// TestHealth leaves a server out that says that it is not well.
+func TestHealth(t *testing.T) {
+	var ill atomic.Bool
+	var served atomic.Int32
+	probed := make(chan struct{}, 1000)
+	patient := each(t, func(p *peer, head string) {
+		if head[:len("GET /health ")] == "GET /health " {
+			if ill.Load() {
+				p.send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+			} else {
+				p.send(ok)
+			}
+			probed <- struct{}{}
+			return
+		}
+		served.Add(1)
+		p.send(ok)
+	})
+	other := always(t, ok)
+	s := newStage(t, patient, func(c *configs.Config) {
+		c.Sites[0].Others = []*url.URL{parseURL(t, other)}
+		c.Sites[0].Health = configs.Health{Path: "/health", Every: 20 * time.Millisecond, Failures: 2, Pause: time.Hour}
+	})
+	await := func(out bool) {
+		t.Helper()
+		up := s.proxy.sites.Load().all[0].servers.all[0]
+		for end := time.After(testLimit); (up.until.Load() > time.Now().UnixNano()) != out; {
+			select {
+			case <-probed:
+			case <-end:
+				t.Fatalf("left out: %v", !out)
+			}
+		}
+	}
+	await(false)
+	ill.Store(true)
+	await(true)
+	before := served.Load()
+	for range 10 {
+		s.dial().send(get("/")).status()
+	}
+	if served.Load() != before {
+		t.Error("a server that is not well was asked")
+	}
+	ill.Store(false)
+	await(false)
+	for range 10 {
+		s.dial().send(get("/")).status()
+	}
+	if served.Load() == before {
+		t.Error("a server that is well again was not asked")
+	}
+}
+
+// TestUpstreamTLS speaks https to an upstream, and only to one that is who it
+// should be.
+func TestUpstreamTLS(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) }))
+	t.Cleanup(server.Close)
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		tls    configs.UpstreamTLS
+		status int
+	}{
+		"unknown authority": {configs.UpstreamTLS{}, 502},
+		"known authority":   {configs.UpstreamTLS{CA: authority}, 200},
+		"known by name":     {configs.UpstreamTLS{CA: authority, ServerName: "example.com"}, 200},
+		"another name":      {configs.UpstreamTLS{CA: authority, ServerName: "other.test"}, 502},
+		"unverified":        {configs.UpstreamTLS{Unverified: true}, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, server.URL, func(cfg *configs.Config) { cfg.Sites[0].UpstreamTLS = c.tls })
+			p := s.dial()
+			for range 3 {
+				r := p.send(get("/")).answer("GET")
+				if body := readAll(t, r.Body); r.StatusCode != c.status || c.status == 200 && body != "shop.example" {
+					t.Errorf("%d %q", r.StatusCode, body)
+				}
+			}
+		})
+	}
+}
+
+func TestUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })}
+	go server.Serve(ln)
+	t.Cleanup(func() { server.Close() })
+	s := newStage(t, "unix://"+path)
+	if body := readAll(t, s.dial().send(get("/a")).answer("GET").Body); body != "/a" {
+		t.Errorf("%q", body)
+	}
+}
+
+// TestVisitorTLS serves visitors over TLS.
+func TestVisitorTLS(t *testing.T) {
+	got := make(chan string, 10)
+	s := newStage(t, each(t, func(p *peer, head string) {
+		got <- head
+		p.send(answerWith([]byte(page), isPage))
+	}))
+	pair := httptest.NewUnstartedServer(nil)
+	pair.StartTLS()
+	t.Cleanup(pair.Close)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.proxy.Serve(tls.NewListener(ln, &tls.Config{Certificates: pair.TLS.Certificates, NextProtos: []string{"http/1.1"}}))
+	c, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	p := newPeer(t, c)
+	for range 4 {
+		held(t, readAll(t, p.send(get("/")).answer("GET").Body))
+		if head := <-got; !containsFold([]byte(head), "x-forwarded-proto: https\r\n") {
+			t.Errorf("%q", head)
+		}
+	}
+}
