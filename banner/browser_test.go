@@ -158,6 +158,9 @@ func serveTestSite(ctx *fasthttp.RequestCtx, b *Banner) {
 	if lang == nil {
 		page = []byte(`<!DOCTYPE html><html lang="en"><head>`)
 	}
+	if string(ctx.Path()) == "/guarded" {
+		page = b.AppendHead(page, v, lang)
+	}
 	page = append(page, `<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>Shop</title><style>body{margin:0 auto;max-width:60em;padding:2em 1.5em;font:18px/1.6 Georgia,serif;color:#333;background:#f7f3ee}h1{font-size:2.6em}.hero{block-size:30em;background:linear-gradient(120deg,#e9d8c5,#b08968 70%,#7f5539);border-radius:8px}*{letter-spacing:.02em}button{color:red!important;display:none}section{margin:9em!important}</style></head><body><main><h1>Bags that last</h1>`...)
 	page = append(page, story...)
 	if string(ctx.Path()) == "/widgets" {
@@ -426,6 +429,31 @@ func TestWithoutScript(t *testing.T) {
 	do(t, ctx, chromedp.MouseClickXY(at[0], at[1]))
 	press(shadow, "[data-askfirst=save]")
 	expect("/ made -")
+}
+
+// TestWithScript takes the same way with the guard, which leaves no page for it.
+func TestWithScript(t *testing.T) {
+	browser := startBrowser(t)
+	address := serveSite(t, newBanner(t, Options{}))
+	ctx := tab(t, browser)
+	do(t, ctx, media("prefers-reduced-motion", "reduce"), chromedp.Navigate(address+"/guarded"), script(`window.here=true`))
+	// after clicks a control and waits for what it brings about.
+	after := func(control, condition string) {
+		t.Helper()
+		do(t, ctx, script(shadow+`.querySelector('`+control+`').click()`))
+		if _, err := chromedp.Run(ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(10*time.Second))); err != nil {
+			t.Fatalf("after %s: not %s: %v", control, condition, err)
+		}
+	}
+	const state = `document.querySelector('askfirst-banner').dataset.askfirstState`
+	const panel = `getComputedStyle(` + shadow + `.querySelector('.panel')).display`
+	after("summary", shadow+`.querySelector('details').open`)
+	do(t, ctx, script(shadow+`.querySelector('[value=analytics]').click()`))
+	after("[data-askfirst=save]", `window.here&&`+state+`=='made'&&`+panel+`=='none'&&document.cookie.includes('.a.')`)
+	after("[data-askfirst=reopen]", `window.here&&`+panel+`!='none'&&`+shadow+`.querySelector('[value=analytics]').checked`)
+	after("[data-askfirst=close]", `window.here&&`+panel+`=='none'`)
+	after("[data-askfirst=reopen]", panel+`!='none'`)
+	after("[data-askfirst=withdraw]", `document.cookie.includes('.-.')&&document.readyState=='complete'&&`+state+`=='made'&&`+panel+`=='none'`)
 }
 
 // TestBoxes measures placeholders: each as large as what it stands for, nothing
