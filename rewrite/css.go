@@ -24,18 +24,29 @@ func (rw *Rewriter) judgeStyle(i int, css []byte, v *vector) {
 // styleElement decides about the text of a style element. If something in it
 // is held the whole element is, so that it can be restored; a copy without the
 // URLs that are held stands before it, so that the page keeps its looks.
+//
+// Chromium's preload scanner fetches what is imported at the beginning of any
+// style element, whatever its type. A "-->" before the text stops it, and is
+// nothing to CSS when the element is restored.
 func (rw *Rewriter) styleElement(text []byte) {
 	t := &rw.tag
 	rw.readVectors()
+	imports := false
 	if t.isCSS(rw) && rw.withoutHeld(text, &styleVector, -1) {
 		t.hide = true
+		imports = bytes.IndexByte(text, '@') >= 0
 		if !t.foreign {
 			rw.copyTo(t.start)
 			rw.writeCopy()
 		}
 	}
 	rw.emit()
+	if imports {
+		rw.out = append(rw.out, noImport...)
+	}
 }
+
+const noImport = "-->"
 
 var styleVector = vector{element: "style", read: asStyle, kind: rules.Image, fate: consent.Hold}
 

@@ -113,7 +113,7 @@ func (rw *Rewriter) startTag() {
 
 // watched are the elements that matter without any attribute.
 var watched = func() (w [256]bool) {
-	for _, e := range []scan.Element{scan.Script, scan.Style, scan.Noscript, scan.Frameset} {
+	for _, e := range []scan.Element{scan.Script, scan.Style, scan.Noscript, scan.Frameset, scan.Base} {
 		w[e] = true
 	}
 	return w

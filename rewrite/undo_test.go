@@ -24,10 +24,13 @@ func undo(page []byte) []byte {
 	page = injectedHook.ReplaceAll(page, nil)
 	done := 0
 	noscript := false
-	copied := false
+	copied, restored := false, false
 	for {
 		token := s.Next(page, true)
 		if token == scan.More {
+			if restored {
+				done += len(noImport)
+			}
 			if noscript {
 				return append(append(out, page[done:s.Start]...), undo(page[s.Start:])...)
 			}
@@ -43,7 +46,13 @@ func undo(page []byte) []byte {
 			if copied {
 				done = s.End
 			}
+			if restored {
+				out = append(out, page[done:s.Start]...)
+				done = s.Start + len(noImport)
+				restored = false
+			}
 		case scan.EndTag:
+			restored = false
 			noscript = false
 			if s.Element == scan.Askfirst {
 				out = append(out, page[done:s.Start]...)
@@ -73,6 +82,11 @@ func undo(page []byte) []byte {
 			out = append(out, page[done:s.Start]...)
 			done = s.End
 			out = append(out, undoTag(tag)...)
+			restored = s.Element == scan.Style && bytes.HasPrefix(page[s.End:], []byte(noImport))
+			if restored && !s.InRaw() {
+				done += len(noImport)
+				restored = false
+			}
 		}
 	}
 }
