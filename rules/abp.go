@@ -18,7 +18,7 @@ const (
 	maxRuleLength = 8 << 10
 	// maxRegexps is how many regular expressions all lists may have together,
 	// maxRegexpLength how long one may be.
-	maxRegexps      = 2000
+	maxRegexps      = 1000
 	maxRegexpLength = 512
 )
 

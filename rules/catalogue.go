@@ -16,7 +16,7 @@ import (
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
-//go:embed catalogue
+//go:embed catalogue/*.yml
 var embedded embed.FS
 
 // Mistake is an error in a catalogue, a list or an override.

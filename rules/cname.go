@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 // seems to be, until the answer is there.
 type Aliases struct {
 	server  string
+	mu      sync.Mutex // between asking and answering
 	known   *lru.Cache[uint64, alias]
 	wanted  chan string
 	changes atomic.Uint64
@@ -66,10 +68,11 @@ func NewAliases(ctx context.Context, server string) (*Aliases, error) {
 // names returns what a host is an alias of, as far as is known, and sees to it
 // that it becomes known. hash is the host's among labels.
 func (a *Aliases) names(host []byte, hash uint32) []string {
-	found, ok := a.known.Get(uint64(hash)<<32 | uint64(len(host)))
+	key := uint64(hash)<<32 | uint64(len(host))
+	found, ok := a.known.Get(key)
 	ok = ok && found.host == string(host)
 	if !ok || a.now().After(found.until) {
-		a.want(host, uint64(hash)<<32|uint64(len(host)), found, ok)
+		a.want(string(host), key)
 	}
 	if !ok {
 		return nil
@@ -79,12 +82,18 @@ func (a *Aliases) names(host []byte, hash uint32) []string {
 
 // want has a host asked about. Until there is an answer, what was known stands,
 // and the host is not asked for again.
-func (a *Aliases) want(host []byte, key uint64, found alias, known bool) {
-	if !known {
-		found = alias{host: string(host)}
+func (a *Aliases) want(host string, key uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found, ok := a.known.Peek(key)
+	if ok && found.host == host && a.now().Before(found.until) {
+		return // another page was first
+	}
+	if !ok || found.host != host {
+		found = alias{host: host}
 	}
 	select {
-	case a.wanted <- found.host:
+	case a.wanted <- host:
 		found.until = a.now().Add(failedLifetime)
 		a.known.Add(key, found)
 	default: // the next page asks again
@@ -114,6 +123,8 @@ func (a *Aliases) ask(ctx context.Context, host string) {
 	buf := append(make([]byte, textPad, textPad+len(host)), host...)
 	l.read(buf, textPad, len(buf))
 	key := uint64(l.hashes[l.n-1])<<32 | uint64(len(host))
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	before, _ := a.known.Peek(key)
 	a.known.Add(key, alias{host, names, a.now().Add(aliasLifetime)})
 	if strings.Join(before.names, " ") != strings.Join(names, " ") {

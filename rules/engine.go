@@ -34,6 +34,17 @@ type Engine struct {
 	revision     [16]byte
 }
 
+// Options are what an Engine is made from beside the embedded catalogue.
+type Options struct {
+	Overrides []Override
+	// Lists are the operator's own.
+	Lists []List
+	// Aliases finds trackers behind names of the site's own; nil for not.
+	Aliases *Aliases
+	// HeuristicsOff names the heuristics that are not asked, see Heuristics.
+	HeuristicsOff []string
+}
+
 // New compiles the embedded catalogue with the given options. Its error joins
 // every mistake found, each with file and line.
 func New(o Options) (*Engine, error) {
@@ -203,13 +214,13 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 		}
 	}
 	if l != nil {
-		return l.decision(party)
+		return named.name(l.decision(party))
 	}
 	if party == FirstParty {
 		return Decision{Party: party}
 	}
 	if v := e.guess(p, k, s, except); v != nil {
-		return v.decision(party)
+		return named.name(v.decision(party))
 	}
 	if named != nil {
 		return named.decision(party)

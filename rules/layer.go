@@ -19,6 +19,15 @@ func (v *verdict) decision(party Party) Decision {
 	return Decision{Vendor: v.vendor, Category: v.category, Party: party, Rule: &v.rule, Never: v.never}
 }
 
+// name adds to a decision that knows no vendor the one that v, which may be nil,
+// knows. A container's name would have it released like one.
+func (v *verdict) name(d Decision) Decision {
+	if v != nil && !v.vendor.Container {
+		d.Vendor = v.vendor
+	}
+	return d
+}
+
 // layer is a set of rules of one rank: the overrides are one, the catalogue is
 // another. It is filled by the add methods and then built.
 type layer struct {

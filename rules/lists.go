@@ -143,7 +143,8 @@ func (r *listReader) lines(read func(n int, line string) error) error {
 func (r *listReader) readABP() error {
 	first := len(r.rules)
 	var withdrawn map[string]bool
-	r.rules = append(make([]listRule, 0, first+strings.Count(r.text, "\n")*9/10), r.rules...)
+	expected := min(first+strings.Count(r.text, "\n"), first+len(r.text)/16, MaxListRules)
+	r.rules = append(make([]listRule, 0, max(first, expected)), r.rules...)
 	err := r.lines(func(n int, line string) error {
 		var rule listRule
 		ok, bad, err := parseABP(line, &rule)

@@ -134,6 +134,29 @@ func TestListMistakes(t *testing.T) {
 	}
 }
 
+// TestListLimits tells of lists that are too large instead of keeping them.
+func TestListLimits(t *testing.T) {
+	full := &listTable{rules: make([]listRule, MaxListRules)}
+	err := full.add(&List{Name: "list.txt", Format: FormatABP, Text: []byte("! one more\n||a.test^\n")})
+	if err == nil || !strings.HasPrefix(err.Error(), "list.txt:2: ") {
+		t.Errorf("too many rules: %v", err)
+	}
+	if err := new(listTable).add(&List{Name: "list.txt", Format: FormatHosts, Text: make([]byte, MaxListSize+1)}); err == nil {
+		t.Error("a list is taken that is too large")
+	}
+	many := &listTable{}
+	if err := many.add(&List{Name: "list.txt", Format: FormatABP, Text: []byte(strings.Repeat("/a+b/\n", maxRegexps+5))}); err != nil {
+		t.Fatal(err)
+	}
+	if s := many.summaries[0]; s.Rules != maxRegexps || s.Ignored[errRegexp.Error()] != 5 {
+		t.Errorf("%+v", s)
+	}
+	blank := &listTable{}
+	if err := blank.add(&List{Name: "list.txt", Format: FormatABP, Text: []byte(strings.Repeat("\n", 10<<20))}); err != nil || cap(blank.rules) > 1<<20 {
+		t.Errorf("room for %d rules, %v", cap(blank.rules), err)
+	}
+}
+
 // naiveABP decides by every rule in turn, each made into a regular expression.
 func naiveABP(rules []string, page, site, ref, host string) bool {
 	blocked, excepted, important := false, false, false

@@ -284,6 +284,49 @@ func FuzzNaiveMatcher(f *testing.F) {
 	f.Fuzz(compareWithNaive)
 }
 
+// TestNames compares the table of names with a search of all.
+func TestNames(t *testing.T) {
+	m := made{rand.New(rand.NewPCG(4, 4))}
+	name := func() string {
+		s := ""
+		for range 1 + m.IntN(5) {
+			s += m.of("_", "ga", "a", "_hj", "x.y", "-")
+		}
+		return s
+	}
+	for range 300 {
+		var table nameTable
+		var names []string
+		for range 1 + m.IntN(30) {
+			n := name() + m.of("", "*")
+			if checkName(n) == nil {
+				table.add(n, verdict{rule: Rule{Text: n, Line: len(names)}})
+				names = append(names, n)
+			}
+		}
+		for range 30 {
+			asked := name()
+			want := ""
+			for _, n := range names {
+				prefix, starred := strings.CutSuffix(n, "*")
+				switch {
+				case n == asked:
+					want = n
+				case starred && strings.HasPrefix(asked, prefix) && want != asked && len(n) > len(want):
+					want = n
+				}
+			}
+			got := ""
+			if v := table.find([]byte(asked), nil); v != nil {
+				got = v.rule.Text
+			}
+			if got != want {
+				t.Fatalf("%q: got %q, want %q of %q", asked, got, want, names)
+			}
+		}
+	}
+}
+
 // FuzzURL reads any reference; what is read is read alike again.
 func FuzzURL(f *testing.F) {
 	for _, c := range []string{"//a@b:80/../x?y#z", "https:\\\\x", "[::1]", "http://0x7f.1/%2e%2E/", "\t//\nx", "?", "https://b\u00fccher.example."} {

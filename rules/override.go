@@ -36,17 +36,6 @@ type Override struct {
 	Line int
 }
 
-// Options are what an Engine is made from beside the embedded catalogue.
-type Options struct {
-	Overrides []Override
-	// Lists are the operator's own.
-	Lists []List
-	// Aliases finds trackers behind names of the site's own; nil for not.
-	Aliases *Aliases
-	// HeuristicsOff names the heuristics that are not asked, see Heuristics.
-	HeuristicsOff []string
-}
-
 // String returns the override as one line.
 func (o *Override) String() string {
 	var b strings.Builder
