@@ -130,10 +130,17 @@ func TestFloodIsFolded(t *testing.T) {
 	// Nothing is written meanwhile, so that all must be kept in memory.
 	s.flushing.Lock()
 	const n = 300_000
-	flood(s, n)
-	var m runtime.MemStats
+	var before, after runtime.MemStats
 	runtime.GC()
-	runtime.ReadMemStats(&m)
+	runtime.ReadMemStats(&before)
+	flood(s, n)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if held := int64(after.HeapAlloc) - int64(before.HeapAlloc); held > 64<<20 {
+		t.Errorf("%d MB are held", held>>20)
+	} else {
+		t.Logf("%d MB are held", held>>20)
+	}
 	c := &s.counters
 	if len(c.pages) > maxPages+1 || len(c.tags) > maxTags+1 || len(c.tallies) > 2*maxPairs+1 {
 		t.Errorf("%d pages, %d tags, %d counts", len(c.pages), len(c.tags), len(c.tallies))

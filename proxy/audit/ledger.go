@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,10 +33,16 @@ func (s *Store) Record(ctx context.Context, r *consent.Receipt) error {
 	if err != nil {
 		return fmt.Errorf("audit: receipt %s: %w", r.ID, err)
 	}
+	// The writer may come to it after the caller has gone.
+	id, site, at := r.ID, strings.Clone(r.Site), r.At
+	choice := []any{
+		site, dayOf(at), strings.Clone(r.Action), strings.Clone(string(r.Method)), r.Regime.String(),
+		strings.Clone(r.Language), r.Categories.String(),
+	}
 	var fresh, clash bool
 	err = s.submit(ctx, &op{do: func(c *conn) error {
 		fresh, clash = false, false
-		known, old, err := stored(c, r.ID)
+		known, old, err := stored(c, id)
 		if err != nil {
 			return err
 		}
@@ -44,13 +51,12 @@ func (s *Store) Record(ctx context.Context, r *consent.Receipt) error {
 			return nil
 		}
 		fresh = true
-		if err := appendEntry(c, r.Site, receiptEntry, r.ID, r.At, body); err != nil {
+		if err := appendEntry(c, site, receiptEntry, id, at, body); err != nil {
 			return err
 		}
 		return c.run(`INSERT INTO choices (site, day, action, method, regime, language, granted, n)
 			VALUES (?, ?, ?, ?, ?, ?, ?, 1)
-			ON CONFLICT (site, day, action, method, regime, language, granted) DO UPDATE SET n = n + 1`, nil,
-			r.Site, dayOf(r.At), r.Action, string(r.Method), r.Regime.String(), r.Language, r.Categories.String())
+			ON CONFLICT (site, day, action, method, regime, language, granted) DO UPDATE SET n = n + 1`, nil, choice...)
 	}})
 	if err == nil && clash {
 		err = fmt.Errorf("audit: receipt %s: another one has this ID: %w", r.ID, fs.ErrExist)

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,6 +49,31 @@ func (s *Store) Prune(ctx context.Context, keep Retention) (*Pruned, error) {
 		}
 	}
 	return p, nil
+}
+
+// PruneDaily prunes at once and then every day until the store is closed, and
+// logs what was taken out.
+func (s *Store) PruneDaily(keep Retention) {
+	s.flusher.Go(func() {
+		daily := time.NewTicker(24 * time.Hour)
+		defer daily.Stop()
+		for {
+			p, err := s.Prune(context.Background(), keep)
+			switch {
+			case errors.Is(err, ErrClosed):
+				return
+			case err != nil:
+				s.fail("old records not pruned; tried again tomorrow", err)
+			case *p != (Pruned{}):
+				s.log.Info("old records pruned", "receipts", p.Receipts, "texts", p.Texts, "counts", p.Counts, "names", p.Names)
+			}
+			select {
+			case <-daily.C:
+			case <-s.quit:
+				return
+			}
+		}
+	})
 }
 
 // Prunable says what Prune would take out of ledger and counts, and takes out

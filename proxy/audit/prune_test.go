@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +96,30 @@ func TestOldRecordsArePruned(t *testing.T) {
 		}
 	})
 }
+
+func TestPruningEndsWithTheStore(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	for range 3 {
+		r := sample("shop")
+		r.At = time.Unix(1_000_000_000, 0)
+		if err := s.Record(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pruned := make(chan string, 1)
+	s.log = slog.New(slog.NewTextHandler(lineWriter(func(line string) { pruned <- line }), nil))
+	s.PruneDaily(DefaultRetention)
+	if line := <-pruned; !strings.Contains(line, "receipts=3") {
+		t.Errorf("logged %s", line)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+type lineWriter func(string)
+
+func (w lineWriter) Write(p []byte) (int, error) { w(string(p)); return len(p), nil }
 
 func TestPruningEverythingKeepsTheChain(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {

@@ -43,9 +43,9 @@ type Store struct {
 	quit     chan struct{} // closed by Close: nothing new is taken
 	stop     chan struct{} // closed by Close after the last counts are written
 	flushNow chan struct{}
-	flusher  sync.WaitGroup
-	flushing sync.Mutex    // one flush at a time
-	written  chan struct{} // closed when the writer has stopped
+	flusher  sync.WaitGroup // what writes of itself: counts, pruning
+	flushing sync.Mutex     // one flush at a time
+	written  chan struct{}  // closed when the writer has stopped
 	closing  sync.Once
 	closeErr error
 
