@@ -41,12 +41,22 @@ const (
 	held            // gets the prefix
 	heldSource      // becomes data-askfirst-src
 	heldType        // becomes data-askfirst-type
+	heldXlink       // becomes data-askfirst-xlink-href
 	source          // becomes src
 	typed           // becomes type
 	unparked        // becomes data-askfirst-parked
 )
 
-var editedNames = [...]string{heldSource: prefix + "src", heldType: prefix + "type", source: "src", typed: "type", unparked: prefix + "parked"}
+var editedNames = [...]string{heldSource: prefix + "src", heldType: prefix + "type", heldXlink: prefix + "xlink-href", source: "src", typed: "type", unparked: prefix + "parked"}
+
+// rename holds the i-th attribute.
+func (t *tag) rename(i int) {
+	t.edits[i] = held
+	if t.ids[i] == attrXlinkHref {
+		t.edits[i] = heldXlink
+	}
+	t.edited = true
+}
 
 // standIn is an attribute that is added in the place of a renamed one.
 type standIn struct {
@@ -455,8 +465,7 @@ func (rw *Rewriter) hold(i int, d rules.Decision, v *vector, host, path []byte) 
 			fate = consent.Hold
 		}
 		if i >= 0 {
-			t.edits[i] = held
-			t.edited = true
+			t.rename(i)
 		}
 		rw.blame(d, fate)
 	}

@@ -330,6 +330,9 @@ func (rw *Rewriter) oversize() {
 	rw.tag.hide = rw.tag.script != parked
 	rw.hold(-1, rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}, &inlineVector, nil, nil)
 	rw.emit()
+	if element == scan.Style {
+		rw.out = append(rw.out, noImport...)
+	}
 }
 
 var oversizeRule = rules.Rule{Source: "limit", Text: "larger than can be looked at"}

@@ -265,6 +265,6 @@ func (rw *Rewriter) holdFor(i int) {
 	if rw.inner != nil && rw.inner.holds {
 		d = rw.inner.worst
 	}
-	t.edits[i], t.edited = held, true
+	t.rename(i)
 	rw.blame(d, consent.Hold)
 }

@@ -110,6 +110,7 @@ func undoTag(tag []byte) []byte {
 		}
 		tag = append(append([]byte(nil), head...), tag[m[1]:]...)
 	}
+	tag = bytes.ReplaceAll(tag, []byte(prefix+"xlink-href"), []byte("xlink:href"))
 	return bytes.ReplaceAll(tag, []byte(prefix), nil)
 }
 
