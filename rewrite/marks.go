@@ -4,7 +4,9 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/askfirst/askfirst/rewrite/scan"
 	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // marks is a sieve before the rules' own table: most classes and ids of a page
@@ -86,4 +88,75 @@ func (s *sieve) mayContain(raw []byte) bool {
 		}
 	}
 	return false
+}
+
+// readMarks decides about the marks of widgets that have no script of their
+// own.
+func (rw *Rewriter) readMarks() {
+	t, s, m := &rw.tag, &rw.scan, rw.marks
+	if !t.marked || t.fate != consent.Pass || t.elem == scan.Script || t.elem == scan.Style || rw.find(attrHeld) >= 0 {
+		return
+	}
+	e := rw.doc.Rules
+	if a := rw.find(attrClass); a >= 0 {
+		for list := rw.valueOf(a); len(list) > 0; {
+			var name []byte
+			if name, list = nextWord(list); m.class.has(name) && rw.mark(e.Class(name)) {
+				return
+			}
+		}
+	}
+	if a := rw.find(attrID); a >= 0 {
+		if name := rw.valueOf(a); m.id.has(name) && rw.mark(e.ID(name)) {
+			return
+		}
+	}
+	if m.elements {
+		if name := rw.in[t.start+1 : t.nameEnd]; m.element.has(name) && rw.mark(e.Element(rw.lower(name))) {
+			return
+		}
+	}
+	if m.attrs {
+		for i := range s.Attrs {
+			a := &s.Attrs[i]
+			name := rw.in[s.Start+int(a.Name) : s.Start+int(a.NameEnd)]
+			if m.attribute.has(name) && rw.mark(e.Attribute(rw.lower(name))) {
+				return
+			}
+		}
+	}
+}
+
+// lower returns name in lower case, valid until the next call.
+func (rw *Rewriter) lower(name []byte) []byte {
+	rw.text = rw.text[:0]
+	for _, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		rw.text = append(rw.text, c)
+	}
+	return rw.text
+}
+
+// mark takes the rules' answer about a mark and reports whether it is one.
+func (rw *Rewriter) mark(d rules.Decision) bool {
+	if d.Rule == nil {
+		return false
+	}
+	t := &rw.tag
+	if t.owned {
+		d = rw.withOwn(d)
+	}
+	fate := consent.Pass
+	if !rw.allows(d, false) {
+		fate = consent.Hold
+		if rw.boxable(d.Vendor) {
+			fate = consent.Placeholder
+		}
+		t.mark = true
+		rw.blame(d, fate)
+	}
+	rw.seen(rules.Widget, nil, nil, d, fate)
+	return true
 }

@@ -1,6 +1,6 @@
 package scan
 
-// Element is the number of an element's name; 0 for a name not listed here.
+// Element is the number of an element's name; Unknown for one not listed here.
 type Element uint8
 
 // The elements that some part of the HTML standard's tokenizer or tree
@@ -152,7 +152,7 @@ const (
 	rawText  trait = 1 << iota // text runs to the matching end tag, nothing in it is markup
 	void                       // has no end tag
 	breakout                   // as a start tag leaves foreign content
-	special                    // rarely met: raises the scanner from its fast path
+	special                    // changes how what follows is read
 )
 
 var traits = func() (t [elements]trait) {

@@ -181,8 +181,7 @@ func (s *Scanner) Next(b []byte, eof bool) Token {
 			s.state = tagOpen
 			fallthrough
 		case tagOpen:
-			ok := s.open1(b, eof)
-			if !ok {
+			if !s.opening(b, eof) {
 				return More
 			}
 		case comment:
@@ -208,12 +207,12 @@ func (s *Scanner) Next(b []byte, eof bool) Token {
 	}
 }
 
-// open1 decides at a '<' what follows: the tag open, end tag open and markup
+// opening decides at a '<' what follows: the tag open, end tag open and markup
 // declaration open states. It reports whether it could.
-func (s *Scanner) open1(b []byte, eof bool) bool {
+func (s *Scanner) opening(b []byte, eof bool) bool {
 	rest := b[s.Start:]
 	if len(rest) < 2 {
-		return s.undecided(eof)
+		return false
 	}
 	c := rest[1]
 	switch {
@@ -222,7 +221,7 @@ func (s *Scanner) open1(b []byte, eof bool) bool {
 		return true
 	case c == '/':
 		if len(rest) < 3 {
-			return s.undecided(eof)
+			return false
 		}
 		switch c = rest[2]; {
 		case letter(c):
@@ -240,20 +239,13 @@ func (s *Scanner) open1(b []byte, eof bool) bool {
 		return true
 	case c == '!':
 		return s.declaration(rest, eof)
-	case s.syntax == XML && c >= 0x80 || c == '_' && s.syntax == XML:
+	case s.syntax == XML && (c >= 0x80 || c == '_'):
 		s.startTag(false)
 		return true
 	}
 	s.pos = s.Start + 1
 	s.state = data
 	return true
-}
-
-func (s *Scanner) undecided(eof bool) bool {
-	if eof {
-		s.pos = s.Start
-	}
-	return false
 }
 
 func (s *Scanner) startTag(end bool) {
