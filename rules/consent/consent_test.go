@@ -107,7 +107,7 @@ func TestNamesRoundTrip(t *testing.T) {
 }
 
 func TestIDsDiffer(t *testing.T) {
-	if NewID() == NewID() {
+	if first, second := NewID(), NewID(); first == second {
 		t.Error("two IDs are equal")
 	}
 }
