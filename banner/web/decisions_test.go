@@ -51,11 +51,7 @@ var overrides = []rules.Override{
 func TestMatcherDecidesAsTheEngine(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		const reason = "no Node.js on this machine: the guard's decisions are not held against the engine's"
-		if os.Getenv("ASKFIRST_NODE") == "required" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
+		skipNode(t, "no Node.js on this machine: the guard's decisions are not held against the engine's")
 	}
 	given := readVectors(t)
 	plain, err := rules.New(rules.Options{})
@@ -91,6 +87,27 @@ func TestMatcherDecidesAsTheEngine(t *testing.T) {
 	cmd.Env = append(os.Environ(), "ASKFIRST_SUITES="+vectors)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func skipNode(t *testing.T, reason string) {
+	t.Helper()
+	if os.Getenv("ASKFIRST_NODE") == "required" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
+
+// TestTypes has TypeScript check what the bundler only strips.
+func TestTypes(t *testing.T) {
+	tsc := filepath.Join(workingDir(t), "node_modules", ".bin", "tsc")
+	if _, err := os.Stat(tsc); err != nil {
+		skipNode(t, "no TypeScript here: run npm ci in banner/web")
+	}
+	for _, project := range []string{"guard", "test"} {
+		if out, err := exec.Command(tsc, "--noEmit", "-p", project).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", project, err, out)
+		}
 	}
 }
 

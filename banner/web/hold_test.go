@@ -33,9 +33,26 @@ var interceptions = []struct {
 	{"script createContextualFragment", `document.body.append(document.createRange().createContextualFragment('<script src="' + U + '.js"><\/script>'))`, false},
 	{"script from DOMParser", `const d = new DOMParser().parseFromString('<img src="' + U + '.gif">', 'text/html'); document.body.append(d.body.firstChild)`, false},
 	{"svg script", `const s = document.createElementNS('http://www.w3.org/2000/svg', 'script'); s.setAttribute('href', U + '.js'); const g = document.createElementNS('http://www.w3.org/2000/svg', 'svg'); g.append(s); document.body.append(g)`, false},
-	{"inline script", `const s = document.createElement('script'); s.text = "meter(1,'init'); new Image().src='https://free.example" + P + ".gif'"; self.meter = () => {}; document.body.append(s)`, false},
+	{"inline script", `document.body.append(inline())`, false},
 	{"inline script filled in place", `const s = document.createElement('script'); self.meter = () => {}; document.body.append(s); s.textContent = "meter(1,'init'); new Image().src='https://free.example" + P + ".gif'"`, false},
 	{"inline script by text node", `const s = document.createElement('script'); self.meter = () => {}; document.body.append(s); s.appendChild(document.createTextNode("meter(1,'init'); new Image().src='https://free.example" + P + ".gif'"))`, false},
+	{"inline script before", `const S = inline(); document.body.firstChild.before(S)`, false},
+	{"inline script after", `const S = inline(); document.body.firstChild.after(S)`, false},
+	{"inline script replaceWith", `const S = inline(); document.querySelector(E()).replaceWith(S)`, false},
+	{"inline script prepend", `const S = inline(); document.body.prepend(S)`, false},
+	{"inline script document fragment", `const S = inline(); const f = document.createDocumentFragment(); f.append(S); document.body.append(f)`, false},
+	{"inline script insertAdjacentElement", `const S = inline(); document.body.insertAdjacentElement('beforeend', S)`, false},
+	{"inline script range insertNode", `const S = inline(); const r = document.createRange(); r.selectNodeContents(document.body); r.insertNode(S)`, false},
+	{"inline script surroundContents", `const S = inline(), r = document.createRange(), e = document.querySelector(E()); r.setStart(e, 0); r.setEnd(e, 0); r.surroundContents(S)`, false},
+	{"inline script replaceChildren", `const S = inline(); document.querySelector(E()).replaceChildren(S)`, false},
+	{"detached innerHTML", `document.createElement('div').innerHTML = '<img src="' + U + '.gif">'`, true},
+	{"detached outerHTML", `document.createElement('div').appendChild(document.createElement('p')).outerHTML = '<img src="' + U + '.gif">'`, true},
+	{"detached insertAdjacentHTML", `document.createElement('div').insertAdjacentHTML('beforeend', '<img src="' + U + '.gif">')`, true},
+	{"detached setHTMLUnsafe", `document.createElement('div').setHTMLUnsafe('<img src="' + U + '.gif">')`, true},
+	{"detached createContextualFragment", `document.createRange().createContextualFragment('<img src="' + U + '.gif">')`, true},
+	{"detached setAttributeNS", `document.createElement('img').setAttributeNS(null, 'src', U + '.gif')`, true},
+	{"detached setAttributeNode", `const a = document.createAttribute('src'); a.value = U + '.gif'; document.createElement('img').setAttributeNode(a)`, true},
+	{"fetchLater", `fetchLater(U, {activateAfter: 0})`, true},
 	{"own category", `const s = document.createElement('script'); s.dataset.category = 'marketing'; s.src = 'https://free.example' + P + '.js'; document.body.append(s)`, false},
 	{"first party named by a rule", `const s = document.createElement('script'); s.src = '/meter-proxy' + P + '.js'; document.body.append(s)`, false},
 	{"innerHTML img", `document.body.appendChild(document.createElement('div')).innerHTML = '<p><img src="' + U + '.gif"></p>'`, false},
@@ -87,9 +104,11 @@ var interceptions = []struct {
 }
 
 // prelude gives a snippet its address, and E, which makes an element that can
-// be seen and returns a selector for it.
+// be seen and returns a selector for it, and inline, which makes a script that
+// a rule knows by its text.
 const prelude = `const P = %q, U = 'https://meter.example' + P;
 const E = () => { const e = document.body.appendChild(document.createElement('p')); e.textContent = e.className = 'e' + Math.random().toString(36).slice(2); return '.' + e.className };
+const inline = () => { const s = document.createElement('script'); s.text = "meter(1,'init'); new Image().src='https://free.example" + P + ".gif'"; self.meter = () => {}; return s };
 %s
 `
 
@@ -129,4 +148,24 @@ func TestScriptsAskFirst(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 	})
+}
+
+func TestPageChangesItsMind(t *testing.T) {
+	w := newWorld(t)
+	ctx := tab(t, browser(t, w), "/")
+	got := do[string](t, ctx, `
+const make = () => { const i = document.body.appendChild(document.createElement('img')); i.src = 'https://meter.example/mind.gif'; return i };
+const [replaced, removed, renamed] = [make(), make(), make()];
+const held = [replaced.src, replaced.hasAttribute('src'), replaced.dataset.askfirstVendor].join();
+replaced.src = '/own.gif';
+removed.removeAttribute('src');
+renamed.setAttribute('src', 'https://adder.example/mind.gif');
+return [held, replaced.outerHTML, removed.outerHTML, renamed.dataset.askfirstCategory].join(' ')`)
+	if want := `https://meter.example/mind.gif,false,meter <img src="/own.gif"> <img> marketing`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	do[bool](t, ctx, `await askfirst.set(['analytics']);`+settle)
+	if got := w.third("mind"); len(got) > 0 {
+		t.Errorf("asked for %v", got)
+	}
 }

@@ -1,6 +1,23 @@
 /**
  * The guard. It runs first in the page and keeps tags that scripts add under
  * the same rules as the proxy, asks, releases and withdraws.
+ *
+ * What a script meets that asks for something held:
+ * - A held element stays where it is put, and its properties read as they were
+ *   set. It fires neither load nor error until it is released, and then what
+ *   any such element fires. An image that is in no document, and so could never
+ *   be released, fires error.
+ * - A held call answers as on a network that is blocked: fetch rejects with a
+ *   TypeError, XMLHttpRequest fails with status 0, sendBeacon returns true,
+ *   WebSocket and EventSource fire error and are closed, a worker fires error,
+ *   a service worker's registration rejects. It is not made again on consent.
+ * - A held cookie or storage key is not kept; nothing says so.
+ * - window.open and form.submit are held only without a click or a key of the
+ *   visitor's: open returns null.
+ *
+ * Beyond its reach are import(), scripts inside workers, frames of other
+ * origins, and single properties of an element's style (Chromium has no setters
+ * for them): for these there is the site's Content-Security-Policy.
  */
 import { attachDeclared, guardAsking, open, settled, show } from './asking'
 import { choose, obey, on } from './choice'

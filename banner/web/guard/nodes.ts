@@ -2,7 +2,7 @@
 import { acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, label, styled, valueHolds } from './held'
 import { srcdoc } from './markup'
 import { parse } from './matcher'
-import { type Answer, apply, get, set, wrap, wrapProperty } from './native'
+import { type Answer, get, set, wrap, wrapProperty } from './native'
 import type { Realm } from './page'
 
 const properties: [constructor: string, ...names: string[]][] = [
@@ -109,7 +109,6 @@ export function guardNodes(win: Realm): void {
 
 	wrapProperty(CSSStyleDeclaration.prototype, 'cssText', (_, args) => restyle(args, 0))
 	wrap(CSSStyleDeclaration.prototype, 'setProperty', (_, args) => restyle(args, 1))
-	for (const name of ['background', 'backgroundImage', 'content', 'listStyleImage', 'borderImage', 'maskImage', 'cursor']) wrapProperty(CSSStyleDeclaration.prototype, name, (_, args) => restyle(args, 0))
 
 	for (const name of ['appendChild', 'insertBefore', 'replaceChild', 'moveBefore']) wrap(Node.prototype, name, (parent: Node, [node]) => adopt(parent, [node]))
 	for (const owner of [Element.prototype, Document.prototype, DocumentFragment.prototype]) {
@@ -121,25 +120,13 @@ export function guardNodes(win: Realm): void {
 	wrap(Element.prototype, 'insertAdjacentElement', (_, [, node]) => enter(node))
 	wrap(Range.prototype, 'insertNode', (_, [node]) => enter(node))
 	wrap(Range.prototype, 'surroundContents', (_, [node]) => enter(node))
-	wrap(Element.prototype, 'attachShadow', (host: Element, args, native) => {
-		const root = apply(native, host, args) as ShadowRoot
-		observe(root)
-		return { value: root }
-	})
-	observe(win.document)
+	// The net under all of the above: what enters by a way that is not wrapped is held a moment later.
+	new MutationObserver((records) => {
+		for (const { addedNodes } of records) for (const node of addedNodes) if (node.isConnected) admit(node)
+	}).observe(win.document, { childList: true, subtree: true })
 }
 
 /** A script gives an element some style of its own. */
 function restyle(args: unknown[], at: number): void {
 	if (typeof args[at] === 'string' && /url\(/i.test(args[at])) args[at] = emptied(args[at])
-}
-
-let observer: MutationObserver | undefined
-
-/** The net under all of the above: what enters by a way that is not wrapped is held a moment later. */
-function observe(root: Node): void {
-	observer ??= new MutationObserver((records) => {
-		for (const { addedNodes } of records) for (const node of addedNodes) if (node.isConnected) admit(node)
-	})
-	observer.observe(root, { childList: true, subtree: true })
 }

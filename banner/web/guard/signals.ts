@@ -13,10 +13,14 @@ const types: Record<Optional, string[]> = {
 	social: [],
 }
 
-function push(..._words: unknown[]): void {
+function enter(entry: unknown): void {
 	const layer = (global.dataLayer ??= [])
+	if (typeof layer.push === 'function') layer.push(entry)
+}
+
+function push(..._words: unknown[]): void {
 	// Google reads an arguments object, not an array.
-	if (typeof layer.push === 'function') layer.push(arguments)
+	enter(arguments)
 }
 
 const word = (granted: boolean): string => (granted ? 'granted' : 'denied')
@@ -35,7 +39,7 @@ export function signalDefault(): void {
 }
 
 function announce(): void {
-	global.dataLayer.push({ event: 'askfirst_consent', askfirst: { categories: [...standing.granted] } })
+	enter({ event: 'askfirst_consent', askfirst: { categories: [...standing.granted] } })
 }
 
 /** Tells a running tag, if it is there; what it answers or throws is its own business. */

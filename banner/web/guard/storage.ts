@@ -63,5 +63,6 @@ function expire(name: string): void {
 	const domains = ['', ...labels.map((_, n) => '; Domain=' + labels.slice(n).join('.'))]
 	const folders = location.pathname.split('/')
 	const paths = ['/', ...folders.map((_, n) => folders.slice(0, n + 1).join('/') || '/'), location.pathname]
-	for (const domain of domains) for (const path of new Set(paths)) apply(cookieAccess.set, document, [`${name}=; Max-Age=0; Path=${path}${domain}`])
+	const secure = location.protocol === 'https:' ? '; Secure' : ''
+	for (const domain of domains) for (const path of new Set(paths)) apply(cookieAccess.set, document, [`${name}=; Max-Age=0; Path=${path}${domain}${secure}`])
 }
