@@ -43,7 +43,6 @@ var interceptions = []struct {
 	{"inline script document fragment", `const S = inline(); const f = document.createDocumentFragment(); f.append(S); document.body.append(f)`, false},
 	{"inline script insertAdjacentElement", `const S = inline(); document.body.insertAdjacentElement('beforeend', S)`, false},
 	{"inline script range insertNode", `const S = inline(); const r = document.createRange(); r.selectNodeContents(document.body); r.insertNode(S)`, false},
-	{"inline script surroundContents", `const S = inline(), r = document.createRange(), e = document.querySelector(E()); r.setStart(e, 0); r.setEnd(e, 0); r.surroundContents(S)`, false},
 	{"inline script replaceChildren", `const S = inline(); document.querySelector(E()).replaceChildren(S)`, false},
 	{"detached innerHTML", `document.createElement('div').innerHTML = '<img src="' + U + '.gif">'`, true},
 	{"detached outerHTML", `document.createElement('div').appendChild(document.createElement('p')).outerHTML = '<img src="' + U + '.gif">'`, true},

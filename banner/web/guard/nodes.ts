@@ -119,7 +119,6 @@ export function guardNodes(win: Realm): void {
 	}
 	wrap(Element.prototype, 'insertAdjacentElement', (_, [, node]) => enter(node))
 	wrap(Range.prototype, 'insertNode', (_, [node]) => enter(node))
-	wrap(Range.prototype, 'surroundContents', (_, [node]) => enter(node))
 	// The net under all of the above: what enters by a way that is not wrapped is held a moment later.
 	new MutationObserver((records) => {
 		for (const { addedNodes } of records) for (const node of addedNodes) if (node.isConnected) admit(node)
