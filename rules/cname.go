@@ -235,7 +235,7 @@ func (e *Engine) findAlias(p *Page, except without) *verdict {
 		var l labels
 		l.read(p.alias, textPad, len(p.alias))
 		for _, layer := range [...]*layer{&e.catalogue, &e.breadth} {
-			if v := layer.findName(&l, p.alias[textPad:], except); v != nil {
+			if v := layer.findDomain(&l, p.alias[textPad:], except); v != nil {
 				return v
 			}
 		}

@@ -183,23 +183,17 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 		if !set.holdsFor(p) {
 			continue
 		}
-		if v := set.findURL(p, true, except); v != nil {
-			return v.decision(party)
-		}
-		if v := set.findDomain(p, except); v != nil {
+		if v := set.find(p, true, except); v != nil {
 			return v.decision(party)
 		}
 	}
-	v := e.catalogue.findURL(p, party == ThirdParty, except)
-	if v == nil && party == ThirdParty {
-		v = e.catalogue.findDomain(p, except)
-	}
+	v := e.catalogue.find(p, party == ThirdParty, except)
 	if v == nil && party == FirstParty && e.aliases != nil {
 		v = e.findAlias(p, except)
 	}
 	var named *verdict // whose it is, if not what for
 	if v == nil && party == ThirdParty {
-		if v = e.breadth.findDomain(p, except); v != nil && v.category == consent.Unclassified {
+		if v = e.breadth.findDomain(&p.labels, p.ref.host(), except); v != nil && v.category == consent.Unclassified {
 			if named = v; e.overridden(p, v, except) == v {
 				v = nil
 			}

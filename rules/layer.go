@@ -136,19 +136,26 @@ func (u *urlRule) better(best *urlRule, path, query []byte, except without) *url
 	return u
 }
 
-// findURL returns the most specific pattern that matches p's reference. named
-// says whether patterns that name a host are looked at.
-func (l *layer) findURL(p *Page, named bool, except without) *verdict {
+// find returns the most specific pattern that matches p's reference, else the
+// rule of the longest domain that its host is in. named says whether rules that
+// name a host are looked at.
+func (l *layer) find(p *Page, named bool, except without) *verdict {
 	var best *urlRule
+	var domain *verdict
 	path, query := p.ref.path(), p.ref.query()
 	if named && len(l.hosts.slots) > 0 {
 		host := p.ref.host()
 		for i := range p.labels.n {
-			if n := l.hosts.find(&p.labels, host, i); n >= 0 {
-				urls := l.byHost[n].urls
-				for j := range urls {
-					best = urls[j].better(best, path, query, except)
-				}
+			n := l.hosts.find(&p.labels, host, i)
+			if n < 0 {
+				continue
+			}
+			h := &l.byHost[n]
+			for j := range h.urls {
+				best = h.urls[j].better(best, path, query, except)
+			}
+			if v := h.domain(except); v != nil {
+				domain = v
 			}
 		}
 	}
@@ -163,29 +170,30 @@ func (l *layer) findURL(p *Page, named bool, except without) *verdict {
 	for i := range l.unindexed {
 		best = l.unindexed[i].better(best, path, query, except)
 	}
-	if best == nil {
-		return nil
+	if best != nil {
+		return best.verdict
 	}
-	return best.verdict
+	return domain
 }
 
-// findDomain returns the rule of the longest domain that the host of p's
-// reference is in.
-func (l *layer) findDomain(p *Page, except without) *verdict {
-	return l.findName(&p.labels, p.ref.host(), except)
+// domain returns the first rule about the domain.
+func (h *hostRules) domain(except without) *verdict {
+	for _, v := range h.domains {
+		if !except.has(&v.rule) {
+			return v
+		}
+	}
+	return nil
 }
 
-func (l *layer) findName(labels *labels, host []byte, except without) *verdict {
+// findDomain returns the rule of the longest domain that a host is in.
+func (l *layer) findDomain(labels *labels, host []byte, except without) *verdict {
 	if len(l.hosts.slots) == 0 {
 		return nil
 	}
 	for i := labels.n - 1; i >= 0; i-- {
-		n := l.hosts.find(labels, host, i)
-		if n < 0 {
-			continue
-		}
-		for _, v := range l.byHost[n].domains {
-			if !except.has(&v.rule) {
+		if n := l.hosts.find(labels, host, i); n >= 0 {
+			if v := l.byHost[n].domain(except); v != nil {
 				return v
 			}
 		}
