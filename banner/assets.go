@@ -8,8 +8,10 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"sync"
+	"sync/atomic"
 
 	"github.com/andybalholm/brotli"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/valyala/fasthttp"
 
 	"github.com/askfirst/askfirst/rules"
@@ -22,42 +24,79 @@ var guardBundle []byte
 type asset struct {
 	url       string
 	integrity string
-	body      []byte
-	// brotli and gzip return the body in these encodings, compressed as well
-	// as can be, the first time that one is asked for.
-	brotli, gzip func() []byte
+	*content
+}
+
+// content is what an asset holds, and its encodings.
+type content struct {
+	body []byte
+	gzip func() []byte
+	// quick is in Brotli, made in milliseconds for the first who ask; best
+	// takes seconds, and is nil until it is there.
+	quick func() []byte
+	best  atomic.Pointer[[]byte]
+	begin sync.Once
+}
+
+// contents are shared by all banners that serve the same bytes: sites with one
+// set of rules, and a site before and after a reload. They are a cache only.
+var contents, _ = lru.New[[sha256.Size]byte, *content](16)
+
+func contentOf(sum [sha256.Size]byte, body []byte) *content {
+	if c, ok := contents.Get(sum); ok {
+		return c
+	}
+	c := &content{
+		body:  body,
+		gzip:  sync.OnceValue(func() []byte { return gzipped(body) }),
+		quick: sync.OnceValue(func() []byte { return brotlied(body, 4) }),
+	}
+	contents.Add(sum, c)
+	return c
+}
+
+// brotli returns the body in Brotli, as small as it has become so far.
+func (c *content) brotli() []byte {
+	if best := c.best.Load(); best != nil {
+		return *best
+	}
+	c.begin.Do(func() {
+		go func() {
+			best := brotlied(c.body, brotli.BestCompression)
+			c.best.Store(&best)
+		}()
+	})
+	return c.quick()
+}
+
+func brotlied(body []byte, level int) []byte {
+	var out bytes.Buffer
+	w := brotli.NewWriterLevel(&out, level)
+	w.Write(body)
+	w.Close()
+	return out.Bytes()
+}
+
+func gzipped(body []byte) []byte {
+	var out bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	w.Write(body)
+	w.Close()
+	return out.Bytes()
 }
 
 // newGuard puts the rules in front of the guard's bundle.
 func newGuard(prefix string, e *rules.Engine) *asset {
 	body := append([]byte(nil), "self.__askfirst_rules="...)
-	table := len(body)
 	body = e.AppendTable(body)
-	if len(body) == table {
-		body = append(body, "{}"...)
-	}
 	body = append(body, ";\n"...)
 	body = append(body, guardBundle...)
 	name := sha256.Sum256(body)
-	sum := sha512.Sum384(body)
+	integrity := sha512.Sum384(body)
 	return &asset{
 		url:       prefix + "guard." + base64.RawURLEncoding.EncodeToString(name[:12]) + ".js",
-		integrity: "sha384-" + base64.StdEncoding.EncodeToString(sum[:]),
-		body:      body,
-		brotli: sync.OnceValue(func() []byte {
-			var out bytes.Buffer
-			w := brotli.NewWriterLevel(&out, brotli.BestCompression)
-			w.Write(body)
-			w.Close()
-			return out.Bytes()
-		}),
-		gzip: sync.OnceValue(func() []byte {
-			var out bytes.Buffer
-			w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression)
-			w.Write(body)
-			w.Close()
-			return out.Bytes()
-		}),
+		integrity: "sha384-" + base64.StdEncoding.EncodeToString(integrity[:]),
+		content:   contentOf(name, body),
 	}
 }
 
