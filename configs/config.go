@@ -18,6 +18,9 @@ type Config struct {
 	Admin string
 	// Data is the folder that records are kept in; empty keeps them in memory.
 	Data string
+	// AccessLog is the form in which requests are logged: common, combined or
+	// json; empty for none. Addresses lose their last bits in all of them.
+	AccessLog string
 	// Rewrite false makes a plain proxy that changes no page.
 	Rewrite bool
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields
@@ -55,7 +58,11 @@ type Limits struct {
 
 // Site is one website that is fronted.
 type Site struct {
+	// Name is what the site's records are kept under.
 	Name string
+	// Title is what visitors are told the site is called; empty for the host
+	// that they are on.
+	Title string
 	// Hosts are exact names, *.wildcards or "*" for every host that no other
 	// site names.
 	Hosts []string
@@ -81,6 +88,9 @@ type Site struct {
 	Banner Banner
 	// Overrides are the operator's own rules.
 	Overrides []rules.Override
+	// TruncateAddress takes the last bits off visitors' addresses before they
+	// are passed on: what follows the /24 of IPv4 and the /48 of IPv6.
+	TruncateAddress bool
 	// ObeyNoTransform leaves pages with Cache-Control: no-transform as they
 	// are, and adds a policy by which they contact no third party.
 	ObeyNoTransform bool

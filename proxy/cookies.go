@@ -108,9 +108,9 @@ func (x *exchange) appendExpiry(out []byte) []byte {
 		if i == maxExpired {
 			break
 		}
-		out = appendExpired(out, name, nil)
-		for domain := x.host; ; {
-			out = appendExpired(out, name, domain)
+		out = x.appendExpired(out, name, nil)
+		for domain := x.host; !isAddress(domain); {
+			out = x.appendExpired(out, name, domain)
 			dot := bytes.IndexByte(domain, '.')
 			if dot < 0 || bytes.IndexByte(domain[dot+1:], '.') < 0 {
 				break
@@ -119,18 +119,28 @@ func (x *exchange) appendExpiry(out []byte) []byte {
 		}
 	}
 	if x.once != nil {
-		out = appendExpired(out, []byte(onceCookie), nil)
+		out = x.appendExpired(out, []byte(onceCookie), nil)
 	}
 	return out
 }
 
-func appendExpired(out, name, domain []byte) []byte {
+func (x *exchange) appendExpired(out, name, domain []byte) []byte {
 	if len(domain) > 0 && bytes.IndexByte(domain, '.') < 0 {
 		return out
 	}
 	out = append(append(append(out, "Set-Cookie: "...), name...), "=; Path=/; Max-Age=0"...)
+	if x.secure {
+		// Names that begin with __Secure- are heeded with it alone.
+		out = append(out, "; Secure"...)
+	}
 	if len(domain) > 0 {
 		out = append(append(out, "; Domain="...), domain...)
 	}
 	return append(out, "\r\n"...)
+}
+
+// isAddress reports whether a host is an IP address, which has no domains
+// above it.
+func isAddress(host []byte) bool {
+	return len(host) == 0 || host[0] == '[' || class[host[len(host)-1]]&digit != 0
 }

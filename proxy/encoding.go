@@ -229,7 +229,7 @@ type encoder interface {
 // on the way.
 const (
 	gzipLevel   = 5
-	brotliLevel = 4
+	brotliLevel = 3
 )
 
 var encoders = [codings]sync.Pool{

@@ -17,11 +17,12 @@ import (
 // exchange is one request and its answer. It is used again for others, so that
 // its buffers are; it holds none while a visitor waits between requests.
 type exchange struct {
-	proxy *Proxy
-	v     *visitor
-	sites *sites          // as they stood when the request came
-	cfg   *configs.Config // theirs
-	begun time.Time
+	proxy  *Proxy
+	v      *visitor
+	sites  *sites          // as they stood when the request came
+	cfg    *configs.Config // theirs
+	begun  time.Time
+	before int64 // bytes that had been sent to the visitor before
 
 	// The request.
 	request head
@@ -55,6 +56,7 @@ type exchange struct {
 	out      []byte     // the head being written
 	interim  []byte     // that of an interim answer
 	size     [20]byte   // the line that begins a chunk
+	line     []byte     // of the access log
 	pending  []byte     // of it, what waits for the body to come
 	answered bool       // a part of the final answer has been sent
 	policies []byte     // the page's Content-Security-Policy fields, adapted
@@ -75,7 +77,7 @@ var exchanges = sync.Pool{New: func() any {
 func acquireExchange(v *visitor) *exchange {
 	x := exchanges.Get().(*exchange)
 	x.proxy, x.v = v.proxy, v
-	x.sites = v.proxy.sites.Load()
+	x.sites, x.before = v.proxy.sites.Load(), v.out
 	x.cfg = x.sites.cfg
 	return x
 }
@@ -455,6 +457,7 @@ func (x *exchange) settle(err error) (keep bool) {
 		x.link.release(true)
 		x.link = nil
 	}
+	x.logAccess(x.answer.status)
 	x.proxy.metrics.finish(x, err)
 	if err != nil {
 		x.logFailure(err)

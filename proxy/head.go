@@ -48,8 +48,10 @@ const (
 	nameIfRange
 	nameIfUnmodifiedSince
 	nameRange
+	nameReferer
 	nameSecFetchDest
 	nameTurboFrame
+	nameUserAgent
 	nameXRequestedWith
 	// What is answered.
 	nameAcceptRanges
@@ -96,8 +98,8 @@ var spellings = [names]string{
 	nameAccept: "accept", nameAcceptEncoding: "accept-encoding", nameAcceptLanguage: "accept-language",
 	nameAvailableDictionary: "available-dictionary", nameHXRequest: "hx-request", nameIfMatch: "if-match",
 	nameIfModifiedSince: "if-modified-since", nameIfNoneMatch: "if-none-match", nameIfRange: "if-range",
-	nameIfUnmodifiedSince: "if-unmodified-since", nameRange: "range", nameSecFetchDest: "sec-fetch-dest",
-	nameTurboFrame: "turbo-frame", nameXRequestedWith: "x-requested-with",
+	nameIfUnmodifiedSince: "if-unmodified-since", nameRange: "range", nameReferer: "referer", nameSecFetchDest: "sec-fetch-dest",
+	nameTurboFrame: "turbo-frame", nameUserAgent: "user-agent", nameXRequestedWith: "x-requested-with",
 	nameAcceptRanges: "accept-ranges", nameCacheControl: "cache-control", nameCDNCacheControl: "cdn-cache-control",
 	nameContentDigest: "content-digest", nameContentDisposition: "content-disposition",
 	nameContentEncoding: "content-encoding", nameContentMD5: "content-md5", nameContentRange: "content-range",

@@ -39,8 +39,7 @@ type refusal struct {
 func (m *metrics) finish(x *exchange, err error) {
 	m.byClass[min(x.answer.status/100, 9)].Add(1)
 	m.nanos.Add(int64(time.Since(x.begun)))
-	m.sent.Add(x.v.out)
-	x.v.out = 0
+	m.sent.Add(x.v.out - x.before)
 	switch {
 	case errors.Is(err, errVisitorLeft):
 		m.left.Add(1)

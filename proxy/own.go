@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"sync"
 
@@ -80,7 +79,7 @@ func (x *exchange) serveOwn() (keep bool) {
 		RegimeRule: "default",
 		Secure:     x.secure,
 		Host:       string(x.address),
-		Address:    truncated(x.client),
+		Address:    truncate(x.client).String(),
 	})
 	ctx.Response.SkipBody = x.isHead()
 	if x.last {
@@ -94,19 +93,7 @@ func (x *exchange) serveOwn() (keep bool) {
 		return false
 	}
 	x.proxy.metrics.own.Add(1)
-	return x.v.write(out.Bytes()) == nil && !x.last
-}
-
-// truncated returns an address without its last bits: the /24 of IPv4, the /48
-// of IPv6.
-func truncated(a netip.Addr) string {
-	bits := 48
-	if a.Is4() {
-		bits = 24
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return p.Addr().String()
+	err := x.v.write(out.Bytes())
+	x.logAccess(ctx.Response.StatusCode())
+	return err == nil && !x.last
 }

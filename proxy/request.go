@@ -234,8 +234,12 @@ func (x *exchange) composeRequest(upgrade bool) {
 			nameProxyAuthenticate, nameProxyAuthorization, nameTE, nameUpgrade, nameHTTP2Settings,
 			nameXForwardedFor, nameForwarded, nameVia:
 			continue
-		case nameXForwardedProto, nameXForwardedHost, nameXForwardedPort, nameXRealIP:
+		case nameXForwardedProto, nameXForwardedHost, nameXForwardedPort:
 			if !trust {
+				continue
+			}
+		case nameXRealIP:
+			if !trust || x.site.TruncateAddress {
 				continue
 			}
 		case nameTrailer:
@@ -289,15 +293,15 @@ func (x *exchange) composeRequest(upgrade bool) {
 // What a stranger said of that is not passed on.
 func (x *exchange) appendForwarding(out []byte, trust bool) []byte {
 	r := &x.request
-	out = append(out, "X-Forwarded-For: "...)
-	if trust {
-		for i := range r.fields {
-			if r.fields[i].id == nameXForwardedFor {
-				out = append(append(out, r.fields[i].value...), ", "...)
-			}
-		}
+	client, whole := x.v.peer, trust && !x.site.TruncateAddress
+	if x.site.TruncateAddress {
+		client = truncate(x.client)
 	}
-	out = appendAddr(out, x.v.peer)
+	out = append(out, "X-Forwarded-For: "...)
+	if whole {
+		out = appendAll(out, r, nameXForwardedFor)
+	}
+	out = appendAddr(out, client)
 	if !trust || r.get(nameXForwardedProto) == nil {
 		out = append(out, "\r\nX-Forwarded-Proto: "...)
 		out = append(out, x.scheme()...)
@@ -307,31 +311,44 @@ func (x *exchange) appendForwarding(out []byte, trust bool) []byte {
 		out = append(out, x.address...)
 	}
 	out = append(out, "\r\nForwarded: "...)
-	if trust {
-		for i := range r.fields {
-			if r.fields[i].id == nameForwarded {
-				out = append(append(out, r.fields[i].value...), ", "...)
-			}
-		}
+	if whole {
+		out = appendAll(out, r, nameForwarded)
 	}
 	out = append(out, "for="...)
-	if x.v.peer.Is6() {
-		out = append(x.v.peer.AppendTo(append(out, `"[`...)), `]"`...)
+	if client.Is6() {
+		out = append(client.AppendTo(append(out, `"[`...)), `]"`...)
 	} else {
-		out = appendAddr(out, x.v.peer)
+		out = appendAddr(out, client)
 	}
-	if len(x.address) > 0 {
-		out = append(append(append(out, `;host="`...), x.address...), '"')
-	}
+	out = append(append(append(out, `;host="`...), x.address...), '"')
 	out = append(append(out, ";proto="...), x.scheme()...)
-	out = append(out, "\r\nVia: "...)
-	for i := range r.fields {
-		if r.fields[i].id == nameVia {
-			out = append(append(out, r.fields[i].value...), ", "...)
+	out = appendAll(append(out, "\r\nVia: "...), r, nameVia)
+	return append(append(out, '1', '.', '0'+r.minor), " askfirst\r\n"...)
+}
+
+// appendAll appends the values of all fields with the given name, each followed
+// by a comma.
+func appendAll(out []byte, h *head, n name) []byte {
+	for i := range h.fields {
+		if h.fields[i].id == n {
+			out = append(append(out, h.fields[i].value...), ", "...)
 		}
 	}
-	out = append(out, "1."...)
-	return append(append(out, '0'+r.minor), " askfirst\r\n"...)
+	return out
+}
+
+// truncate takes the last bits off an address: what follows the /24 of IPv4,
+// the /48 of IPv6.
+func truncate(a netip.Addr) netip.Addr {
+	bits := 48
+	if a.Is4() {
+		bits = 24
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return p.Addr()
 }
 
 func appendAddr(out []byte, a netip.Addr) []byte {

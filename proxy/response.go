@@ -322,7 +322,9 @@ func (x *exchange) fail(err error) (keep bool) {
 	}
 	x.answer.reset()
 	x.out = x.appendRefusal(x.out[:0], status)
-	if x.v.write(x.out) != nil {
+	err = x.v.write(x.out)
+	x.logAccess(status)
+	if err != nil {
 		return false
 	}
 	if x.last {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -21,6 +22,8 @@ type Options struct {
 	Counter Counter
 	// Log takes what goes wrong; nil for slog.Default.
 	Log *slog.Logger
+	// Access takes the access log, one write a line; nil for none.
+	Access io.Writer
 }
 
 // Proxy is one askfirst server. It is safe for concurrent use.
@@ -30,6 +33,7 @@ type Proxy struct {
 	sites   atomic.Pointer[sites]
 	memo    *memo
 	metrics metrics
+	access  sync.Mutex // around o.Access
 
 	mu        sync.Mutex
 	listeners []net.Listener

@@ -89,6 +89,7 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	}
 	b, err := banner.New(banner.Options{
 		Site:         c.Name,
+		Title:        c.Title,
 		Prefix:       c.Prefix,
 		Revision:     c.Revision,
 		PolicyURL:    c.PolicyURL,
