@@ -110,6 +110,7 @@ func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
 func (r *reader) site(n *yaml.Node, at string, s *Site) {
 	r.mapping(n, at, fields{
 		"name":          func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
+		"title":         func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
 		"hosts":         func(n *yaml.Node, at string) { r.hosts(n, at, &s.Hosts) },
 		"upstream":      func(n *yaml.Node, at string) { r.upstream(n, at, &s.Upstream) },
 		"regime":        func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },

@@ -53,7 +53,7 @@ func runDemo(c *console, args []string) error {
 		return err
 	}
 	site := configs.DefaultSite()
-	site.Name, site.Hosts, site.PolicyURL = "Nordhang", []string{"*"}, "/contact"
+	site.Name, site.Title, site.Hosts, site.PolicyURL = "demo", "Nordhang", []string{"*"}, "/contact"
 	site.Upstream = &url.URL{Scheme: "http", Host: siteAddress}
 	site.Overrides = demo.Overrides(engine.Vendors())
 	cfg.Sites = []configs.Site{site}
