@@ -35,13 +35,15 @@ const (
 	typeFont
 	typeMedia
 	typeOther
-	allTypes = 1<<iota - 1
+	allTypes      = 1<<iota - 1
+	typeElsewhere = 1 << 15 // what no page refers to: popups and pages themselves
 )
 
 var typeNames = map[string]uint16{
 	"script": typeScript, "image": typeImage, "stylesheet": typeStyle, "css": typeStyle,
 	"object": typeObject, "xmlhttprequest": typeXHR, "xhr": typeXHR, "subdocument": typeFrame, "frame": typeFrame,
 	"ping": typePing, "beacon": typePing, "websocket": typeWebSocket, "font": typeFont, "media": typeMedia, "other": typeOther,
+	"popup": typeElsewhere, "document": typeElsewhere, "doc": typeElsewhere,
 }
 
 // kindTypes are the types that a kind of reference may turn out to be.
@@ -90,6 +92,7 @@ var (
 	errTooLong  = errors.New("too long")
 	errDomain   = errors.New("not a domain")
 	errEmpty    = errors.New("matches every URL")
+	errPopup    = errors.New("about popups or whole pages")
 	errBad      = errors.New("withdrawn by $badfilter")
 )
 
@@ -223,7 +226,9 @@ func (r *listRule) readOptions(options string) (bad bool, err error) {
 	if only != 0 {
 		r.types = only
 	}
-	r.types &^= not
+	if r.types &^= not | typeElsewhere; r.types == 0 {
+		return false, errPopup
+	}
 	return bad, nil
 }
 

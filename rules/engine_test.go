@@ -2,6 +2,8 @@ package rules
 
 import (
 	"testing"
+
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 func newEngine(t testing.TB, o Options) *Engine {
@@ -20,5 +22,30 @@ func TestFirstCall(t *testing.T) {
 	d := engine.URL(&page, []byte("//www.google-analytics.com/collect?v=2"), Image)
 	if d.Vendor == nil || d.Vendor.ID != "google-analytics" || d.Party != ThirdParty || d.Rule.File == "" || d.Rule.Line == 0 {
 		t.Fatalf("%+v", d)
+	}
+}
+
+// TestRevision demands that equal rules have equal revisions, and others others.
+func TestRevision(t *testing.T) {
+	list := func(text string) Options {
+		return Options{Lists: []List{{Name: "l", Format: FormatHosts, Category: consent.Marketing, Text: []byte(text)}}}
+	}
+	seen := map[[16]byte]int{}
+	for i, o := range []Options{
+		{},
+		{Overrides: []Override{{Domain: "a.test"}}},
+		{Overrides: []Override{{Domain: "a.test", Category: consent.Social}}},
+		{HeuristicsOff: []string{"pixel"}},
+		list("a.test"),
+		list("b.test"),
+	} {
+		r := newEngine(t, o).Revision()
+		if r != newEngine(t, o).Revision() {
+			t.Errorf("options %d have two revisions", i)
+		}
+		if other, ok := seen[r]; ok {
+			t.Errorf("options %d and %d have the same revision", i, other)
+		}
+		seen[r] = i
 	}
 }

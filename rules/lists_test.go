@@ -65,6 +65,10 @@ func TestABP(t *testing.T) {
 		{`/^https:\/\/[a-z]{4}\.example\/$/$script,domain=shop.example`, Script, "+https://abcd.example/ -https://abc.example/"},
 		{"ads.test##.banner\nads.test#@#.banner\nshop.example#?#div\n! ||ads.test^\n[Adblock Plus 2.0]", Script, "-https://ads.test/a"},
 		{"||ads.test^$csp=script-src 'none'\n||ads.test^$redirect=noop.js\n||ads.test^$removeparam=x\n@@||ads.test^$generichide", Script, "-https://ads.test/a"},
+		{"||ads.test^$popup", Script, "-https://ads.test/a"},
+		{"||ads.test^$popup,script", Script, "+https://ads.test/a"},
+		{"||ads.test^$~popup", Script, "+https://ads.test/a"},
+		{"||ads.test^\n@@||shop.example^$document", Script, "+https://ads.test/a"},
 		{"||shop.example^", Script, "-/a -https://cdn.shop.example/a"},
 		{"||b\u00fccher.example^", Script, "-https://other.example/"},
 	} {
