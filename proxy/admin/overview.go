@@ -19,12 +19,13 @@ type overview struct {
 	Views       int64
 	Asked       int64
 	choiceSums
-	Categories []categorySum
-	Vendors    []vendorSum
-	Chart      *chart
-	Unknown    int
-	Links      map[string]string
-	Contacts   *contacts
+	Categories  []categorySum
+	Vendors     []vendorSum
+	Chart       *chart // of tags
+	ChoiceChart *chart
+	Unknown     int
+	Links       map[string]string
+	Contacts    *contacts
 }
 
 // share is a part of a whole.
@@ -109,11 +110,15 @@ func (a *Admin) overview(r *request) (*view, error) {
 			o.Vendors = append(o.Vendors, vendorSum{v, withheld(v.Counts), narrowed(r, "/tags", "site", v.Site, "vendor", v.Vendor)})
 		}
 	}
-	days, _, err := store.Tags(ctx, audit.ByDay, f, audit.Slice{Sort: "day", Reverse: true})
+	days, _, err := store.Tags(ctx, audit.ByDay, f, audit.Slice{})
 	if err != nil {
 		return nil, err
 	}
-	o.Chart = newChart(days, f.From, f.To)
+	tags := make(map[time.Time]pair)
+	for _, d := range days {
+		tags[d.Day] = pair{withheld(d.Counts), d.Passed}
+	}
+	o.Chart = newChart("held", "let through", tags, f.From, f.To)
 	f.Category = "unclassified"
 	if _, o.Unknown, err = store.Tags(ctx, audit.ByHost, f, audit.Slice{Limit: 1}); err != nil {
 		return nil, err
@@ -131,6 +136,17 @@ func (a *Admin) overview(r *request) (*view, error) {
 		return nil, err
 	}
 	o.choiceSums = sumChoices(choices)
+	made := make(map[time.Time]pair)
+	for _, c := range choices {
+		n := made[c.Day]
+		if set, _ := consent.ParseSet(c.Granted); set.Empty() {
+			n.upper += c.Count
+		} else {
+			n.lower += c.Count
+		}
+		made[c.Day] = n
+	}
+	o.ChoiceChart = newChart("agreed to something", "to nothing", made, f.From, f.To)
 	if a.o.Contacts != nil {
 		o.Contacts = sumContacts(a.o.Contacts())
 	}
@@ -174,59 +190,58 @@ func shares(n map[string]int64, whole int64, name func(string) string) []share {
 	return list
 }
 
-// chart draws two counts by day as columns, one above the other.
+// chart draws two counts by day as columns, one on top of the other.
 type chart struct {
-	Bars        []bar
-	Top         int64 // the number at the upper edge
-	From, To    time.Time
-	Width       float64
-	Empty       bool
-	Held, Other int64
+	// LowerName and UpperName say what is counted.
+	LowerName, UpperName string
+	Bars                 []bar
+	Top                  int64 // the number at the upper edge
+	From, To             time.Time
+	Width                float64
+	Empty                bool
+	Lower, Upper         int64 // sums
 }
 
 // bar is a day. Heights are in parts of 100 of the drawing's height.
 type bar struct {
-	Day                                time.Time
-	X, Width                           float64
-	Held, Let                          int64
-	HeldY, HeldHeight, LetY, LetHeight float64
+	Day            time.Time
+	X, Width       float64
+	Lower, Upper   int64
+	LowerY, LowerH float64
+	UpperY, UpperH float64
 }
+
+// pair is the two counts of a day.
+type pair struct{ lower, upper int64 }
 
 // chartWidth is the width of the drawing; its height is 100.
 const chartWidth = 720
 
-func newChart(rows []audit.Row, from, to time.Time) *chart {
-	byDay := make(map[time.Time]audit.Counts)
-	for _, r := range rows {
-		byDay[r.Day] = r.Counts
-	}
+func newChart(lower, upper string, days map[time.Time]pair, from, to time.Time) *chart {
 	day := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, time.UTC)
 	// Days before the first that has something say nothing, but for a few.
-	for len(rows) > 0 && day.Before(rows[0].Day) && day.Before(to.AddDate(0, 0, -7)) {
+	for len(days) > 0 && days[day] == (pair{}) && day.Before(to.AddDate(0, 0, -7)) {
 		day = day.AddDate(0, 0, 1)
 	}
-	c := &chart{From: day, To: to, Width: chartWidth}
+	c := &chart{LowerName: lower, UpperName: upper, From: day, To: to, Width: chartWidth}
 	for ; !day.After(to); day = day.AddDate(0, 0, 1) {
-		n := byDay[day]
-		b := bar{Day: day, Held: withheld(n), Let: n.Passed}
-		c.Held += b.Held
-		c.Other += b.Let
-		c.Top = max(c.Top, b.Held+b.Let)
-		c.Bars = append(c.Bars, b)
+		n := days[day]
+		c.Lower += n.lower
+		c.Upper += n.upper
+		c.Top = max(c.Top, n.lower+n.upper)
+		c.Bars = append(c.Bars, bar{Day: day, Lower: n.lower, Upper: n.upper})
 	}
 	c.Empty = c.Top == 0
 	c.Top = roundUp(c.Top)
 	step := float64(chartWidth) / float64(len(c.Bars))
 	for i := range c.Bars {
 		b := &c.Bars[i]
-		b.X, b.Width = float64(i)*step+step*0.12, min(step*0.76, 56)
-		if b.Width < step*0.76 {
-			b.X = float64(i)*step + (step-b.Width)/2
-		}
-		b.HeldHeight = 100 * float64(b.Held) / float64(c.Top)
-		b.LetHeight = 100 * float64(b.Let) / float64(c.Top)
-		b.HeldY = 100 - b.HeldHeight
-		b.LetY = b.HeldY - b.LetHeight
+		b.Width = min(step*0.76, 56)
+		b.X = float64(i)*step + (step-b.Width)/2
+		b.LowerH = 100 * float64(b.Lower) / float64(c.Top)
+		b.UpperH = 100 * float64(b.Upper) / float64(c.Top)
+		b.LowerY = 100 - b.LowerH
+		b.UpperY = b.LowerY - b.UpperH
 	}
 	return c
 }
