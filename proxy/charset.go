@@ -80,6 +80,13 @@ func newCharsetReader(r io.Reader, contentType, buf []byte) (*charsetReader, err
 	return c, nil
 }
 
+// data reports whether the page begins as JSON does. Much of that is called
+// HTML by mistake, and must not have a banner put after it.
+func (c *charsetReader) data() bool {
+	start := bytes.TrimLeft(c.ready, " \t\r\n\xef\xbb\xbf")
+	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
+}
+
 // next returns the next bytes, valid until the next call. The error may come
 // with bytes.
 func (c *charsetReader) next() ([]byte, error) {

@@ -66,13 +66,15 @@ type document struct {
 	options  rewrite.Document
 	view     banner.View
 
-	key   []byte    // under which the page is remembered
-	match *finished // the remembered page, while the body is like its body
-	like  int       // how much of the body has come and is
-	body  []byte    // the body as it came, where it is not
-	rest  []byte    // of what came last and has not been decoded
-	read  int64     // bytes of body that went to the decoders
-	done  bool      // the body has come to its end
+	key    []byte    // under which the page is remembered
+	match  *finished // the remembered page, while the body is like its body
+	like   int       // how much of the body has come and is
+	body   []byte    // the body as it came, where it is not
+	rest   []byte    // of what came last and has not been decoded
+	read   int64     // bytes of body that went to the decoders
+	copied bool      // body and sent are kept while the page is streamed
+	sent   []byte    // what has been sent of it
+	done   bool      // the body has come to its end
 
 	state      state
 	out        []byte // what is finished and has not been sent
@@ -170,7 +172,8 @@ func (d *document) begin() {
 	d.options.URL = x.pageURL()
 	d.options.Granted = x.standing.Granted
 	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified
-	d.options.Fragment = x.part
+	// What redirects is not shown.
+	d.options.Fragment = x.part || x.answer.status/100 == 3
 	media, _, _ := bytes.Cut(x.answer.get(nameContentType), []byte{';'})
 	d.options.XML = isXHTML(trim(media))
 	d.view.Integrity = x.adaptPolicies(nonce)
@@ -189,6 +192,7 @@ func (d *document) end() {
 		d.out = nil
 	}
 	d.body, d.out, d.key = d.body[:0], d.out[:0], d.key[:0]
+	d.copied, d.sent = false, nil
 }
 
 func (d *document) closePipeline() {
@@ -284,6 +288,11 @@ func flags(bits ...bool) (b byte) {
 func (d *document) build() error {
 	x := d.x
 	d.state = building
+	if len(d.body) == 0 {
+		d.target = identity
+		x.composeDocument(0)
+		return x.sendWhole(nil)
+	}
 	if err := d.run(); err != nil {
 		if d.chunks {
 			return err
@@ -295,16 +304,22 @@ func (d *document) build() error {
 		return d.finish()
 	}
 	x.composeDocument(len(d.out))
-	if d.memorable() && x.proxy.memo.wants(d.key, d.body) {
-		x.proxy.memo.put(&finished{
+	d.remember(d.out)
+	return x.sendWhole(d.out)
+}
+
+// remember keeps the finished page for the next visitor.
+func (d *document) remember(page []byte) {
+	m := d.x.proxy.memo
+	if d.memorable() && m.wants(d.key, d.body) {
+		m.put(&finished{
 			key:        bytes.Clone(d.key),
 			body:       bytes.Clone(d.body),
-			page:       bytes.Clone(d.out),
+			page:       bytes.Clone(page),
 			tags:       d.tags,
 			transcoded: d.transcoded,
 		})
 	}
-	return x.sendWhole(d.out)
 }
 
 // stream makes the page of a body that is not held whole, and sends it as it is
@@ -313,11 +328,30 @@ func (d *document) stream() error {
 	x := d.x
 	x.proxy.metrics.streamed.Add(1)
 	d.state = streaming
+	// A page that came with pauses can be remembered all the same.
+	d.copied = len(d.body) <= x.cfg.Limits.Document && d.memorable()
 	if err := d.run(); err != nil {
 		return answerCut(err)
 	}
 	x.proxy.count(x, d.tags)
-	return d.finish()
+	if err := d.finish(); err != nil {
+		return err
+	}
+	if d.copied {
+		d.remember(d.sent)
+	}
+	return nil
+}
+
+// copy keeps what came and what was sent of a streamed page, up to the size of
+// one that is held whole.
+func (d *document) copy(to *[]byte, p []byte) {
+	if !d.copied {
+		return
+	}
+	if d.copied = len(*to)+len(p) <= d.x.cfg.Limits.Document; d.copied {
+		*to = append(*to, p...)
+	}
 }
 
 // run takes the body through decoding, rewriting and encoding.
@@ -344,6 +378,9 @@ func (d *document) run() error {
 		return err
 	}
 	d.transcoded = in.order != 0
+	if in.data() {
+		d.options.Fragment = true
+	}
 	d.rewriter = rewrite.Acquire(w, &d.options)
 	var decoded int64
 	for {
@@ -371,11 +408,14 @@ func (d *document) run() error {
 		// A decoder may end before the body does. What follows is not read by
 		// browsers either, but must have come.
 		for {
-			if _, err := x.download.next(); err == io.EOF {
+			p, err := x.download.next()
+			if err == io.EOF {
 				break
-			} else if err != nil && err != errPause {
+			}
+			if err != nil && err != errPause {
 				return err
 			}
+			d.copy(&d.body, p)
 		}
 	}
 	if err := d.rewriter.Close(); err != nil {
@@ -404,6 +444,7 @@ func (r *raw) Read(p []byte) (int, error) {
 		case err != nil:
 			return 0, err
 		}
+		d.copy(&d.body, b)
 		d.rest = b
 	}
 	n := copy(p, d.rest)
@@ -438,6 +479,7 @@ func (d *document) send() error {
 	if len(d.out) == 0 {
 		return x.send(x.out)
 	}
+	d.copy(&d.sent, d.out)
 	defer func() { d.out = d.out[:0] }()
 	if x.request.minor == 0 {
 		return x.send(x.out, d.out)
@@ -456,10 +498,17 @@ func (d *document) finish() error {
 	return d.x.send(lastChunk)
 }
 
+// likelyPause is how long a body that is like a remembered one so far is waited
+// for.
+const likelyPause = 500 * time.Millisecond
+
 // flushStalled is called while the upstream pauses.
-func (d *document) flushStalled() error {
+func (d *document) flushStalled(silent time.Duration) error {
 	switch d.state {
 	case gathering:
+		if d.match != nil && d.like > 0 && silent < likelyPause {
+			return nil
+		}
 		return errPause
 	case streaming:
 		if d.encoder != nil && d.rewriter != nil {

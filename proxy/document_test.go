@@ -596,13 +596,56 @@ func TestMayBeRead(t *testing.T) {
 
 // TestErrorPages holds on pages of every status.
 func TestErrorPages(t *testing.T) {
-	for _, status := range []string{"404 Not Found", "500 Internal Server Error", "403 Forbidden", "301 Moved Permanently"} {
+	for _, status := range []string{"404 Not Found", "500 Internal Server Error", "403 Forbidden"} {
 		s := newStage(t, always(t, strings.Replace(answerWith([]byte(page), isPage), "200 OK", status, 1)))
 		r := s.dial().send(get("/")).answer("GET")
 		if r.Status != status {
 			t.Errorf("%s", r.Status)
 		}
 		held(t, readAll(t, r.Body))
+	}
+}
+
+// TestNothingPutIn lets be what no visitor looks at.
+func TestNothingPutIn(t *testing.T) {
+	redirect := strings.Replace(answerWith([]byte(page), isPage, "Location: /b"), "200 OK", "302 Found", 1)
+	if body := readAll(t, newStage(t, always(t, redirect)).dial().send(get("/")).answer("GET").Body); strings.Contains(body, "banner") || strings.Contains(body, tracker) {
+		t.Errorf("redirect: %q", body)
+	}
+	for _, data := range []string{"", `{"a":"<b>"}`, " \n[1]"} {
+		s := newStage(t, always(t, answerWith([]byte(data), isPage)))
+		for range 3 {
+			r := s.dial().send(get("/")).answer("GET")
+			if body := readAll(t, r.Body); body != data || r.ContentLength != int64(len(data)) {
+				t.Errorf("%q became %q", data, body)
+			}
+		}
+	}
+}
+
+// TestPausingPage remembers a page that comes with pauses, and waits for a body
+// that is like a remembered one.
+func TestPausingPage(t *testing.T) {
+	s := newStage(t, each(t, func(p *peer, _ string) {
+		body := page + strings.Repeat("<p>more</p>", 100)
+		p.send(fmt.Sprintf("HTTP/1.1 200 OK\r\n%s\r\nContent-Length: %d\r\n\r\n%s", isPage, len(body), body[:300]))
+		time.Sleep(2 * pagePause)
+		p.send(body[300:])
+	}))
+	p := s.dial()
+	var first string
+	for i := range 4 {
+		r := p.send(get("/", "Accept-Encoding: gzip")).answer("GET")
+		body := decode(t, "gzip", []byte(readAll(t, r.Body)))
+		held(t, body)
+		if i == 0 {
+			first = body
+		} else if body != first {
+			t.Errorf("answer %d differs", i)
+		}
+		if whole := r.ContentLength > 0; whole != (i > 1) {
+			t.Errorf("answer %d: whole %v", i, whole)
+		}
 	}
 }
 

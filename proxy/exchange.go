@@ -360,7 +360,7 @@ func (x *exchange) wait(silent time.Duration) error {
 	if len(x.pending) > 0 {
 		return x.send(x.pending)
 	}
-	return x.doc.flushStalled()
+	return x.doc.flushStalled(silent)
 }
 
 // continueAfter is how long an upstream may take to answer Expect before the
