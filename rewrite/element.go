@@ -227,7 +227,7 @@ func (rw *Rewriter) decide() {
 	case scan.Frameset:
 		rw.inject.frameset()
 	case scan.Base:
-		if a := rw.find(attrHref); a >= 0 && !rw.based {
+		if a := rw.find(attrHref); a >= 0 && !rw.based && !t.foreign {
 			rw.based = true
 			rw.page.SetBase(rw.valueOf(a))
 		}
