@@ -18,6 +18,9 @@ type Config struct {
 	Admin string
 	// Data is the folder that records are kept in; empty keeps them in memory.
 	Data string
+	// ProxyProtocol says that every connection from a trusted proxy begins with
+	// a PROXY protocol header, version 1 or 2.
+	ProxyProtocol bool
 	// AccessLog is the form in which requests are logged: common, combined or
 	// json; empty for none. Addresses lose their last bits in all of them.
 	AccessLog string

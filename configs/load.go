@@ -60,6 +60,7 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		"listen":          func(n *yaml.Node, at string) { r.address(n, at, &cfg.Listen) },
 		"admin":           func(n *yaml.Node, at string) { r.adminAddress(n, at, &cfg.Admin) },
 		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
+		"access_log":      func(n *yaml.Node, at string) { oneOf(r, n, at, &cfg.AccessLog, "common", "combined", "json") },
 		"rewrite":         func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Rewrite) },
 		"trusted_proxies": func(n *yaml.Node, at string) { r.prefixes(n, at, &cfg.TrustedProxies) },
 		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
@@ -103,25 +104,30 @@ func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
 		"response":       func(n *yaml.Node, at string) { r.duration(n, at, &l.Response) },
 		"upstream_conns": func(n *yaml.Node, at string) { r.number(n, at, &l.UpstreamConns, 1, 1<<20) },
 		"queue_wait":     func(n *yaml.Node, at string) { r.duration(n, at, &l.QueueWait) },
+		"tunnel":         func(n *yaml.Node, at string) { r.duration(n, at, &l.Tunnel) },
 		"drain":          func(n *yaml.Node, at string) { r.duration(n, at, &l.Drain) },
 	})
 }
 
 func (r *reader) site(n *yaml.Node, at string, s *Site) {
 	r.mapping(n, at, fields{
-		"name":          func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
-		"title":         func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
-		"hosts":         func(n *yaml.Node, at string) { r.hosts(n, at, &s.Hosts) },
-		"upstream":      func(n *yaml.Node, at string) { r.upstream(n, at, &s.Upstream) },
-		"regime":        func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
-		"unclassified":  func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
-		"revision":      func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
-		"policy_url":    func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
-		"prefix":        func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
-		"cookie":        func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
-		"banner":        func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
-		"overrides":     func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
-		"remove_rivals": func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
+		"name":              func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
+		"title":             func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
+		"hosts":             func(n *yaml.Node, at string) { r.hosts(n, at, &s.Hosts) },
+		"upstream":          func(n *yaml.Node, at string) { r.upstreams(n, at, s) },
+		"health":            func(n *yaml.Node, at string) { r.health(n, at, &s.Health) },
+		"upstream_tls":      func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
+		"regime":            func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
+		"unclassified":      func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
+		"revision":          func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
+		"policy_url":        func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
+		"prefix":            func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
+		"cookie":            func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
+		"banner":            func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
+		"overrides":         func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
+		"truncate_address":  func(n *yaml.Node, at string) { r.boolean(n, at, &s.TruncateAddress) },
+		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
+		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
 	})
 	if s.Name == "" {
 		r.refuse(n, at+".name", "is missing", "name the site; records are kept under this name")
@@ -129,7 +135,7 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 	if len(s.Hosts) == 0 && !r.refused(at+".hosts") {
 		r.refuse(n, at+".hosts", "is missing", `list the host names, or ["*"] for every host`)
 	}
-	if s.Upstream == nil && !r.refused(at+".upstream") {
+	if s.Upstream == nil && !r.refusedUnder(at+".upstream") {
 		r.refuse(n, at+".upstream", "is missing", "give the site's own address, such as http://127.0.0.1:3000")
 	}
 	if s.PolicyURL == "" && !r.refused(at+".policy_url") {
@@ -252,6 +258,49 @@ func (r *reader) upstream(n *yaml.Node, at string, to **url.URL) {
 		return
 	}
 	*to = u
+}
+
+// upstreams reads one address of a site, or a list of those of its servers.
+func (r *reader) upstreams(n *yaml.Node, at string, s *Site) {
+	if resolve(n).Kind != yaml.SequenceNode {
+		r.upstream(n, at, &s.Upstream)
+		return
+	}
+	r.sequence(n, at, func(n *yaml.Node, at string) {
+		var u *url.URL
+		if r.upstream(n, at, &u); s.Upstream == nil {
+			s.Upstream = u
+		} else if u != nil {
+			s.Others = append(s.Others, u)
+		}
+	})
+}
+
+func (r *reader) health(n *yaml.Node, at string, h *Health) {
+	r.mapping(n, at, fields{
+		"path": func(n *yaml.Node, at string) {
+			r.text(n, at, &h.Path)
+			if !strings.HasPrefix(h.Path, "/") || strings.ContainsAny(h.Path, " \r\n#") {
+				r.refuse(n, at, fmt.Sprintf("%q is not a path", h.Path), "write a path that the site answers, such as /healthz")
+			}
+		},
+		"every":    func(n *yaml.Node, at string) { r.duration(n, at, &h.Every) },
+		"failures": func(n *yaml.Node, at string) { r.number(n, at, &h.Failures, 1, 1000) },
+		"pause":    func(n *yaml.Node, at string) { r.duration(n, at, &h.Pause) },
+	})
+}
+
+func (r *reader) upstreamTLS(n *yaml.Node, at string, t *UpstreamTLS) {
+	r.mapping(n, at, fields{
+		"ca":          func(n *yaml.Node, at string) { r.text(n, at, &t.CA) },
+		"certificate": func(n *yaml.Node, at string) { r.text(n, at, &t.Certificate) },
+		"key":         func(n *yaml.Node, at string) { r.text(n, at, &t.Key) },
+		"server_name": func(n *yaml.Node, at string) { r.text(n, at, &t.ServerName) },
+		"unverified":  func(n *yaml.Node, at string) { r.boolean(n, at, &t.Unverified) },
+	})
+	if (t.Certificate == "") != (t.Key == "") {
+		r.refuse(n, at, "names only one of certificate and key", "name both, or neither")
+	}
 }
 
 // ParseUpstream reads the address of a site: http or https, a host, nothing
