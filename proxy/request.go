@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/netip"
 	"strconv"
+
+	"github.com/askfirst/askfirst/configs"
 )
 
 // destination is what a browser wants a response for (Fetch, Sec-Fetch-Dest).
@@ -153,9 +155,11 @@ func destinationOf(s []byte) destination {
 	return toElement
 }
 
-// trusted reports whether what a is said to forward is believed.
-func (x *exchange) trusted(a netip.Addr) bool {
-	for _, p := range x.cfg.TrustedProxies {
+func (x *exchange) trusted(a netip.Addr) bool { return trusts(x.cfg, a) }
+
+// trusts reports whether what a is said to forward is believed.
+func trusts(cfg *configs.Config, a netip.Addr) bool {
+	for _, p := range cfg.TrustedProxies {
 		if p.Contains(a) {
 			return true
 		}

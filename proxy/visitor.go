@@ -74,6 +74,17 @@ func socketOf(conn net.Conn) *socket {
 func (v *visitor) serve() {
 	defer v.proxy.dismiss(v)
 	defer v.conn.Close()
+	if cfg := v.proxy.sites.Load().cfg; cfg.ProxyProtocol && trusts(cfg, v.peer) {
+		v.by = time.Now().Add(cfg.Limits.ReadHead)
+		peer, err := v.in.proxyHeader()
+		if err != nil {
+			v.proxy.metrics.refuse(400, "proxy-protocol")
+			return
+		}
+		if peer.IsValid() {
+			v.peer = peer
+		}
+	}
 	for n := 0; v.await(n == 0); n++ {
 		if !v.exchange() {
 			return
