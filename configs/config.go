@@ -91,6 +91,11 @@ type Site struct {
 	Banner Banner
 	// Overrides are the operator's own rules.
 	Overrides []rules.Override
+	// Lists are the operator's lists of trackers, read from their files.
+	Lists []rules.List
+	// HeuristicsOff names the heuristics that are not asked; see
+	// rules.Heuristics.
+	HeuristicsOff []string
 	// TruncateAddress takes the last bits off visitors' addresses before they
 	// are passed on: what follows the /24 of IPv4 and the /48 of IPv6.
 	TruncateAddress bool
@@ -126,6 +131,11 @@ type UpstreamTLS struct {
 	// Unverified takes any certificate. Whoever is between us and the upstream
 	// can then read and change everything.
 	Unverified bool
+}
+
+// Rules are the options by which the site's rules are compiled.
+func (s *Site) Rules() rules.Options {
+	return rules.Options{Overrides: s.Overrides, Lists: s.Lists, HeuristicsOff: s.HeuristicsOff}
 }
 
 // Unclassified is what becomes of third parties that no rule knows.

@@ -2,10 +2,13 @@ package configs
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -17,21 +20,50 @@ import (
 // MaxFile is the longest configuration file that is read, in bytes.
 const MaxFile = 4 << 20
 
-// Load reads and checks a configuration file. Its error is of type Mistakes
-// where the file could be read and says something wrong.
+// Load reads and checks a configuration file and the lists that it names. Its
+// error is of type Mistakes where the file could be read and says something
+// wrong.
 func Load(path string) (*Config, error) {
-	info, err := os.Stat(path)
+	text, err := readFile(path, MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	if info.Size() > MaxFile {
-		return nil, fmt.Errorf("configuration: %s is %d bytes long, the limit is %d", path, info.Size(), MaxFile)
-	}
-	text, err := os.ReadFile(path)
+	cfg, err := Parse(path, text)
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, err
 	}
-	return Parse(path, text)
+	for i := range cfg.Sites {
+		s := &cfg.Sites[i]
+		if len(s.Lists) == 0 {
+			continue
+		}
+		for j := range s.Lists {
+			list := &s.Lists[j]
+			if !filepath.IsAbs(list.Name) {
+				list.Name = filepath.Join(filepath.Dir(path), list.Name)
+			}
+			if list.Text, err = readFile(list.Name, rules.MaxListSize); err != nil {
+				return nil, fmt.Errorf("list of site %s: %w", s.Name, err)
+			}
+		}
+		if _, err := rules.New(s.Rules()); err != nil {
+			return nil, fmt.Errorf("site %s: %w", s.Name, err)
+		}
+	}
+	return cfg, nil
+}
+
+func readFile(path string, limit int) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, int64(limit)+1))
+	if err == nil && len(text) > limit {
+		err = fmt.Errorf("%s is longer than %d bytes", path, limit)
+	}
+	return text, err
 }
 
 // Parse checks the text of a configuration file. It does no I/O; file is the
@@ -214,6 +246,25 @@ func (r *reader) overrides(n *yaml.Node, at string, overrides *[]rules.Override)
 	if _, err := rules.New(rules.Options{Overrides: *overrides}); err != nil {
 		r.refuse(n, at, err.Error(), "")
 	}
+}
+
+// lists reads what is said of lists; their names are those of files that are
+// still to be read.
+func (r *reader) lists(n *yaml.Node, at string, lists *[]rules.List) {
+	r.sequence(n, at, func(n *yaml.Node, at string) {
+		list := rules.List{Format: rules.FormatABP, Category: consent.Marketing}
+		r.mapping(n, at, fields{
+			"file": func(n *yaml.Node, at string) { r.text(n, at, &list.Name) },
+			"format": func(n *yaml.Node, at string) {
+				oneOf(r, n, at, &list.Format, rules.FormatABP, rules.FormatHosts, rules.FormatDisconnect, rules.FormatTrackerDB, rules.FormatTrackerRadar)
+			},
+			"category": func(n *yaml.Node, at string) { r.category(n, at, &list.Category) },
+		})
+		if list.Name == "" && !r.refused(at+".file") {
+			r.refuse(n, at+".file", "is missing", "name the file, relative to this one")
+		}
+		*lists = append(*lists, list)
+	})
 }
 
 func (r *reader) hosts(n *yaml.Node, at string, hosts *[]string) {

@@ -81,8 +81,8 @@ var catalogue = sync.OnceValues(func() (*rules.Engine, error) { return rules.New
 
 func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	engine, err := catalogue()
-	if len(c.Overrides) > 0 {
-		engine, err = rules.New(rules.Options{Overrides: c.Overrides})
+	if len(c.Overrides) > 0 || len(c.Lists) > 0 || len(c.HeuristicsOff) > 0 {
+		engine, err = rules.New(c.Rules())
 	}
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func runExplain(c *console, args []string) error {
 		found := false
 		for _, s := range cfg.Sites {
 			if found = s.Name == cmp.Or(*site, s.Name); found {
-				options.Overrides = s.Overrides
+				options = s.Rules()
 				break
 			}
 		}
