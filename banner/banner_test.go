@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -236,6 +237,24 @@ func TestMarkupParses(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzReturn follows a page's address through the form and through a link: both
+// bring the visitor back to the same place of the same origin.
+func FuzzReturn(f *testing.F) {
+	for _, seed := range []string{"/", "/a/b?c=d&e=f", `/a"b'<c>\d`, "/ä?ö", "/%2F%22", "//evil.example", "/a b\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		inForm := html.UnescapeString(string(appendReturn(nil, []byte(uri))))
+		inQuery, err := url.QueryUnescape(string(appendQueryValue(nil, []byte(uri))))
+		if err != nil || inForm != inQuery {
+			t.Errorf("%q: %q in a form, %q in a query: %v", uri, inForm, inQuery, err)
+		}
+		if strings.HasPrefix(uri, "/") && !strings.HasPrefix(uri, "//") && len(inForm) <= maxReturn && local(inForm) != inForm {
+			t.Errorf("%q becomes %q, which is refused", uri, inForm)
+		}
+	})
 }
 
 // TestEqualViewsGiveEqualBytes is what lets pages be memoised.

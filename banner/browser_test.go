@@ -353,7 +353,7 @@ func TestFocusAndShift(t *testing.T) {
 		do(t, ctx, chromedp.KeyEvent("\t"))
 		order = append(order, get(t, ctx, chromedp.Evaluate[string](`(()=>{const e=document.activeElement.shadowRoot?.activeElement??document.activeElement;return e.dataset.askfirst||e.getAttribute('href')||e.localName})()`)))
 	}
-	if want := []string{"/privacy", "/_askfirst/cookies?return=/", "settings", "reject-all", "accept-all"}; !slices.Equal(order, want) {
+	if want := []string{"/privacy", "/_askfirst/cookies?return=/&language=en", "settings", "reject-all", "accept-all"}; !slices.Equal(order, want) {
 		t.Errorf("tab order %v, want %v", order, want)
 	}
 	if requests := get(t, ctx, chromedp.Evaluate[[]string](`performance.getEntriesByType('resource').map(e=>e.name).filter(n=>!n.endsWith('/favicon.ico'))`)); len(requests) != 0 {
@@ -410,7 +410,7 @@ func TestWithoutScript(t *testing.T) {
 	press(shadow, "[data-askfirst=reject-all]")
 	expect("/blog?page=2 made -")
 	press(shadow, "[data-askfirst=reopen]")
-	expect("/_askfirst/preferences?return=/blog%3Fpage%3D2  -")
+	expect("/_askfirst/preferences?return=/blog%3Fpage%3D2&language=en  -")
 	do(t, ctx, script(`document.querySelector('[value=analytics]').checked=true`))
 	press("document", "[data-askfirst=save]")
 	expect("/blog?page=2 made a")

@@ -149,7 +149,7 @@ func appendReturn(dst, uri []byte) []byte {
 		switch {
 		case c == '&':
 			dst = append(dst, "&amp;"...)
-		case c <= ' ' || c >= 0x7f || strings.IndexByte(`"'<>\`, c) >= 0:
+		case strangeInURL(c):
 			dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
 		default:
 			dst = append(dst, c)
@@ -158,15 +158,25 @@ func appendReturn(dst, uri []byte) []byte {
 	return dst
 }
 
-// appendQueryValue appends a path and query as a value within a query.
+// strangeInURL reports whether a byte does not belong in a URL, or not in an
+// attribute as it is.
+func strangeInURL(c byte) bool {
+	return c <= ' ' || c >= 0x7f || strings.IndexByte(`"'<>\`, c) >= 0
+}
+
+// appendQueryValue appends a path and query, written as appendReturn does, as a
+// value within a query.
 func appendQueryValue(dst, uri []byte) []byte {
 	if len(uri) == 0 || len(uri) > maxReturn {
 		return append(dst, '/')
 	}
 	for _, c := range uri {
-		if c == '/' || c == '-' || c == '.' || c == '_' || c == '~' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
+		switch {
+		case c == '/' || c == '-' || c == '.' || c == '_' || c == '~' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z':
 			dst = append(dst, c)
-		} else {
+		case strangeInURL(c):
+			dst = append(dst, '%', '2', '5', hexDigits[c>>4], hexDigits[c&15])
+		default:
 			dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
