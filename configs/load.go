@@ -143,19 +143,28 @@ func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
 
 func (r *reader) site(n *yaml.Node, at string, s *Site) {
 	r.mapping(n, at, fields{
-		"name":              func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
-		"title":             func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
-		"hosts":             func(n *yaml.Node, at string) { r.hosts(n, at, &s.Hosts) },
-		"upstream":          func(n *yaml.Node, at string) { r.upstreams(n, at, s) },
-		"health":            func(n *yaml.Node, at string) { r.health(n, at, &s.Health) },
-		"upstream_tls":      func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
-		"regime":            func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
-		"unclassified":      func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
-		"revision":          func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
-		"policy_url":        func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
-		"prefix":            func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
-		"cookie":            func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
-		"banner":            func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
+		"name":         func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
+		"title":        func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
+		"hosts":        func(n *yaml.Node, at string) { r.hosts(n, at, &s.Hosts) },
+		"upstream":     func(n *yaml.Node, at string) { r.upstreams(n, at, s) },
+		"health":       func(n *yaml.Node, at string) { r.health(n, at, &s.Health) },
+		"upstream_tls": func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
+		"regime":       func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
+		"unclassified": func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
+		"revision":     func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
+		"policy_url":   func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
+		"prefix":       func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
+		"cookie":       func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
+		"banner":       func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
+		"lists":        func(n *yaml.Node, at string) { r.lists(n, at, &s.Lists) },
+		"heuristics_off": func(n *yaml.Node, at string) {
+			s.HeuristicsOff = r.list(n, at)
+			for _, name := range s.HeuristicsOff {
+				if !slices.Contains(rules.Heuristics(), name) {
+					r.refuse(n, at, fmt.Sprintf("%q is no heuristic", name), fmt.Sprintf("what can stand here: %v", rules.Heuristics()))
+				}
+			}
+		},
 		"overrides":         func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
 		"truncate_address":  func(n *yaml.Node, at string) { r.boolean(n, at, &s.TruncateAddress) },
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
