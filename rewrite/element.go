@@ -190,6 +190,12 @@ func (rw *Rewriter) find(id attribute) int {
 	return -1
 }
 
+// nameOf returns the i-th attribute's name as written.
+func (rw *Rewriter) nameOf(i int) []byte {
+	a := &rw.scan.Attrs[i]
+	return rw.in[rw.tag.start+int(a.Name) : rw.tag.start+int(a.NameEnd)]
+}
+
 // rawValue returns the i-th attribute's value as written.
 func (rw *Rewriter) rawValue(i int) []byte {
 	a := &rw.scan.Attrs[i]

@@ -82,16 +82,13 @@ func (rw *Rewriter) noteWorst() {
 // editDuplicates renames the later attributes of a name together with the
 // first one, or one of them would take its place.
 func (rw *Rewriter) editDuplicates() {
-	t, s := &rw.tag, &rw.scan
-	name := func(i int) []byte {
-		return rw.in[t.start+int(s.Attrs[i].Name) : t.start+int(s.Attrs[i].NameEnd)]
-	}
+	t := &rw.tag
 	for i, e := range t.edits {
 		if e == asWritten {
 			continue
 		}
 		for j := i + 1; j < len(t.edits); j++ {
-			if t.edits[j] == asWritten && t.ids[j] == t.ids[i] && (t.ids[i] != onHandler || bytes.EqualFold(name(i), name(j))) {
+			if t.edits[j] == asWritten && t.ids[j] == t.ids[i] && (t.ids[i] != onHandler || bytes.EqualFold(rw.nameOf(i), rw.nameOf(j))) {
 				t.edits[j] = e
 			}
 		}

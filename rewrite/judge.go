@@ -17,7 +17,9 @@ func (rw *Rewriter) readVectors() {
 			continue
 		}
 		if id == onHandler {
-			rw.judge(i, &handlers)
+			if !rw.repeats(i) {
+				rw.judge(i, &handlers)
+			}
 			continue
 		}
 		n := role[id]
@@ -32,6 +34,17 @@ func (rw *Rewriter) readVectors() {
 		}
 		rw.judge(i, v)
 	}
+}
+
+// repeats reports whether an earlier attribute has the name of the i-th, which
+// is an event handler's.
+func (rw *Rewriter) repeats(i int) bool {
+	for j := range i {
+		if rw.tag.ids[j] == onHandler && bytes.EqualFold(rw.nameOf(j), rw.nameOf(i)) {
+			return true
+		}
+	}
+	return false
 }
 
 // handlers is the vector of event handlers.
