@@ -87,6 +87,7 @@ func TestRequestFields(t *testing.T) {
 			out: "X-Forwarded-Proto: https\r\nX-Forwarded-Host: www.shop.example\r\nX-Forwarded-For: 1.2.3.4, 127.0.0.1\r\n" +
 				"Forwarded: for=1.2.3.4, for=127.0.0.1;host=\"shop.example\";proto=https\r\nVia: 1.1 front, 1.1 askfirst\r\n\r\n",
 		},
+		"own tag":         {in: `If-Match: W/"v1-as0123456789abcdef", "x"` + "\r\n", out: `If-Match: "v1", "x"` + "\r\n" + forwarding},
 		"range":           {in: "Range: bytes=0-1\r\nIf-Range: \"x\"\r\n", out: "Range: bytes=0-1\r\nIf-Range: \"x\"\r\n" + forwarding},
 		"range of a page": {in: "Range: bytes=0-1\r\nIf-Range: \"x\"\r\nSec-Fetch-Dest: document\r\n", out: "Sec-Fetch-Dest: document\r\n" + forwarding},
 	} {

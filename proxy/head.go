@@ -46,7 +46,6 @@ const (
 	nameIfModifiedSince
 	nameIfNoneMatch
 	nameIfRange
-	nameIfUnmodifiedSince
 	nameRange
 	nameReferer
 	nameSecFetchDest
@@ -67,7 +66,6 @@ const (
 	nameDate
 	nameDigest
 	nameETag
-	nameLastModified
 	nameReprDigest
 	nameSetCookie
 	nameSurrogateControl
@@ -98,13 +96,13 @@ var spellings = [names]string{
 	nameAccept: "accept", nameAcceptEncoding: "accept-encoding", nameAcceptLanguage: "accept-language",
 	nameAvailableDictionary: "available-dictionary", nameHXRequest: "hx-request", nameIfMatch: "if-match",
 	nameIfModifiedSince: "if-modified-since", nameIfNoneMatch: "if-none-match", nameIfRange: "if-range",
-	nameIfUnmodifiedSince: "if-unmodified-since", nameRange: "range", nameReferer: "referer", nameSecFetchDest: "sec-fetch-dest",
+	nameRange: "range", nameReferer: "referer", nameSecFetchDest: "sec-fetch-dest",
 	nameTurboFrame: "turbo-frame", nameUserAgent: "user-agent", nameXRequestedWith: "x-requested-with",
 	nameAcceptRanges: "accept-ranges", nameCacheControl: "cache-control", nameCDNCacheControl: "cdn-cache-control",
 	nameContentDigest: "content-digest", nameContentDisposition: "content-disposition",
 	nameContentEncoding: "content-encoding", nameContentMD5: "content-md5", nameContentRange: "content-range",
 	nameContentType: "content-type", nameContentTypeOptions: "x-content-type-options", nameDate: "date", nameDigest: "digest", nameETag: "etag",
-	nameLastModified: "last-modified", nameReprDigest: "repr-digest", nameSetCookie: "set-cookie",
+	nameReprDigest: "repr-digest", nameSetCookie: "set-cookie",
 	nameSurrogateControl: "surrogate-control", nameVary: "vary",
 	nameAttributionSource: "attribution-reporting-register-source", nameAttributionTrigger: "attribution-reporting-register-trigger",
 	nameCSP: "content-security-policy", nameCSPReportOnly: "content-security-policy-report-only", nameLink: "link",

@@ -266,7 +266,7 @@ func (x *exchange) composeRequest(upgrade bool) {
 			if page {
 				continue
 			}
-		case nameIfNoneMatch:
+		case nameIfNoneMatch, nameIfMatch:
 			out = x.appendValidators(out, f)
 			continue
 		case nameIfModifiedSince:

@@ -32,8 +32,9 @@ func (s *site) letting(v *rules.Vendor) *rules.Engine {
 	if e, ok := s.lettings.Load(v.ID); ok {
 		return e.(*rules.Engine)
 	}
-	overrides := append([]rules.Override{{Vendor: v.ID, Category: consent.Necessary}}, s.Overrides...)
-	e, err := rules.New(rules.Options{Overrides: overrides})
+	o := ruleOptions(s.Site)
+	o.Overrides = append([]rules.Override{{Vendor: v.ID, Category: consent.Necessary}}, o.Overrides...)
+	e, err := rules.New(o)
 	if err != nil {
 		return s.engine
 	}
@@ -73,6 +74,10 @@ func newSites(cfg *configs.Config, o Options) (*sites, error) {
 		}
 	}
 	return t, errors.Join(errs...)
+}
+
+func ruleOptions(c *configs.Site) rules.Options {
+	return rules.Options{Overrides: c.Overrides, Lists: c.Lists, HeuristicsOff: c.HeuristicsOff}
 }
 
 // catalogue returns the rules of sites that have none of their own. Compiling

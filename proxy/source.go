@@ -165,12 +165,11 @@ type body struct {
 	ended   bool  // the last chunk has been read
 	err     error
 	trailer head // of a chunked body, after io.EOF
-	size    int64
 }
 
 func (b *body) start(src *source, f framing, n int64) {
 	b.src, b.framing, b.left = src, f, n
-	b.after, b.ended, b.err, b.size = false, false, nil, 0
+	b.after, b.ended, b.err = false, false, nil
 	b.trailer.reset()
 	if f == noBody || f == sized && n == 0 {
 		b.err = io.EOF
@@ -193,7 +192,6 @@ func (b *body) next() ([]byte, error) {
 		}
 		return nil, err
 	}
-	b.size += int64(len(p))
 	return p, nil
 }
 

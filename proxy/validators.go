@@ -45,6 +45,7 @@ func (s *site) mark() uint64 {
 	h.Write(revision[:])
 	c := *s.Site
 	c.Upstream, c.Others = nil, nil
+	c.Overrides, c.Lists = nil, nil // the revision tells them
 	fmt.Fprintf(h, "%+v", c)
 	v := banner.View{Host: []byte(s.Name), Return: []byte("/")}
 	h.Write(s.banner.AppendFoot(s.banner.AppendHead(nil, &v, nil), &v, nil))
@@ -89,10 +90,11 @@ func cutMark(dst, tag []byte) (original []byte, variant uint64, ok bool) {
 	return append(append(dst, tag[:at]...), '"'), variant, true
 }
 
-// appendValidators appends an If-None-Match field as the upstream knows its
-// tags. Tags of pages that were made for something else are left out: for
-// those the visitor needs the page anew. So are tags without a mark where a
-// page is asked for: the visitor has it from before there was a mark.
+// appendValidators appends an If-None-Match or If-Match field with its tags as
+// the upstream knows them. In If-None-Match, tags of pages that were made for
+// something else are left out: the visitor needs the page anew. So are tags
+// without a mark where a page is asked for: the visitor has it from before
+// there was a mark.
 func (x *exchange) appendValidators(out []byte, f *field) []byte {
 	if !x.cfg.Rewrite {
 		return appendField(out, f.name, f.value)
@@ -100,12 +102,17 @@ func (x *exchange) appendValidators(out []byte, f *field) []byte {
 	start := len(out)
 	out = append(append(out, f.name...), ": "...)
 	empty := len(out)
+	must := f.id == nameIfMatch
 	page := x.mayBePage()
 	for rest := f.value; len(rest) > 0; {
 		var tag []byte
 		tag, rest = cutTag(rest)
 		original, variant, marked := cutMark(nil, tag)
 		switch {
+		case marked && must:
+			// What is changed is the upstream's, whatever was made of it.
+			tag = original
+		case must:
 		case marked && variant == x.variant():
 			tag = original
 			x.revalidates = true
