@@ -31,8 +31,13 @@ function state(granted: Set<Optional>): Record<string, string> {
 	return all
 }
 
-/** Denies everything before any tag can read it, then grants what stands. */
+/**
+ * Denies everything before any tag can read it, then grants what stands. gtag is
+ * there from now on, as Google's own snippet defines it: a tag that calls it may
+ * be released while that snippet, of another category, is held.
+ */
 export function signalDefault(): void {
+	global.gtag ??= push
 	push('consent', 'default', { ...state(new Set()), wait_for_update: 500 })
 	if (standing.granted.size) push('consent', 'update', state(standing.granted))
 	if (standing.made) announce()
