@@ -152,7 +152,7 @@ func readAs(base, ref string) (reading, bool) {
 	if !page.read([]byte(base), nil) || !a.read([]byte(ref), &page) {
 		return reading{}, false
 	}
-	r := reading{true, schemeNames[a.scheme] + ":", string(a.host()), encode(a.path(), "\"#<>?^`{}"), ""}
+	r := reading{true, schemeNames[a.scheme] + ":", strings.TrimRight(string(a.host()), "."), encode(a.path(), "\"#<>?^`{}"), ""}
 	if q := a.query(); len(q) > 0 {
 		r.Find = "?" + encode(q, "\"#<>'")
 	}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -52,20 +53,24 @@ func (a *address) readHost(host []byte) bool {
 }
 
 // finishHost looks whether the host just appended is an IPv4 address, and takes
-// trailing dots off.
+// a trailing dot off.
 func (a *address) finishHost() bool {
-	dots := 0
-	for len(a.buf) > a.hostAt && a.buf[len(a.buf)-1] == '.' {
-		a.buf = a.buf[:len(a.buf)-1]
-		dots++
+	if n := len(a.buf); n > a.hostAt && a.buf[n-1] == '.' {
+		a.buf = a.buf[:n-1]
 	}
 	a.hostEnd = len(a.buf)
 	host := a.buf[a.hostAt:]
 	if len(host) == 0 || len(host) > maxHostLength {
 		return false
 	}
+	if host[len(host)-1] == '.' {
+		// Two dots end it: nobody has that name, nor is it an address.
+		a.buf = append(a.buf, '.')
+		a.hostEnd++
+		return true
+	}
 	last := host[bytes.LastIndexByte(host, '.')+1:]
-	if last[0] < '0' || last[0] > '9' || dots > 1 || !isIPv4Part(last) {
+	if last[0] < '0' || last[0] > '9' || !isIPv4Part(last) {
 		return true
 	}
 	ip, ok := readIPv4(string(host))
@@ -90,7 +95,17 @@ func (a *address) readEncodedHost(host []byte) bool {
 		return false
 	}
 	// The standard refuses a space; Chromium reads it as %20.
-	a.buf = append(a.buf, strings.ReplaceAll(strings.ToLower(domain), " ", "%20")...)
+	for i := 0; i < len(domain); i++ {
+		c := domain[i]
+		switch {
+		case c == ' ' || isForbidden(rune(c)):
+			a.buf = fmt.Appendf(a.buf, "%%%02x", c)
+		case 'A' <= c && c <= 'Z':
+			a.buf = append(a.buf, c|0x20)
+		default:
+			a.buf = append(a.buf, c)
+		}
+	}
 	return a.finishHost()
 }
 

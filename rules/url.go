@@ -29,7 +29,7 @@ const textPad = 8
 
 // address is an absolute URL as a browser reads it, without credentials and
 // fragment: scheme://host:port/path?query. The host is in lower case, in ASCII
-// and without trailing dots; the path has no dot segments and no backslashes.
+// and without a trailing dot; the path has no dot segments and no backslashes.
 // Percent-encoding is left as it was written.
 type address struct {
 	buf                          []byte // textPad bytes, then the text
