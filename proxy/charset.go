@@ -37,15 +37,14 @@ func isOpaqueCharset(contentType []byte) bool {
 
 // charsetReader reads a page as bytes in which ASCII stands for itself.
 type charsetReader struct {
-	r      io.Reader
-	buf    []byte
-	ready  []byte // has been read ahead and is to be returned
-	err    error  // came with ready
-	order  int    // 0: bytes as they are; 1: UTF-16BE; -1: UTF-16LE
-	left   [4]byte
-	kept   int // of left: bytes of an unfinished character
-	out    []byte
-	opened bool
+	r     io.Reader
+	buf   []byte
+	ready []byte // has been read ahead and is to be returned
+	err   error  // came with ready
+	order int    // 0: bytes as they are; 1: UTF-16BE; -1: UTF-16LE
+	left  [4]byte
+	kept  int // of left: bytes of an unfinished character
+	out   []byte
 }
 
 // prescan is how far into a page a declaration of its encoding may stand (HTML,

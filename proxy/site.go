@@ -24,21 +24,35 @@ type site struct {
 	// other rules or another configuration; see variant.
 	marker uint64
 
-	lettings sync.Map // of engines that let one vendor pass, by its ID
+	letters  sync.Mutex
+	lettings map[string]*rules.Engine // that let one vendor pass, by its ID
 }
+
+// maxLettings bounds how many rules are kept that let one vendor pass. They take
+// a tenth of a second and some megabytes to make, and visitors ask for them: a
+// site with more vendors to let in one by one needs a script for the others.
+const maxLettings = 16
 
 // letting returns rules under which one vendor passes.
 func (s *site) letting(v *rules.Vendor) *rules.Engine {
-	if e, ok := s.lettings.Load(v.ID); ok {
-		return e.(*rules.Engine)
+	s.letters.Lock()
+	defer s.letters.Unlock()
+	if e := s.lettings[v.ID]; e != nil {
+		return e
 	}
-	o := ruleOptions(s.Site)
+	if len(s.lettings) == maxLettings {
+		return s.engine
+	}
+	o := s.Site.Rules()
 	o.Overrides = append([]rules.Override{{Vendor: v.ID, Category: consent.Necessary}}, o.Overrides...)
 	e, err := rules.New(o)
 	if err != nil {
 		return s.engine
 	}
-	s.lettings.Store(v.ID, e)
+	if s.lettings == nil {
+		s.lettings = make(map[string]*rules.Engine)
+	}
+	s.lettings[v.ID] = e
 	return e
 }
 
@@ -74,10 +88,6 @@ func newSites(cfg *configs.Config, o Options) (*sites, error) {
 		}
 	}
 	return t, errors.Join(errs...)
-}
-
-func ruleOptions(c *configs.Site) rules.Options {
-	return rules.Options{Overrides: c.Overrides, Lists: c.Lists, HeuristicsOff: c.HeuristicsOff}
 }
 
 // catalogue returns the rules of sites that have none of their own. Compiling
