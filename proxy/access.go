@@ -85,3 +85,8 @@ func appendQuoted(dst, s []byte, json bool) []byte {
 	}
 	return append(dst, '"')
 }
+
+func (x *exchange) logFailure(err error) {
+	x.proxy.log.Warn("an answer was cut short", "site", x.site.Name, "method", string(x.request.method),
+		"path", string(x.path()), "status", x.answer.status, "error", err)
+}

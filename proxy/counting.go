@@ -48,17 +48,3 @@ func (p *Proxy) countCookie(s *site, name []byte, d rules.Decision, source strin
 		p.o.Counter.CountCookie(s.Name, name, d, source, held)
 	}
 }
-
-func (x *exchange) logFailure(err error) {
-	x.proxy.log.Warn("an answer was cut short", "site", x.site.Name, "method", string(x.request.method),
-		"path", string(x.path()), "status", x.answer.status, "error", err)
-}
-
-// Engines returns the compiled rules by the names of the sites.
-func (p *Proxy) Engines() map[string]*rules.Engine {
-	m := make(map[string]*rules.Engine)
-	for _, s := range p.sites.Load().all {
-		m[s.Name] = s.engine
-	}
-	return m
-}

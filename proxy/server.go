@@ -12,6 +12,7 @@ import (
 
 	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/rules"
 )
 
 // Options are what a Proxy works with beside its configuration.
@@ -88,6 +89,15 @@ func (p *Proxy) Ready() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.listeners) > 0 && !p.draining.Load()
+}
+
+// Engines returns the compiled rules by the names of the sites.
+func (p *Proxy) Engines() map[string]*rules.Engine {
+	m := make(map[string]*rules.Engine)
+	for _, s := range p.sites.Load().all {
+		m[s.Name] = s.engine
+	}
+	return m
 }
 
 // Serve accepts visitors from ln. It returns nil after Shutdown has drained,

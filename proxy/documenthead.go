@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// composeDocument writes the head of a page. length is that of its body, or -1
+// where it is not known.
+func (x *exchange) composeDocument(length int) {
+	x.closeAfterUpload()
+	d := &x.doc
+	out := x.appendStatusLine(x.out[:0])
+	cached := false
+	for i := range x.answer.fields {
+		f := &x.answer.fields[i]
+		if x.answer.nominated(f) {
+			continue
+		}
+		switch f.id {
+		case nameContentLength, nameContentEncoding, nameTrailer, nameVary, nameCSP, nameCSPReportOnly,
+			nameContentMD5, nameDigest, nameContentDigest, nameReprDigest, nameAcceptRanges,
+			nameSurrogateControl, nameCDNCacheControl:
+			continue
+		case nameETag:
+			out = append(append(out, f.name...), ": "...)
+			if tagged := appendTag(out, f.value, x.variant()); tagged != nil {
+				out = append(tagged, "\r\n"...)
+			} else {
+				out = out[:len(out)-len(f.name)-2]
+			}
+			continue
+		case nameCacheControl:
+			cached = true
+			out = appendPrivate(out, f)
+			continue
+		case nameContentType:
+			out = append(appendContentType(append(append(out, f.name...), ": "...), f.value, d.transcoded), "\r\n"...)
+			continue
+		}
+		out = x.appendAnswerField(out, f)
+	}
+	out = append(out, x.policies...)
+	if !cached {
+		out = append(out, "Cache-Control: private\r\n"...)
+	}
+	out = x.appendVary(out)
+	if d.target != identity && x.answer.status != 304 {
+		out = append(append(append(out, "Content-Encoding: "...), codingNames[d.target]...), "\r\n"...)
+	}
+	out = x.appendExpiry(out)
+	out = x.appendDate(out)
+	switch {
+	case length >= 0:
+		out = strconv.AppendInt(append(out, "Content-Length: "...), int64(length), 10)
+		out = append(out, "\r\n"...)
+	case x.download.framing == noBody:
+	case x.request.minor == 1:
+		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	default:
+		x.last = true
+	}
+	x.out = append(x.appendConnection(out), "\r\n"...)
+}
+
+// appendPrivate appends Cache-Control without what lets a shared cache keep
+// what was made for one visitor's choice.
+func appendPrivate(out []byte, f *field) []byte {
+	out = append(append(out, f.name...), ": "...)
+	stays := false
+	for rest := f.value; len(rest) > 0; {
+		var directive []byte
+		directive, rest = cutTag(rest)
+		name, _, _ := bytes.Cut(directive, []byte{'='})
+		switch {
+		case len(directive) == 0, equalFold(name, "public"), equalFold(name, "s-maxage"), equalFold(name, "proxy-revalidate"):
+			continue
+		case equalFold(name, "private"), equalFold(name, "no-store"):
+			stays = true
+		}
+		out = append(append(out, directive...), ", "...)
+	}
+	if !stays {
+		return append(out, "private\r\n"...)
+	}
+	return append(out[:len(out)-2], "\r\n"...)
+}
+
+var varies = [...]string{"Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest"}
+
+// appendVary says on what of the request the page depends.
+func (x *exchange) appendVary(out []byte) []byte {
+	out = append(out, "Vary: "...)
+	if x.answer.lists(nameVary, "*") {
+		return append(out, "*\r\n"...)
+	}
+	for i := range x.answer.fields {
+		if f := &x.answer.fields[i]; f.id == nameVary && len(f.value) > 0 {
+			out = append(append(out, f.value...), ", "...)
+		}
+	}
+	for _, name := range varies {
+		if !x.answer.lists(nameVary, name) {
+			out = append(append(out, name...), ", "...)
+		}
+	}
+	return append(out[:len(out)-2], "\r\n"...)
+}
