@@ -92,7 +92,7 @@ const onHandler attribute = 255
 // the text of its element.
 func (rw *Rewriter) startTag() {
 	s := &rw.scan
-	if rw.skip || s.Overflow {
+	if rw.skip || s.Overflow || s.End-s.Start > Limit {
 		// A tag that was too large is over; the text of its element goes too.
 		rw.copyTo(s.Start)
 		rw.done = s.End
@@ -272,15 +272,23 @@ type aside struct {
 // token begins.
 func (rw *Rewriter) settle() {
 	s, t, a := &rw.scan, &rw.tag, &rw.aside
-	a.pending = false
-	swap := func() {
-		s.Attrs, a.attrs = a.attrs, s.Attrs
-		t.ids, a.ids = a.ids, t.ids
+	if s.Start-t.start > Limit {
+		rw.oversize()
+		return
 	}
-	swap()
+	a.pending = false
+	rw.swapAside()
 	rw.foreign = appendForeignText(rw.foreign[:0], rw.in[t.end:s.Start])
 	rw.decideText(rw.foreign)
-	swap()
+	rw.swapAside()
+}
+
+// swapAside puts the attributes of the tag put aside in the place of those of
+// the scanner's, or back.
+func (rw *Rewriter) swapAside() {
+	s, t, a := &rw.scan, &rw.tag, &rw.aside
+	s.Attrs, a.attrs = a.attrs, s.Attrs
+	t.ids, a.ids = a.ids, t.ids
 }
 
 func (rw *Rewriter) endTag() {
@@ -291,6 +299,7 @@ func (rw *Rewriter) endTag() {
 		rw.skip = false
 		return
 	}
+	rw.skipText = false
 	if rw.aside.pending {
 		rw.settle()
 	}

@@ -88,6 +88,27 @@ func TestEndless(t *testing.T) {
 	}
 }
 
+// TestLimitChunks checks that what is just within the limit, and just beyond,
+// comes out the same however it is cut.
+func TestLimitChunks(t *testing.T) {
+	for name, parts := range endless {
+		if parts[0] == "" || name == "tags" || name == "foreign elements" {
+			continue
+		}
+		for _, size := range []int{Limit - 2000, Limit - len(parts[0]), Limit + 2000} {
+			page := []byte(parts[0])
+			page = append(page, bytes.Repeat([]byte(parts[1]), size/len(parts[1]))...)
+			page = append(page, parts[2]...)
+			whole := rewritten(t, document(0), page, 0)
+			for _, chunk := range []int{1000, 32 << 10, 1<<20 + 7} {
+				if got := rewritten(t, document(0), page, chunk); !bytes.Equal(got, whole) {
+					t.Errorf("%s of %d in chunks of %d: %d bytes, whole %d", name, size, chunk, len(got), len(whole))
+				}
+			}
+		}
+	}
+}
+
 // tailWriter keeps the last few hundred bytes that are written to it.
 type tailWriter struct{ kept [4096]byte }
 

@@ -134,8 +134,8 @@ func nextMark(list []byte) (word, rest []byte) {
 	return list[:n], list[n+1:]
 }
 
-// parkedBy holds for the attributes and classes by which other tools know the
-// scripts and frames that they have parked.
+// parkedByOthers reports whether the tag has an attribute or class by which
+// another tool knows the scripts and frames that it has parked.
 func (rw *Rewriter) parkedByOthers() bool {
 	for i, id := range rw.tag.ids {
 		switch id {
@@ -244,7 +244,7 @@ func (rw *Rewriter) readParkedSource() {
 // rivals are the addresses of other consent tools' banners, as parts of a URL.
 var rivals = [][]byte{
 	[]byte("consent.cookiebot."), []byte("consentcdn.cookiebot."), []byte("cdn.cookielaw.org"), []byte("optanon.blob.core.windows.net"),
-	[]byte("otsdkstub.js"), []byte("app.usercentrics.eu"), []byte("privacy-proxy.usercentrics.eu"), []byte("web.cmp.usercentrics.eu"),
+	[]byte("otSDKStub.js"), []byte("app.usercentrics.eu"), []byte("privacy-proxy.usercentrics.eu"), []byte("web.cmp.usercentrics.eu"),
 	[]byte("cmp.osano.com"), []byte("cdn.iubenda.com/cs/"), []byte("cdn.iubenda.com/cookie_solution/"), []byte("cs.iubenda.com"), []byte("sdk.privacy-center.org"),
 	[]byte("cdn-cookieyes.com"), []byte("/plugins/complianz-gdpr"), []byte("/plugins/cookie-law-info/"), []byte("/plugins/borlabs-cookie/"),
 	[]byte("cmp.quantcast.com"), []byte("quantcast.mgr.consensu.org"), []byte("consent.trustarc.com"), []byte("app.termly.io"),

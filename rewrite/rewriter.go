@@ -52,13 +52,14 @@ type Rewriter struct {
 	in       []byte // what is being read
 	done     int    // how much of in is decided
 
-	tag     tag
-	pending scan.Element // the element whose raw text is awaited, with its start tag
-	skip    bool         // what is being read is left out
-	aside   aside
-	boxes   boxes
-	inject  injection
-	marks   *marks
+	tag      tag
+	pending  scan.Element // the element whose raw text is awaited, with its start tag
+	skip     bool         // what is being read is left out
+	skipText bool         // the text of an element is, but not its end tag
+	aside    aside
+	boxes    boxes
+	inject   injection
+	marks    *marks
 
 	based bool // a <base> has been seen
 
@@ -95,7 +96,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	}
 	rw.scan.Reset(syntax)
 	rw.out, rw.done = rw.out[:0], 0
-	rw.pending, rw.skip = 0, false
+	rw.pending, rw.skip, rw.skipText = 0, false, false
 	rw.boxes = boxes{}
 	rw.inject.reset(doc)
 	rw.marks = marksOf(doc.Rules)
@@ -251,18 +252,19 @@ func (rw *Rewriter) more(eof bool) int {
 	keep := s.Keep()
 	rw.inject.sawText(rw, s.Start)
 	if rw.pending != 0 {
-		if len(rw.in)-rw.tag.start <= Limit {
-			keep = rw.tag.start
-		} else {
+		if rw.tooLong() {
 			rw.oversize()
+		} else {
+			keep = rw.tag.start
 		}
 	} else if s.InTag() && len(rw.in)-s.Start > Limit {
 		rw.copyTo(s.Start)
-		rw.skip = true
+		// What stands in an end tag does nothing.
+		rw.skip = rw.skip || !s.InEndTag()
 		s.DropTag(rw.in)
 		keep = len(rw.in)
 	}
-	if rw.skip && keep > rw.done {
+	if (rw.skip || rw.skipText) && keep > rw.done {
 		rw.done = keep
 	}
 	rw.copyTo(keep)
@@ -312,26 +314,41 @@ func (rw *Rewriter) writeOut(p []byte) {
 	rw.err = err
 }
 
+// lookahead is how much more than the text of an element has to be read to
+// know that it is over: its end tag's name.
+const lookahead = 16
+
+// tooLong reports whether the text that is awaited has grown past Limit, as it
+// will be found to have when it ends.
+func (rw *Rewriter) tooLong() bool {
+	if rw.aside.pending {
+		return rw.scan.Start-rw.tag.start > Limit || len(rw.in)-rw.tag.start > 2*Limit
+	}
+	return len(rw.in)-rw.tag.start > Limit+lookahead
+}
+
 // oversize decides about an element whose text has grown past Limit.
 func (rw *Rewriter) oversize() {
 	element := rw.pending
 	rw.pending = 0
 	if element == scan.Noscript {
 		rw.copyTo(rw.tag.end)
-		rw.skip = true
+		rw.skipText = true
 		return
 	}
-	if rw.aside.pending {
-		// Foreign text is not raw: what follows is read as markup all the same.
-		rw.scan.Attrs, rw.aside.attrs = rw.aside.attrs, rw.scan.Attrs
-		rw.tag.ids, rw.aside.ids = rw.aside.ids, rw.tag.ids
+	aside := rw.aside.pending
+	if aside {
 		rw.aside.pending = false
+		rw.swapAside()
 	}
 	rw.tag.hide = rw.tag.script != parked
-	rw.hold(-1, rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}, &inlineVector, nil, nil)
+	held := rw.hold(-1, rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}, &inlineVector, nil, nil)
 	rw.emit()
-	if element == scan.Style {
+	if held && element == scan.Style {
 		rw.out = append(rw.out, noImport...)
+	}
+	if aside {
+		rw.swapAside()
 	}
 }
 

@@ -125,7 +125,10 @@ var inlineVector = vector{element: "script", read: asCode, kind: rules.Inline, f
 // where its token does.
 func (rw *Rewriter) rawText() {
 	s := &rw.scan
-	if rw.skip {
+	if rw.pending != 0 && s.End-rw.tag.start > Limit {
+		rw.oversize()
+	}
+	if rw.skip || rw.skipText {
 		rw.done = s.End
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // TestVectors keeps VECTORS.md, which shows the table of vectors, true to it.
@@ -63,9 +64,17 @@ func TestVectorTable(t *testing.T) {
 	if handlers.attribute != "on*" {
 		t.Error("the last vector is not that of event handlers")
 	}
-	for _, w := range []string{"", "necessary", "c0001", "functional", "c0003", "analytics", "c0002", "marketing", "c0004", "social", "c0005"} {
-		c, ok := otherCategory([]byte(w))
-		t.Logf("%q: %s %v", w, c, ok)
+	for word, want := range map[string]consent.Category{
+		"necessary": consent.Necessary, "C0001": consent.Necessary, "functional": consent.Functional, "c0003": consent.Functional,
+		"analytics": consent.Analytics, "C0002": consent.Analytics, "marketing": consent.Marketing, "C0004": consent.Marketing,
+		"social": consent.Social, "C0005": consent.Social,
+	} {
+		if got, ok := otherCategory([]byte(word)); !ok || got != want {
+			t.Errorf("%s is %s, want %s", word, got, want)
+		}
+	}
+	if _, ok := otherCategory(nil); ok {
+		t.Error("no word is a category")
 	}
 }
 

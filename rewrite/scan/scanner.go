@@ -150,9 +150,13 @@ func (s *Scanner) Name(b []byte) []byte {
 	return b[i:s.NameEnd]
 }
 
-// InTag reports whether the input ran out inside a tag, InRaw whether inside
-// raw text (Element tells whose), and InComment whether inside a comment.
+// InTag reports whether the input ran out inside a tag, InEndTag whether that is
+// an end tag, InRaw whether it ran out inside raw text (Element tells whose), and
+// InComment whether inside a comment.
 func (s *Scanner) InTag() bool { return s.state >= tagOpen && s.state <= selfClosing }
+
+// InEndTag: see InTag.
+func (s *Scanner) InEndTag() bool { return s.InTag() && s.state != tagOpen && s.end }
 
 // InRaw: see InTag.
 func (s *Scanner) InRaw() bool { return s.state >= rawData }
