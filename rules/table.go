@@ -10,7 +10,9 @@ import (
 
 // table is the rules as the guard reads them.
 type table struct {
-	Vendors [][5]any `json:"vendors"`
+	// Vendors are id, category and 1 for a container: the guard holds, it does
+	// not tell visitors whom.
+	Vendors [][3]any `json:"vendors"`
 	tableRules
 	Overrides tableOverrides `json:"overrides"`
 	// Heuristics are the names of those that are asked.
@@ -47,14 +49,14 @@ type tableOverrides struct {
 // the order in which they decide: the first that matches wins.
 func (e *Engine) AppendTable(dst []byte) []byte {
 	index := make(map[*Vendor]int, len(e.vendors))
-	t := table{Vendors: [][5]any{}}
+	t := table{Vendors: [][3]any{}}
 	for i, v := range e.vendors {
 		container := 0
 		if v.Container {
 			container = 1
 		}
 		index[v] = i
-		t.Vendors = append(t.Vendors, [5]any{v.ID, v.Category.String(), container, v.Name, v.Widget})
+		t.Vendors = append(t.Vendors, [3]any{v.ID, v.Category.String(), container})
 	}
 	said := func(v *verdict) any {
 		if v.rule.Source != SourceOverride {
@@ -112,7 +114,7 @@ func (e *Engine) breadthTable(t *table) {
 		}
 		if _, ok := byCategory[v.category]; !ok {
 			byCategory[v.category] = len(t.Vendors)
-			t.Vendors = append(t.Vendors, [5]any{"", v.category.String(), 0, "", ""})
+			t.Vendors = append(t.Vendors, [3]any{"", v.category.String(), 0})
 		}
 		t.Domains[domain] = byCategory[v.category]
 	}

@@ -34,6 +34,10 @@ Usage:
   askfirst check --config FILE         find every mistake in a configuration
   askfirst audit URL|FILE...           list every tag of a page: vendor, category, fate
   askfirst explain URL|cookie:NAME     say which rule decides, and why
+  askfirst receipts verify|find|export|erase
+                                       prove, look up and erase records of choices
+  askfirst store prune                 take out what is older than it is kept
+  askfirst report --month YYYY-MM      a month as one HTML file, to be filed
   askfirst health                      ask a running askfirst whether it is ready
   askfirst version
 
@@ -44,13 +48,16 @@ askfirst COMMAND -h tells the options of a command.
 type command func(c *console, args []string) error
 
 var commands = map[string]command{
-	"demo":    runDemo,
-	"serve":   runServe,
-	"check":   runCheck,
-	"audit":   runAudit,
-	"explain": runExplain,
-	"health":  runHealth,
-	"version": runVersion,
+	"demo":     runDemo,
+	"serve":    runServe,
+	"check":    runCheck,
+	"audit":    runAudit,
+	"explain":  runExplain,
+	"receipts": runReceipts,
+	"store":    runStore,
+	"report":   runReport,
+	"health":   runHealth,
+	"version":  runVersion,
 }
 
 // console is where a command writes.

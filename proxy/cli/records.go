@@ -85,7 +85,7 @@ func (o observer) Report(site string, r *banner.Report) {
 		}
 		list = append(list, s)
 	}
-	o.store.Count(site, []byte(r.Page), granted, list)
+	o.store.CountReported(site, []byte(r.Page), granted, list)
 	for _, c := range r.Cookies {
 		held := !c.Decision.Allowed(granted)
 		o.store.CountCookie(site, []byte(c.Name), vendorID(c.Decision), c.Decision.Category, c.Source, held)

@@ -117,6 +117,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 			log.Error("records not closed", "error", err)
 		}
 	}()
+	store.PruneDaily(audit.DefaultRetention)
 	p, err := proxy.New(cfg, proxy.Options{
 		Records:  store,
 		Observer: newObserver(store, cfg, log),

@@ -2,8 +2,8 @@
 
 export type Category = 'necessary' | 'functional' | 'analytics' | 'marketing' | 'social' | 'unclassified'
 
-/** id, category, 1 for a container, name, widget. One without an id stands for all domains of a category that no catalogue entry has. */
-export type Vendor = [id: string, category: Category, container: 0 | 1, name: string, widget: string]
+/** id, category, 1 for a container. One without an id stands for all domains of a category that no catalogue entry has. */
+export type Vendor = [id: string, category: Category, container: 0 | 1]
 
 /** What a rule names: the index of a vendor, a category without one, or both; "never" is held whatever was agreed to. */
 export type Target = number | Word | [vendor: number, word: Word]
