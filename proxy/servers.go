@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +19,6 @@ import (
 // suspicion must not take a site down.
 type servers struct {
 	all  []*upstream
-	turn atomic.Uint32
 	stop context.CancelFunc
 }
 
@@ -54,8 +55,8 @@ func (s *servers) close() {
 	}
 }
 
-// pick returns a server that is not among tried; nil if all are. Those that
-// have equally little to do are taken in turn.
+// pick returns a server that is not among tried; nil if all are. Among those
+// that have equally little to do chance decides.
 func (s *servers) pick(tried []*upstream) *upstream {
 	if len(s.all) == 1 {
 		if len(tried) > 0 {
@@ -64,21 +65,27 @@ func (s *servers) pick(tried []*upstream) *upstream {
 		return s.all[0]
 	}
 	now := time.Now().UnixNano()
-	turn := int(s.turn.Add(1))
 	var best *upstream
 	var bestWell bool
-next:
-	for i := range s.all {
-		up := s.all[(turn+i)%len(s.all)]
-		for _, t := range tried {
-			if t == up {
-				continue next
+	var least int32
+	equal := 0
+	for _, up := range s.all {
+		if slices.Contains(tried, up) {
+			continue
+		}
+		well, busy := up.until.Load() <= now, up.busy.Load()
+		switch {
+		case best == nil || well && !bestWell || well == bestWell && busy < least:
+			equal = 1
+		case well == bestWell && busy == least:
+			equal++
+			if rand.IntN(equal) > 0 {
+				continue
 			}
+		default:
+			continue
 		}
-		well := up.until.Load() <= now
-		if best == nil || well && !bestWell || well == bestWell && up.busy.Load() < best.busy.Load() {
-			best, bestWell = up, well
-		}
+		best, bestWell, least = up, well, busy
 	}
 	return best
 }
