@@ -85,6 +85,10 @@ func (rw *Rewriter) withoutHeld(css []byte, v *vector, i int) bool {
 	if !rw.mayHold(css, v) {
 		return false
 	}
+	if rw.lent == nil {
+		rw.lent = borrow.Get().(*[]byte)
+		rw.css = *rw.lent
+	}
 	c := cssReader{css: css}
 	rw.css = rw.css[:0]
 	last, held := 0, false

@@ -48,9 +48,10 @@ type Rewriter struct {
 	buf      []byte // kept back from earlier writes
 	small    []byte // the buffer of rw while buf is a borrowed one
 	borrowed *[]byte
-	out      []byte // decided, not yet written
-	in       []byte // what is being read
-	done     int    // how much of in is decided
+	lent     *[]byte // where css goes back to
+	out      []byte  // decided, not yet written
+	in       []byte  // what is being read
+	done     int     // how much of in is decided
 
 	tag      tag
 	pending  scan.Element // the element whose raw text is awaited, with its start tag
@@ -107,8 +108,22 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 
 // Release gives rw back to the pool.
 func Release(rw *Rewriter) {
+	rw.trim()
+	rw.w, rw.doc, rw.page = nil, nil, nil
+	pool.Put(rw)
+}
+
+// trim gives up the memory that an odd page needed.
+func (rw *Rewriter) trim() {
 	rw.drop()
-	for _, b := range []*[]byte{&rw.out, &rw.value, &rw.text, &rw.extra, &rw.css, &rw.srcdoc, &rw.foreign} {
+	if rw.lent != nil {
+		if cap(rw.css) <= keepLarge {
+			*rw.lent = rw.css[:0]
+		}
+		borrow.Put(rw.lent)
+		rw.lent, rw.css = nil, nil
+	}
+	for _, b := range []*[]byte{&rw.out, &rw.value, &rw.text, &rw.extra, &rw.srcdoc, &rw.foreign} {
 		if cap(*b) > keepBuffer {
 			*b = nil
 		}
@@ -117,8 +132,10 @@ func Release(rw *Rewriter) {
 		rw.tag.ids, rw.tag.edits, rw.aside = nil, nil, aside{}
 	}
 	rw.scan.Reset(scan.HTML)
-	rw.w, rw.doc, rw.page = nil, nil, nil
-	pool.Put(rw)
+	if rw.inner != nil {
+		rw.inner.trim()
+		rw.inner.doc, rw.inner.page = nil, nil
+	}
 }
 
 // Write takes the next bytes of the page. What can be decided is written on at
