@@ -94,6 +94,7 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
 		"access_log":      func(n *yaml.Node, at string) { oneOf(r, n, at, &cfg.AccessLog, "common", "combined", "json") },
 		"rewrite":         func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Rewrite) },
+		"proxy_protocol":  func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ProxyProtocol) },
 		"trusted_proxies": func(n *yaml.Node, at string) { r.prefixes(n, at, &cfg.TrustedProxies) },
 		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
 		"sites":           func(n *yaml.Node, at string) { sites = n },
@@ -364,14 +365,16 @@ func (r *reader) upstreamTLS(n *yaml.Node, at string, t *UpstreamTLS) {
 }
 
 // ParseUpstream reads the address of a site: http or https, a host, nothing
-// after it.
+// after it; or unix:///path of a socket.
 func ParseUpstream(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%q is not a URL", text)
+	case u.Scheme == "unix" && u.Host == "" && strings.HasPrefix(u.Path, "/") && u.RawQuery == "" && u.Fragment == "":
+		return u, nil
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("%q is neither an http nor an https URL", text)
+		return nil, fmt.Errorf("%q is not an http, https or unix URL", text)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("%q names no host", text)
 	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "", u.User != nil:

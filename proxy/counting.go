@@ -26,6 +26,9 @@ const (
 type Counter interface {
 	// Count takes the tags of one page that was sent. page is its path.
 	Count(site string, page []byte, granted consent.Set, tags []Sighting)
+	// CountView takes one view of a page; asked says that the visitor had no
+	// choice standing.
+	CountView(site string, page []byte, asked bool)
 	// CountCookie takes a cookie on its way: source is request or response,
 	// and held says that it was taken out.
 	CountCookie(site string, name []byte, d rules.Decision, source string, held bool)
@@ -34,6 +37,9 @@ type Counter interface {
 func (p *Proxy) count(x *exchange, tags []Sighting) {
 	if p.o.Counter == nil {
 		return
+	}
+	if !x.part && x.answer.status < 400 {
+		p.o.Counter.CountView(x.site.Name, x.path(), !x.standing.Made)
 	}
 	if len(x.sighted) > 0 {
 		p.o.Counter.Count(x.site.Name, x.path(), x.standing.Granted, x.sighted)

@@ -164,13 +164,11 @@ func (d *document) begin() {
 		AcceptLanguage: x.request.get(nameAcceptLanguage),
 		Nonce:          nonce,
 	}
-	engine := x.site.engine
-	if x.once != nil {
-		engine = x.site.letting(x.once)
-	}
-	d.options.Rules = engine
+	d.options.Rules = x.site.engine
+	d.options.Let = x.once
 	d.options.URL = x.pageURL()
 	d.options.Granted = x.standing.Granted
+	d.options.RemoveBanners = x.site.RemoveRivals
 	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified
 	// What redirects is not shown.
 	d.options.Fragment = x.part || x.answer.status/100 == 3

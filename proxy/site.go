@@ -23,37 +23,6 @@ type site struct {
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
-
-	letters  sync.Mutex
-	lettings map[string]*rules.Engine // that let one vendor pass, by its ID
-}
-
-// maxLettings bounds how many rules are kept that let one vendor pass. They take
-// a tenth of a second and some megabytes to make, and visitors ask for them: a
-// site with more vendors to let in one by one needs a script for the others.
-const maxLettings = 16
-
-// letting returns rules under which one vendor passes.
-func (s *site) letting(v *rules.Vendor) *rules.Engine {
-	s.letters.Lock()
-	defer s.letters.Unlock()
-	if e := s.lettings[v.ID]; e != nil {
-		return e
-	}
-	if len(s.lettings) == maxLettings {
-		return s.engine
-	}
-	o := s.Site.Rules()
-	o.Overrides = append([]rules.Override{{Vendor: v.ID, Category: consent.Necessary}}, o.Overrides...)
-	e, err := rules.New(o)
-	if err != nil {
-		return s.engine
-	}
-	if s.lettings == nil {
-		s.lettings = make(map[string]*rules.Engine)
-	}
-	s.lettings[v.ID] = e
-	return e
 }
 
 // sites is the table of all sites, looked up by host. A reload makes another.

@@ -48,6 +48,8 @@ func (c *tally) Count(site string, page []byte, granted consent.Set, tags []Sigh
 	}
 }
 
+func (c *tally) CountView(string, []byte, bool) {}
+
 func (c *tally) CountCookie(site string, name []byte, d rules.Decision, source string, held bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

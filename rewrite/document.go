@@ -12,6 +12,9 @@ type Document struct {
 	URL []byte
 	// Granted is what may act.
 	Granted consent.Set
+	// Let is a vendor that may act in this document whatever was granted; nil
+	// for none.
+	Let *rules.Vendor
 	// Fragment says that nothing is injected: the response is a part of a
 	// page (an htmx or Turbo answer, a frame). Tags are held all the same.
 	Fragment bool

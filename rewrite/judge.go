@@ -235,7 +235,7 @@ func (rw *Rewriter) allows(d rules.Decision, unknown bool) bool {
 	if d.Category == consent.Unclassified && !d.Never {
 		return unknown || !rw.doc.HoldUnclassified || rw.doc.Granted.Has(consent.Marketing)
 	}
-	return d.Allowed(rw.doc.Granted)
+	return d.Allowed(rw.doc.Granted) || rw.doc.Let != nil && d.Vendor == rw.doc.Let && !d.Never
 }
 
 // seen tells Document.Seen what concerns others than the site itself.

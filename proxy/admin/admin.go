@@ -22,9 +22,9 @@ import (
 // Options are what the pages show.
 type Options struct {
 	Store *audit.Store
-	// Engines are the rules in force by site; they name the vendors. The one of
+	// Engines returns the rules in force by site; they name the vendors. The one of
 	// any site serves sites that are not listed.
-	Engines map[string]*rules.Engine
+	Engines func() map[string]*rules.Engine
 	// Ready reports whether visitors are served; nil for always.
 	Ready func() bool
 	// Metrics writes the proxy's metrics in Prometheus' text format; nil for none.

@@ -197,10 +197,14 @@ func narrowed(r *request, path string, set ...string) string {
 
 // engine returns the rules of a site, nil for none.
 func (a *Admin) engine(site string) *rules.Engine {
-	if e := a.o.Engines[site]; e != nil {
+	if a.o.Engines == nil {
+		return nil
+	}
+	engines := a.o.Engines()
+	if e := engines[site]; e != nil {
 		return e
 	}
-	for _, e := range a.o.Engines {
+	for _, e := range engines {
 		return e
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/configs"
@@ -41,6 +42,10 @@ func (c counter) Count(site string, page []byte, granted consent.Set, tags []pro
 	c.store.Count(site, page, granted, *list)
 }
 
+func (c counter) CountView(site string, page []byte, asked bool) {
+	c.store.CountView(site, page, asked)
+}
+
 func (c counter) CountCookie(site string, name []byte, d rules.Decision, source string, held bool) {
 	c.store.CountCookie(site, name, vendorID(d), d.Category, source, held)
 }
@@ -48,22 +53,24 @@ func (c counter) CountCookie(site string, name []byte, d rules.Decision, source 
 // observer writes down what the guard reports.
 type observer struct {
 	store *audit.Store
-	// lenient are the sites that let unclassified third parties pass.
-	lenient map[string]bool
+	// lenient are the names of the sites that let unclassified third parties
+	// pass.
+	lenient atomic.Pointer[map[string]bool]
 	log     *slog.Logger
 }
 
-func newObserver(store *audit.Store, cfg *configs.Config, log *slog.Logger) observer {
-	o := observer{store, map[string]bool{}, log}
+// learn takes over what a configuration says.
+func (o *observer) learn(cfg *configs.Config) {
+	lenient := map[string]bool{}
 	for _, s := range cfg.Sites {
-		o.lenient[s.Name] = s.Unclassified == configs.PassUnclassified
+		lenient[s.Name] = s.Unclassified == configs.PassUnclassified
 	}
-	return o
+	o.lenient.Store(&lenient)
 }
 
-func (o observer) Report(site string, r *banner.Report) {
+func (o *observer) Report(site string, r *banner.Report) {
 	granted := r.Granted
-	if o.lenient[site] || granted.Has(consent.Marketing) {
+	if (*o.lenient.Load())[site] || granted.Has(consent.Marketing) {
 		granted = granted.With(consent.Unclassified)
 	}
 	var list []audit.Sighting
@@ -92,7 +99,7 @@ func (o observer) Report(site string, r *banner.Report) {
 	}
 }
 
-func (o observer) Seen(site string) []string {
+func (o *observer) Seen(site string) []string {
 	ids, err := o.store.Vendors(context.Background(), site)
 	if err != nil {
 		o.log.Error("vendors that were seen not read", "site", site, "error", err)

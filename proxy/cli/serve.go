@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -61,7 +62,7 @@ func runServe(c *console, args []string) error {
 		if err != nil {
 			return err
 		}
-		return serve(loaded, log, nil)
+		return serve(loaded, log, &serveOptions{access: c.out, file: *file})
 	}
 
 	var mistakes error
@@ -96,15 +97,12 @@ func runServe(c *console, args []string) error {
 		cfg.Data = filepath.Join(dataFolder, port)
 	}
 	cfg.Sites = []configs.Site{site}
-	return serve(&cfg, log, nil)
+	return serve(&cfg, log, &serveOptions{access: c.out})
 }
 
 // serve runs a proxy and its admin listener until SIGTERM or SIGINT, then
-// drains what is under way. ready, if any, is called once visitors are let in.
+// drains what is under way. SIGHUP reads the configuration file again.
 func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
-	if o == nil {
-		o = &serveOptions{}
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
@@ -118,11 +116,14 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		}
 	}()
 	store.PruneDaily(audit.DefaultRetention)
+	watch := &observer{store: store, log: log}
+	watch.learn(cfg)
 	p, err := proxy.New(cfg, proxy.Options{
 		Records:  store,
-		Observer: newObserver(store, cfg, log),
+		Observer: watch,
 		Counter:  counter{store},
 		Log:      log,
+		Access:   o.access,
 	})
 	if err != nil {
 		return err
@@ -141,7 +142,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		server := &http.Server{
 			Handler: admin.New(admin.Options{
 				Store:    store,
-				Engines:  p.Engines(),
+				Engines:  p.Engines,
 				Ready:    p.Ready,
 				Metrics:  p.WriteMetrics,
 				Contacts: o.contacts,
@@ -162,10 +163,20 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		o.ready(listener.Addr().String(), o.adminAddress)
 	}
 
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
+	for running := true; running; {
+		select {
+		case err := <-failed:
+			return err
+		case <-again:
+			if cfg := reload(p, o.file, log); cfg != nil {
+				watch.learn(cfg)
+			}
+		case <-ctx.Done():
+			running = false
+		}
 	}
 	stop() // a second signal ends the process at once
 	log.Info("draining", "limit", cfg.Limits.Drain)
@@ -178,8 +189,31 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	return nil
 }
 
-// serveOptions are what the demo adds to serve.
+// reload puts the configuration file in force as it is now, and returns it. A
+// bad one changes nothing, and nil is returned.
+func reload(p *proxy.Proxy, file string, log *slog.Logger) *configs.Config {
+	if file == "" {
+		log.Warn("nothing to reload: there is no configuration file")
+		return nil
+	}
+	cfg, err := configs.Load(file)
+	if err == nil {
+		err = p.Reload(cfg)
+	}
+	if err != nil {
+		log.Error("not reloaded: what was in force stays", "file", file, "error", err)
+		return nil
+	}
+	log.Info("reloaded", "file", file, "sites", len(cfg.Sites))
+	return cfg
+}
+
+// serveOptions are what a command adds to its configuration.
 type serveOptions struct {
+	// access takes the access log, if the configuration asks for one.
+	access io.Writer
+	// file is the configuration's, empty for none.
+	file         string
 	contacts     func() []admin.Contact
 	ready        func(listen, admin string)
 	adminAddress string
