@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -193,10 +194,18 @@ func origin(v *Visit) string {
 }
 
 // tag decides about an address that a page reported. Query and fragment are
-// dropped, should there be any: they may name a visitor.
+// dropped, should there be any: they may name a visitor. An inline script, which
+// has no address, is reported by its vendor's ID behind "inline:".
 func (b *Banner) tag(page *rules.Page, address string, kind rules.Kind) (ReportedTag, bool) {
 	if len(address) > maxReportedURL || !printable(address) {
 		return ReportedTag{}, false
+	}
+	if id, inline := strings.CutPrefix(address, "inline:"); inline || kind == rules.Inline {
+		v := b.engine.Vendor(id)
+		if v == nil || !inline || kind != rules.Inline {
+			return ReportedTag{}, false
+		}
+		return ReportedTag{Kind: kind, Decision: rules.Decision{Vendor: v, Category: v.Category}}, true
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme) {

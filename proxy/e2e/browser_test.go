@@ -79,7 +79,10 @@ func resolver(s *stage) string {
 	for _, host := range []string{"gaia.invalid", "update.googleapis.com", "content-autofill.googleapis.com", "optimizationguide-pa.googleapis.com", "safebrowsing.googleapis.com", "clients2.google.com"} {
 		rules = append(rules, "MAP "+host+" ~NOTFOUND")
 	}
-	return strings.Join(append(rules, "MAP * "+s.parties), ", ")
+	if s.parties != "" {
+		rules = append(rules, "MAP * "+s.parties)
+	}
+	return strings.Join(rules, ", ")
 }
 
 func browserPath() string {

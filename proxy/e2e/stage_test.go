@@ -6,7 +6,6 @@ package e2e
 import (
 	"bufio"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -92,42 +91,102 @@ func demoSite() http.Handler {
 
 var logField = regexp.MustCompile(`\b(listen|admin)=(\S+)`)
 
-// launch runs askfirst until the test ends, and demands that it then stops
-// with 0.
+// process is a running askfirst.
+type process struct {
+	cmd           *exec.Cmd
+	listen, admin string
+
+	mu    sync.Mutex
+	lines []string
+	more  chan struct{} // something was logged
+}
+
+// launch runs askfirst until the test ends.
 func launch(t *testing.T, args ...string) (listen, admin string) {
 	t.Helper()
-	cmd := exec.Command(program, args...)
-	stderr, err := cmd.StderrPipe()
+	p := start(t, args...)
+	return p.listen, p.admin
+}
+
+// start runs askfirst until the test ends, and demands that it then stops with
+// 0.
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(program, args...), more: make(chan struct{}, 1)}
+	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
-	}
-	addresses := map[string]string{}
-	lines := bufio.NewScanner(stderr)
-	for addresses["listen"] == "" && lines.Scan() {
-		for _, m := range logField.FindAllStringSubmatch(lines.Text(), -1) {
-			addresses[m[1]] = m[2]
-		}
 	}
 	var logged sync.WaitGroup
 	logged.Go(func() {
-		for lines.Scan() {
-			fmt.Fprintln(t.Output(), lines.Text())
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			p.mu.Lock()
+			p.lines = append(p.lines, lines.Text())
+			p.mu.Unlock()
+			select {
+			case p.more <- struct{}{}:
+			default:
+			}
 		}
+		close(p.more)
 	})
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
+		p.cmd.Process.Signal(syscall.SIGTERM)
 		logged.Wait()
-		if err := cmd.Wait(); err != nil {
+		if err := p.cmd.Wait(); err != nil {
 			t.Errorf("askfirst after SIGTERM: %v", err)
 		}
+		if t.Failed() {
+			t.Logf("askfirst logged:\n%s", strings.Join(p.lines, "\n"))
+		}
 	})
-	if addresses["listen"] == "" {
-		t.Fatalf("askfirst %s did not come to listen", strings.Join(args, " "))
+	for _, m := range logField.FindAllStringSubmatch(p.logs(t, "listening", 0), -1) {
+		if m[1] == "listen" {
+			p.listen = m[2]
+		} else {
+			p.admin = m[2]
+		}
 	}
-	return addresses["listen"], addresses["admin"]
+	return p
+}
+
+// logs waits for a line with the given text among those from the numbered one
+// on, and returns all lines so far.
+func (p *process) logs(t *testing.T, text string, from int) string {
+	t.Helper()
+	for open := true; ; _, open = <-p.more {
+		p.mu.Lock()
+		all, fresh := strings.Join(p.lines, "\n"), strings.Join(p.lines[from:], "\n")
+		p.mu.Unlock()
+		if strings.Contains(fresh, text) {
+			return all
+		}
+		if !open {
+			t.Fatalf("askfirst ended without logging %q:\n%s", text, all)
+		}
+	}
+}
+
+// reload has the configuration read again and waits for what is logged of it.
+func (p *process) reload(t *testing.T, text string) {
+	t.Helper()
+	p.mu.Lock()
+	from := len(p.lines)
+	p.mu.Unlock()
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.logs(t, text, from)
+}
+
+// serveText serves one text at every address, and returns its own.
+func serveText(t *testing.T, text string) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, text) }))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // reached lists host and path of each request that reached a third party.

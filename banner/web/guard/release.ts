@@ -1,7 +1,7 @@
 /** Making held elements whole again: in place, in document order, each once. */
 import { admit, holds, isHeld, isScript, kept, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
 import { all, apply, drop, get, has, insert, later, remove, wrapped } from './native'
-import { count } from './reports'
+import { count, countInline } from './reports'
 
 /** How long the scripts that follow wait for one that does not answer, in milliseconds. */
 const patience = 10_000
@@ -51,6 +51,7 @@ async function run(elements: Element[]): Promise<boolean> {
 		if (isScript(el)) ran.add(el)
 		const url = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
 		if (url) count(url, kindOf(el) ?? 'other', 'released')
+		else if (isScript(el)) countInline(el.dataset.askfirstVendor ?? '')
 		if (isScript(el) && (has(el, 'async') || wasAsync.has(el))) loading.push(step(el))
 		else if (isScript(el) && deferring(el)) deferred.push(el)
 		else await step(el)

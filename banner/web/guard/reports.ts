@@ -8,7 +8,7 @@ export type TagEvent = 'held' | 'released' | 'fired' | 'stopped'
 const maxBytes = 2048
 const maxTags = 200
 
-const tags = new Map<string, [url: string, kind: Kind, event: TagEvent, count: number]>()
+const tags = new Map<string, [url: string, kind: Kind | 'inline', event: TagEvent, count: number]>()
 const cookies = new Map<string, string>()
 
 /** Counts one event of a tag. First-party addresses that no rule names are nobody's business. */
@@ -16,7 +16,17 @@ export function count(reference: string, kind: Kind, event: TagEvent): void {
 	const d = judge(reference)
 	const url = parse(reference, document.baseURI)
 	if (!url || !/^(http|ws)s?:$/.test(url.protocol) || d.party === 'none' || (d.party === 'first' && !d.ruled)) return
-	const address = (url.origin + url.pathname).slice(0, 300)
+	add((url.origin + url.pathname).slice(0, 300), kind, event)
+}
+
+/** Counts an inline script of a known vendor that was released, and so ran. */
+export function countInline(vendor: string): void {
+	if (!vendor) return
+	add('inline:' + vendor, 'inline', 'released')
+	add('inline:' + vendor, 'inline', 'fired')
+}
+
+function add(address: string, kind: Kind | 'inline', event: TagEvent): void {
 	const key = event + kind + address
 	const tag = tags.get(key)
 	if (tag) tag[3]++
