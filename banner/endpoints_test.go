@@ -365,7 +365,7 @@ func TestLargeBodyWithoutLength(t *testing.T) {
 	r.Header.Set("Content-Type", formType)
 	resp, err := e.client.Do(r)
 	if err != nil {
-		t.Skip("the connection was closed before the answer was read")
+		return // refused so early that the answer could not be read
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusRequestEntityTooLarge || !resp.Close {
@@ -428,7 +428,7 @@ func TestOnce(t *testing.T) {
 		}
 	}
 	if vendor == nil {
-		t.Skip("the catalogue is empty")
+		t.Fatal("the catalogue is empty")
 	}
 	e.visit.Secure = true
 	a := e.form("/_askfirst/consent", url.Values{"choice": {"once"}, "vendor": {vendor.ID}, "categories": {"marketing"}, "return": {"/video"}})
@@ -447,7 +447,7 @@ func TestOnce(t *testing.T) {
 func TestWithdrawalExpiresCookies(t *testing.T) {
 	e := serve(t, Options{})
 	if e.banner.engine.Cookie([]byte("_ga")).Rule == nil || e.banner.engine.Cookie([]byte("_fbp")).Rule == nil {
-		t.Skip("the catalogue does not know _ga and _fbp")
+		t.Fatal("the catalogue does not know _ga and _fbp")
 	}
 	e.visit.Host = "www.shop.co.uk:8443"
 	e.visit.Secure = true
@@ -480,7 +480,7 @@ func TestWithdrawalExpiresCookies(t *testing.T) {
 func TestExpiriesAreBounded(t *testing.T) {
 	b := newBanner(t, Options{})
 	if b.engine.Cookie([]byte("_ga_X")).Rule == nil {
-		t.Skip("the catalogue does not know _ga_*")
+		t.Fatal("the catalogue does not know _ga_*")
 	}
 	var field []byte
 	for i := range 500 {
@@ -642,7 +642,7 @@ func TestReceipt(t *testing.T) {
 func TestDeclaration(t *testing.T) {
 	e := serve(t, Options{})
 	if e.banner.engine.Vendor("google-analytics") == nil {
-		t.Skip("the catalogue does not know google-analytics")
+		t.Fatal("the catalogue does not know google-analytics")
 	}
 	e.watcher.seen = []string{"youtube", "google-analytics", "google-analytics", "nobody"}
 	a := e.do("GET", "/_askfirst/cookies.json", "")
