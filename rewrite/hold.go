@@ -180,22 +180,7 @@ func (rw *Rewriter) boxable(v *rules.Vendor) bool {
 
 // hidden reports whether the tag says that its element is not to be seen.
 func (rw *Rewriter) hidden() bool {
-	if rw.find(attrHidden) >= 0 || rw.tag.elem == scan.Iframe && rw.find(attrSrcdoc) >= 0 {
-		return true
-	}
-	for _, id := range [...]attribute{attrWidth, attrHeight} {
-		if a := rw.find(id); a >= 0 {
-			if v := rw.rawValue(a); len(v) > 0 && v[0] <= '1' && (len(v) == 1 || v[1] == 'p') {
-				return true
-			}
-		}
-	}
-	if a := rw.find(attrStyle); a >= 0 {
-		v := rw.rawValue(a)
-		return bytes.Contains(v, []byte("display:none")) || bytes.Contains(v, []byte("display: none")) ||
-			bytes.Contains(v, []byte("visibility:hidden")) || bytes.Contains(v, []byte("visibility: hidden"))
-	}
-	return false
+	return rw.tag.elem == scan.Iframe && rw.find(attrSrcdoc) >= 0 || rw.signs()&(rules.Tiny|rules.Hidden) != 0
 }
 
 // empty reports whether the tag is all of its element.

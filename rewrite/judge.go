@@ -175,10 +175,14 @@ var (
 
 // judgeURL asks the rules about one reference of the i-th attribute.
 func (rw *Rewriter) judgeURL(i int, ref []byte, v *vector) {
-	kind := v.kind
-	d := rw.doc.Rules.URL(rw.page, ref, kind)
+	d := rw.doc.Rules.URL(rw.page, ref, v.kind)
 	if d.Party == rules.NoParty {
 		return
+	}
+	if d.Party == rules.ThirdParty && d.Rule == nil && (v.kind == rules.Image || v.kind == rules.Frame) {
+		if s := rw.signs(); s != 0 {
+			d = rw.doc.Rules.URLWith(rw.page, ref, v.kind, s)
+		}
 	}
 	host, path := rw.page.Target()
 	rw.hold(i, d, v, host, path)

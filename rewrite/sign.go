@@ -1,0 +1,67 @@
+package rewrite
+
+import (
+	"bytes"
+
+	"github.com/askfirst/askfirst/rewrite/scan"
+	"github.com/askfirst/askfirst/rules"
+)
+
+// signs says what the tag shows, by its own attributes, of being there to be
+// counted and not seen.
+func (rw *Rewriter) signs() (s rules.Sign) {
+	if rw.scan.Unscripted {
+		s |= rules.Noscript
+	}
+	if rw.find(attrHidden) >= 0 {
+		s |= rules.Hidden
+	}
+	width, height := unsized, unsized
+	if a := rw.find(attrWidth); a >= 0 {
+		width = pixels(rw.rawValue(a))
+	}
+	if a := rw.find(attrHeight); a >= 0 {
+		height = pixels(rw.rawValue(a))
+	}
+	if a := rw.find(attrStyle); a >= 0 {
+		for rest := rw.rawValue(a); len(rest) > 0; {
+			var declaration []byte
+			declaration, rest, _ = bytes.Cut(rest, []byte{';'})
+			name, value, _ := bytes.Cut(declaration, []byte{':'})
+			name, value = bytes.TrimSpace(name), bytes.TrimSpace(value)
+			value = bytes.TrimSpace(bytes.TrimSuffix(value, []byte("!important")))
+			switch {
+			case scan.EqualFold(name, "width"):
+				width = pixels(value)
+			case scan.EqualFold(name, "height"):
+				height = pixels(value)
+			case scan.EqualFold(name, "display") && scan.EqualFold(value, "none"),
+				scan.EqualFold(name, "visibility") && scan.EqualFold(value, "hidden"),
+				scan.EqualFold(name, "opacity") && pixels(value) == 0:
+				s |= rules.Hidden
+			}
+		}
+	}
+	if width == 0 || height == 0 || width == 1 && height == 1 {
+		s |= rules.Tiny
+	}
+	return s
+}
+
+// unsized is a length that is not said, or not in pixels.
+const unsized = -1
+
+// pixels reads a length in whole pixels, with or without its unit. One below
+// 1 pixel counts as 0 only if it is.
+func pixels(value []byte) int {
+	value = bytes.TrimSpace(value)
+	n, digits := 0, 0
+	for digits < len(value) && digits < 6 && '0' <= value[digits] && value[digits] <= '9' {
+		n = n*10 + int(value[digits]-'0')
+		digits++
+	}
+	if unit := value[digits:]; digits == 0 || len(unit) > 0 && !scan.EqualFold(unit, "px") {
+		return unsized
+	}
+	return n
+}
