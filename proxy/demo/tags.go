@@ -65,7 +65,7 @@ var tags = []tag{
 	{host: "www.youtube-nocookie.com", path: "/embed/", answer: answerFrame},
 	{host: "player.vimeo.com", path: "/video/", answer: answerFrame, cookies: []string{"vuid"}},
 	{host: "www.google.com", path: "/maps/embed", answer: answerFrame, cookies: []string{"NID"}},
-	{host: "www.google.com", path: "/recaptcha/api.js", answer: answerScript, writes: []string{"_GRECAPTCHA"}, fills: ".g-recaptcha"},
+	{host: "www.google.com", path: "/recaptcha/api.js", answer: answerScript, cookies: []string{"_GRECAPTCHA"}, fills: ".g-recaptcha"},
 	{host: "fonts.googleapis.com", path: "/css2", answer: answerStyle},
 	{host: "accounts.google.com", path: "/gsi/client", answer: answerScript, fills: ".g_id_signin"},
 	{host: "cdn.segment.com", path: "/", answer: answerScript, writes: []string{"ajs_anonymous_id"}, beacons: []string{"api.segment.io/v1/p"}},
