@@ -16,7 +16,7 @@ type Config struct {
 	Listen string
 	// Admin is the address of the admin listener; empty for none.
 	Admin string
-	// Data is the folder that records are kept in; empty keeps them in memory.
+	// Data is the folder that records are kept in; empty where nothing is said.
 	Data string
 	// ProxyProtocol says that every connection from a trusted proxy begins with
 	// a PROXY protocol header, version 1 or 2.

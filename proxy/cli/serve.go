@@ -62,6 +62,7 @@ func runServe(c *console, args []string) error {
 		if err != nil {
 			return err
 		}
+		keepRecords(loaded)
 		return serve(loaded, log, &serveOptions{access: c.out, file: *file})
 	}
 
@@ -92,12 +93,17 @@ func runServe(c *console, args []string) error {
 	if mistakes != nil {
 		return usageError{mistakes}
 	}
+	cfg.Sites = []configs.Site{site}
+	keepRecords(&cfg)
+	return serve(&cfg, log, &serveOptions{access: c.out})
+}
+
+// keepRecords names the folder of records where nothing else is said.
+func keepRecords(cfg *configs.Config) {
 	if cfg.Data == "" {
 		_, port, _ := net.SplitHostPort(cfg.Listen)
 		cfg.Data = filepath.Join(dataFolder, port)
 	}
-	cfg.Sites = []configs.Site{site}
-	return serve(&cfg, log, &serveOptions{access: c.out})
 }
 
 // serve runs a proxy and its admin listener until SIGTERM or SIGINT, then
@@ -105,6 +111,9 @@ func runServe(c *console, args []string) error {
 func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
 
 	store, err := audit.Open(ctx, cfg.Data, log)
 	if err != nil {
@@ -163,9 +172,6 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		o.ready(listener.Addr().String(), o.adminAddress)
 	}
 
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, syscall.SIGHUP)
-	defer signal.Stop(again)
 	for running := true; running; {
 		select {
 		case err := <-failed:

@@ -172,14 +172,15 @@ func TestDemoShowsContactsLive(t *testing.T) {
 
 func TestReloadKeepsWhatIsInForceWhenTheFileIsBad(t *testing.T) {
 	first, second := serveText(t, "first"), serveText(t, "second")
-	file := filepath.Join(t.TempDir(), "askfirst.yml")
+	folder := t.TempDir()
+	file := filepath.Join(folder, "askfirst.yml")
 	write := func(text string) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	config := func(upstream string) string {
-		return "listen: 127.0.0.1:0\nadmin: off\nsites:\n  - {name: a, hosts: ['*'], upstream: '" + upstream + "', policy_url: /p}\n"
+		return "listen: 127.0.0.1:0\nadmin: off\ndata: " + folder + "\nsites:\n  - {name: a, hosts: ['*'], upstream: '" + upstream + "', policy_url: /p}\n"
 	}
 	write(config(first))
 	process := start(t, "serve", "--config", file)
