@@ -114,7 +114,8 @@ func (in *injection) endTag(rw *Rewriter) {
 		case in.stage == waiting && (s.Element == scan.Head || s.Element == scan.Body || s.Element == scan.HTMLElement || s.Element == scan.Br):
 			rw.copyTo(s.Start)
 			in.open(rw)
-		case in.stage == waiting:
+		case in.stage <= waiting:
+			// An end tag before anything is open is passed over.
 			rw.copyTo(s.End)
 		}
 	}

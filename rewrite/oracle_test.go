@@ -52,8 +52,10 @@ var live = map[string][]string{
 	"feimage": {"href"}, "body": {"background"}, "table": {"background"}, "td": {"background"},
 }
 
-// cssToken matches what makes a request, and before it what may hide one.
-var cssToken = regexp.MustCompile(`(?is)/\*.*?(?:\*/|$)|url\(\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)'|([^"'()\\\s]+))\s*\)|@import\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)')|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'`)
+// cssToken matches what makes a request, and before it what may hide one. A
+// string that is not closed ends with its line, or with the style sheet (CSS
+// Syntax, section 4.3.5).
+var cssToken = regexp.MustCompile(`(?is)/\*.*?(?:\*/|$)|url\(\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)'|([^"'()\\\s]+))\s*\)|@import\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)')|"(?:\\.|[^"\\\n\r\f])*"?|'(?:\\.|[^'\\\n\r\f])*'?`)
 
 func (o *oracle) css(what, css string) {
 	for _, m := range cssToken.FindAllStringSubmatch(css, -1) {
