@@ -173,8 +173,12 @@ var (
 	prefetchRule = rules.Rule{Source: "vector", Text: "x-dns-prefetch-control: on"}
 )
 
-// judgeURL asks the rules about one reference of the i-th attribute.
+// judgeURL asks the rules about one reference of the i-th attribute. An empty
+// one makes no request: HTML says so of each element.
 func (rw *Rewriter) judgeURL(i int, ref []byte, v *vector) {
+	if len(ref) == 0 {
+		return
+	}
 	d := rw.doc.Rules.URL(rw.page, ref, v.kind)
 	if d.Party == rules.NoParty {
 		return

@@ -187,9 +187,12 @@ func (rw *Rewriter) parkedScript(text []byte) {
 	var host, path []byte
 	v := &inlineVector
 	if at >= 0 {
-		d = rw.doc.Rules.URL(rw.page, rw.valueOf(at), rules.Script)
-		host, path = rw.page.Target()
 		v = &vectors[0]
+		// A script with an empty address does not run at all.
+		if source := rw.valueOf(at); len(source) > 0 {
+			d = rw.doc.Rules.URL(rw.page, source, rules.Script)
+			host, path = rw.page.Target()
+		}
 	} else {
 		d = rw.doc.Rules.Inline(rw.page, text)
 	}
