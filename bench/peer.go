@@ -63,52 +63,37 @@ func startPeers(dir, origin string) (peers []*peer, err error) {
 	if out, err := exec.Command("go", "build", "-o", askfirst, ".").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	add := func(name string, command ...string) {
+	add := func(name, address string, command ...string) {
 		if err != nil {
 			return
 		}
 		if _, missing := exec.LookPath(command[0]); missing != nil {
 			fmt.Printf("%s is not installed and left out\n", name)
 			return
-		}
-		address := freeAddress()
-		for i := range command {
-			command[i] = strings.ReplaceAll(command[i], "ADDRESS", address)
 		}
 		var p *peer
 		if p, err = start(name, proxyCPU, address, command...); err == nil {
 			peers = append(peers, p)
 		}
 	}
-	configured := func(file string, subFilter, gzip bool) (path, address string) {
-		address = freeAddress()
-		text := template.Must(template.ParseFS(configurations, "peers/"+file))
-		var b bytes.Buffer
-		if e := text.Execute(&b, map[string]any{"Dir": dir, "Listen": address, "Origin": origin, "SubFilter": subFilter, "Gzip": gzip}); e != nil {
-			err = e
-		}
-		path = filepath.Join(dir, strings.ReplaceAll(address, ":", "-")+"-"+file)
-		err = errors.Join(err, os.WriteFile(path, b.Bytes(), 0o600))
-		return path, address
-	}
 	addConfigured := func(name, file string, subFilter, gzip bool, command ...string) {
-		if err != nil {
-			return
-		}
-		if _, missing := exec.LookPath(command[0]); missing != nil {
-			fmt.Printf("%s is not installed and left out\n", name)
-			return
-		}
-		path, address := configured(file, subFilter, gzip)
-		var p *peer
-		if p, err = start(name, proxyCPU, address, append(command, path)...); err == nil {
-			peers = append(peers, p)
-		}
+		address := freeAddress()
+		var b bytes.Buffer
+		text := template.Must(template.ParseFS(configurations, "peers/"+file))
+		err = errors.Join(err, text.Execute(&b, map[string]any{"Dir": dir, "Listen": address, "Origin": origin, "SubFilter": subFilter, "Gzip": gzip}))
+		path := filepath.Join(dir, strings.ReplaceAll(address, ":", "-")+"-"+file)
+		err = errors.Join(err, os.WriteFile(path, b.Bytes(), 0o600))
+		add(name, address, append(command, path)...)
+	}
+	addAskfirst := func(name, data string, flags ...string) {
+		address := freeAddress()
+		add(name, address, append([]string{askfirst, "serve", "--upstream", "http://" + origin, "--listen", address, "--admin", "off", "--data", filepath.Join(dir, data)}, flags...)...)
 	}
 
-	add("fasthttp, bare", self, "-serve", "bare", "-listen", "ADDRESS", "-origin", origin)
-	add("askfirst", askfirst, "serve", "--upstream", "http://"+origin, "--listen", "ADDRESS", "--admin", "off", "--data", filepath.Join(dir, "data"))
-	add("askfirst, no rewrite", askfirst, "serve", "--upstream", "http://"+origin, "--listen", "ADDRESS", "--admin", "off", "--data", filepath.Join(dir, "plain"), "--rewrite=false")
+	bare := freeAddress()
+	add("fasthttp, bare", bare, self, "-serve", "bare", "-listen", bare, "-origin", origin)
+	addAskfirst("askfirst", "data")
+	addAskfirst("askfirst, no rewrite", "plain", "--rewrite=false")
 	addConfigured("nginx", "nginx.conf", false, false, "nginx", "-p", dir, "-c")
 	addConfigured("nginx sub_filter", "nginx.conf", true, false, "nginx", "-p", dir, "-c")
 	addConfigured("nginx sub_filter+gzip", "nginx.conf", true, true, "nginx", "-p", dir, "-c")
