@@ -385,18 +385,18 @@ func (x *exchange) pass() error {
 // answer has overtaken it, the connection ends with the answer. The end is
 // waited for a moment: an upstream may answer before our last write returns.
 func (x *exchange) closeAfterUpload() {
-	for n := 0; x.sending != nil && len(x.sending) == 0 && n < 4; n++ {
-		time.Sleep(500 * time.Microsecond)
+	if x.sending == nil {
+		return
 	}
-	if x.sending != nil {
-		select {
-		case err := <-x.sending:
-			x.sending, x.unsent = nil, err != nil
-		default:
-			x.unsent = true
-		}
-		x.last = x.last || x.unsent
+	moment := time.NewTimer(2 * time.Millisecond)
+	defer moment.Stop()
+	select {
+	case err := <-x.sending:
+		x.sending, x.unsent = nil, err != nil
+	case <-moment.C:
+		x.unsent = true
 	}
+	x.last = x.last || x.unsent
 }
 
 // relay sends the head and the rest of the download.
