@@ -16,6 +16,8 @@ type Config struct {
 	Listen string
 	// Admin is the address of the admin listener; empty for none.
 	Admin string
+	// AdminAccess is who may use it.
+	AdminAccess AdminAccess
 	// Data is the folder that records are kept in; empty where nothing is said.
 	Data string
 	// ProxyProtocol says that every connection from a trusted proxy begins with

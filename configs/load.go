@@ -87,10 +87,10 @@ func Parse(file string, text []byte) (*Config, error) {
 }
 
 func (r *reader) config(n *yaml.Node, cfg *Config) {
-	var sites *yaml.Node
+	var sites, admin *yaml.Node
 	r.mapping(n, "", fields{
 		"listen":          func(n *yaml.Node, at string) { r.address(n, at, &cfg.Listen) },
-		"admin":           func(n *yaml.Node, at string) { r.adminAddress(n, at, &cfg.Admin) },
+		"admin":           func(n *yaml.Node, at string) { admin = n; r.admin(n, at, cfg) },
 		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
 		"access_log":      func(n *yaml.Node, at string) { oneOf(r, n, at, &cfg.AccessLog, "common", "combined", "json") },
 		"rewrite":         func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Rewrite) },
@@ -99,6 +99,9 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
 		"sites":           func(n *yaml.Node, at string) { sites = n },
 	})
+	if cfg.AdminAccess.BehindTLS && len(cfg.TrustedProxies) == 0 && !r.refused("trusted_proxies") {
+		r.refuse(admin, "admin.behind_tls", "no proxy is trusted to speak TLS", "name the one in front in trusted_proxies")
+	}
 	if sites == nil {
 		r.refuse(n, "sites", "no site is named", "add sites: with at least a name, hosts and an upstream")
 		return
@@ -460,32 +463,6 @@ func CheckAddress(address string) error {
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
 		return fmt.Errorf("%q has no valid port", address)
-	}
-	return nil
-}
-
-func (r *reader) adminAddress(n *yaml.Node, at string, to *string) {
-	var text string
-	r.text(n, at, &text)
-	if text == "off" {
-		*to = ""
-		return
-	}
-	*to = text
-	if err := CheckAdmin(text); err != nil {
-		r.refuse(n, at, err.Error(), "write 127.0.0.1:9090, or off for none")
-	}
-}
-
-// CheckAdmin tells what is wrong with the admin listener's address: it shows
-// records, and so answers on loopback only.
-func CheckAdmin(address string) error {
-	if err := CheckAddress(address); err != nil {
-		return err
-	}
-	host, _, _ := net.SplitHostPort(address)
-	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return fmt.Errorf("the admin listener answers on a loopback address only, and %q is none", address)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package admin
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -13,8 +12,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
+	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules"
 )
@@ -32,10 +33,12 @@ type Options struct {
 	// Contacts returns the third parties that were contacted so far. Only the
 	// demo, whose third parties are its own, can know; nil otherwise.
 	Contacts func() []Contact
-	// Hosts are names by which the listener may be addressed, beside IP
-	// addresses and names of this machine; without port.
-	Hosts []string
-	Log   *slog.Logger
+	// Access is who may see and change what.
+	Access configs.AdminAccess
+	// Trusted are the proxies that are believed whom they forward for, where
+	// Access.BehindTLS is set.
+	Trusted []netip.Prefix
+	Log     *slog.Logger
 }
 
 // Contact is a third party that was contacted.
@@ -52,7 +55,7 @@ type Admin struct {
 	o       Options
 	now     func() time.Time
 	begun   time.Time
-	token   string // of forms: pages of other origins cannot read it
+	door    *doorkeeper
 	streams chan struct{}
 }
 
@@ -61,7 +64,7 @@ func New(o Options) *Admin {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Admin{o: o, now: time.Now, begun: time.Now(), token: rand.Text(), streams: make(chan struct{}, maxStreams)}
+	return &Admin{o: o, now: time.Now, begun: time.Now(), door: newDoorkeeper(o.Access, o.Trusted, time.Now), streams: make(chan struct{}, maxStreams)}
 }
 
 // Handler returns the handler of the admin listener.
@@ -71,6 +74,9 @@ func (a *Admin) Handler() http.Handler {
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.HandleFunc("GET /metrics", a.metrics)
 	mux.HandleFunc("GET /assets/{name}", serveAsset)
+	mux.HandleFunc("GET /signin", a.signIn)
+	mux.HandleFunc("POST /signin", a.signIn)
+	mux.HandleFunc("POST /signout", a.signOut)
 	mux.HandleFunc("GET /{$}", a.page(a.overview))
 	for _, l := range listings {
 		mux.HandleFunc("GET "+l.path, a.page(a.listing(l)))
@@ -139,7 +145,7 @@ func (a *Admin) page(gather func(*request) (*view, error)) http.HandlerFunc {
 		defer cancel()
 		// Flush logs and counts what goes wrong; the page then shows what is there.
 		_ = a.o.Store.Flush(ctx)
-		req := &request{Request: r.WithContext(ctx), filter: a.filterOf(r), format: r.FormValue("format")}
+		req := &request{Request: r.WithContext(ctx), who: identityOf(r), filter: a.filterOf(r), format: r.FormValue("format")}
 		var v *view
 		var err error
 		if req.sites, err = a.o.Store.Sites(ctx); err == nil {

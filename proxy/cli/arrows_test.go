@@ -18,7 +18,7 @@ var arrows = map[string]string{
 	".":             "proxy/cli",
 	"proxy/cli":     "proxy proxy/admin proxy/audit proxy/demo configs banner rewrite rules rules/consent",
 	"proxy":         "configs banner rewrite rules rules/consent",
-	"proxy/admin":   "proxy/audit rules rules/consent",
+	"proxy/admin":   "proxy/audit configs rules rules/consent",
 	"proxy/audit":   "rules/consent",
 	"proxy/demo":    "rules",
 	"configs":       "rules rules/consent",

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -148,20 +150,35 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 			listener.Close()
 			return fmt.Errorf("admin listener: %w", err)
 		}
+		adminTLS, err := adminTLS(&cfg.AdminAccess)
+		if err != nil {
+			listener.Close()
+			adminListener.Close()
+			return fmt.Errorf("admin listener: %w", err)
+		}
 		server := &http.Server{
+			TLSConfig: adminTLS,
 			Handler: admin.New(admin.Options{
 				Store:    store,
 				Engines:  p.Engines,
 				Ready:    p.Ready,
 				Metrics:  p.WriteMetrics,
 				Contacts: o.contacts,
+				Access:   cfg.AdminAccess,
+				Trusted:  cfg.TrustedProxies,
 				Log:      log,
 			}).Handler(),
 			ReadHeaderTimeout: 10 * time.Second,
 			IdleTimeout:       2 * time.Minute,
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		}
-		go func() { failed <- server.Serve(adminListener) }()
+		go func() {
+			if adminTLS != nil {
+				failed <- server.ServeTLS(adminListener, "", "")
+				return
+			}
+			failed <- server.Serve(adminListener)
+		}()
 		defer server.Close()
 		log.Info("admin ready", "admin", adminListener.Addr().String())
 		o.adminAddress = adminListener.Addr().String()
@@ -193,6 +210,30 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// adminTLS is how the admin listener speaks TLS; nil where it does not.
+func adminTLS(a *configs.AdminAccess) (*tls.Config, error) {
+	if a.Certificate == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(a.Certificate, a.Key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if a.ClientCA == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(a.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("client authorities: %w", err)
+	}
+	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("client authorities: %s holds no certificate in PEM", a.ClientCA)
+	}
+	return c, nil
 }
 
 // reload puts the configuration file in force as it is now, and returns it. A
