@@ -53,9 +53,13 @@ const (
 	Operator Role = "operator"
 )
 
-// loopback reports whether address is one that only this machine reaches.
+// loopback reports whether address, with or without port, is one that only this
+// machine reaches.
 func loopback(address string) bool {
-	host, _, _ := net.SplitHostPort(address)
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }

@@ -31,7 +31,9 @@ type Config struct {
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields
 	// are believed.
 	TrustedProxies []netip.Prefix
-	Limits         Limits
+	// Alerts are what is told at once.
+	Alerts Alerts
+	Limits Limits
 	// Sites has at least one entry, with unique names.
 	Sites []Site
 }

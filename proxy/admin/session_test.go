@@ -258,7 +258,10 @@ func TestAddressesThatAreNotAllowedAreTurnedAway(t *testing.T) {
 			t.Errorf("from %q: %d, want %d", from, answer.StatusCode, want)
 		}
 	}
-	answer := g.send("GET", "/signin", nil, func(r *http.Request) { r.RemoteAddr = "203.0.113.5:1"; r.Header.Set("X-Forwarded-For", "198.51.100.99") })
+	answer := g.send("GET", "/signin", nil, func(r *http.Request) {
+		r.RemoteAddr = "203.0.113.5:1"
+		r.Header.Set("X-Forwarded-For", "198.51.100.99")
+	})
 	if answer.StatusCode != 403 {
 		t.Errorf("a stranger's word for who they are is taken: %d", answer.StatusCode)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/proxy"
 	"github.com/askfirst/askfirst/proxy/admin"
+	"github.com/askfirst/askfirst/proxy/alert"
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -127,6 +128,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		}
 	}()
 	store.PruneDaily(audit.DefaultRetention)
+	go alert.New(store, alert.Options{Alerts: cfg.Alerts, Log: log}).Run(ctx)
 	watch := &observer{store: store, log: log}
 	watch.learn(cfg)
 	p, err := proxy.New(cfg, proxy.Options{
