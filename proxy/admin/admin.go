@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"time"
 
 	"github.com/askfirst/askfirst/configs"
@@ -33,6 +34,8 @@ type Options struct {
 	// Contacts returns the third parties that were contacted so far. Only the
 	// demo, whose third parties are its own, can know; nil otherwise.
 	Contacts func() []Contact
+	// Previews returns what asks the visitors of each site; nil for none.
+	Previews func() map[string]Previewer
 	// Access is who may see and change what.
 	Access configs.AdminAccess
 	// Trusted are the proxies that are believed whom they forward for, where
@@ -86,6 +89,8 @@ func (a *Admin) Handler() http.Handler {
 	mux.HandleFunc("GET /receipts", a.page(a.receipts))
 	mux.HandleFunc("GET /receipts/{id}", a.page(a.receipt))
 	mux.HandleFunc("POST /receipts/{id}/erase", a.erase)
+	mux.HandleFunc("GET /preview", a.page(a.preview))
+	mux.HandleFunc("GET /preview/frame", a.previewFrame)
 	mux.HandleFunc("GET /health", a.page(a.health))
 	mux.HandleFunc("GET /report", a.report)
 	mux.HandleFunc("GET /live", a.live)
@@ -104,7 +109,9 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"moment": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 }).ParseFS(templateFiles, "templates/*.html"))
 
-//go:embed web
+//go:generate go run ./bundle
+
+//go:embed dist web/icon.svg
 var webFiles embed.FS
 
 // assets are style, script and icon by the name under which they are served,
@@ -113,8 +120,9 @@ var assets, assetNames = loadAssets()
 
 func loadAssets() (map[string][]byte, map[string]string) {
 	files, names := make(map[string][]byte), make(map[string]string)
-	for _, name := range []string{"admin.css", "admin.js", "icon.svg"} {
-		data, err := fs.ReadFile(webFiles, "web/"+name)
+	for _, file := range []string{"dist/admin.css", "dist/admin.js", "web/icon.svg"} {
+		name := path.Base(file)
+		data, err := fs.ReadFile(webFiles, file)
 		if err != nil {
 			panic(err) // embedded at build time
 		}

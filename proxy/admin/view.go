@@ -78,6 +78,7 @@ type view struct {
 	Lookup      string
 	Health      *healthPage
 	SignIn      *signInPage
+	Preview     *preview
 }
 
 // link is an entry of a menu.
@@ -96,6 +97,7 @@ var nav = []link{
 	{Text: "Unclassified", Href: "/unclassified"},
 	{Text: "Changes", Href: "/changes"},
 	{Text: "Receipts", Href: "/receipts"},
+	{Text: "Preview", Href: "/preview"},
 	{Text: "Health", Href: "/health"},
 }
 

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/proxy"
 	"github.com/askfirst/askfirst/proxy/admin"
@@ -163,6 +164,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 			Handler: admin.New(admin.Options{
 				Store:    store,
 				Engines:  p.Engines,
+				Previews: func() map[string]admin.Previewer { return previews(p.Banners()) },
 				Ready:    p.Ready,
 				Metrics:  p.WriteMetrics,
 				Contacts: o.contacts,
@@ -212,6 +214,14 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+func previews(banners map[string]*banner.Banner) map[string]admin.Previewer {
+	all := make(map[string]admin.Previewer, len(banners))
+	for site, b := range banners {
+		all[site] = b
+	}
+	return all
 }
 
 // adminTLS is how the admin listener speaks TLS; nil where it does not.
