@@ -95,6 +95,9 @@ type Site struct {
 	Banner Banner
 	// Overrides are the operator's own rules.
 	Overrides []rules.Override
+	// OverridesFile is a file of further overrides, to which the admin pages
+	// write what an operator classifies there; empty for none.
+	OverridesFile string
 	// Lists are the operator's lists of trackers, read from their files.
 	Lists []rules.List
 	// HeuristicsOff names the heuristics that are not asked; see

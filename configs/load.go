@@ -34,6 +34,9 @@ func Load(path string) (*Config, error) {
 	}
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
+		if err := s.readOverrides(filepath.Dir(path)); err != nil {
+			return nil, err
+		}
 		if len(s.Lists) == 0 {
 			continue
 		}
@@ -171,6 +174,7 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 			}
 		},
 		"overrides":         func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
+		"overrides_file":    func(n *yaml.Node, at string) { r.text(n, at, &s.OverridesFile) },
 		"truncate_address":  func(n *yaml.Node, at string) { r.boolean(n, at, &s.TruncateAddress) },
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
 		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },

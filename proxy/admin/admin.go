@@ -36,6 +36,9 @@ type Options struct {
 	Contacts func() []Contact
 	// Previews returns what asks the visitors of each site; nil for none.
 	Previews func() map[string]Previewer
+	// Classifier puts what operators classify into force; nil where that is left
+	// to the configuration.
+	Classifier Classifier
 	// Access is who may see and change what.
 	Access configs.AdminAccess
 	// Trusted are the proxies that are believed whom they forward for, where
@@ -85,6 +88,7 @@ func (a *Admin) Handler() http.Handler {
 		mux.HandleFunc("GET "+l.path, a.page(a.listing(l)))
 	}
 	mux.HandleFunc("GET /unclassified", a.page(a.unclassified))
+	mux.HandleFunc("POST /unclassified", a.classify)
 	mux.HandleFunc("GET /changes", a.page(a.changes))
 	mux.HandleFunc("GET /receipts", a.page(a.receipts))
 	mux.HandleFunc("GET /receipts/{id}", a.page(a.receipt))

@@ -9,12 +9,15 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/proxy/audit"
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // people are an operator and a viewer, and what they sign in with.
@@ -284,5 +287,54 @@ func TestClientCertificateSignsIn(t *testing.T) {
 	}
 	if answer := g.send("POST", "/receipts/x/erase", url.Values{"token": {""}}, shown("carla")); answer.StatusCode != 403 {
 		t.Errorf("a change without the form's token: %d", answer.StatusCode)
+	}
+}
+
+// notes takes what is classified.
+type notes []string
+
+func (n *notes) Writable(site string) bool { return site == "shop" }
+
+func (n *notes) Classify(site, host string, c consent.Category, by string) error {
+	*n = append(*n, site+" "+host+" "+c.String()+" "+by)
+	return nil
+}
+
+func TestOperatorsClassify(t *testing.T) {
+	g := guard(t, configs.AdminAccess{})
+	var classified notes
+	g.admin.o.Classifier = &classified
+	for _, site := range []string{"shop", "blog"} {
+		g.admin.o.Store.Count(site, []byte("/"), 0, sighting("", consent.Unclassified, "cdn."+site+".example", "/a.js", audit.Passed))
+	}
+	page := func() string {
+		body := new(strings.Builder)
+		g.send("GET", "/unclassified", nil, nil).Write(body)
+		return body.String()
+	}
+	post := func(host, category string) int {
+		return g.send("POST", "/unclassified", url.Values{"token": {g.formToken()}, "host": {host}, "category": {category}}, nil).StatusCode
+	}
+	g.signIn("bert", g.tokens["bert"])
+	if strings.Contains(page(), "Write and apply") {
+		t.Error("a viewer is offered to classify")
+	}
+	if code := post("shop|cdn.shop.example", "social"); code != 403 {
+		t.Errorf("a viewer classifies: %d", code)
+	}
+	g.signIn("anna", g.tokens["anna"])
+	if p := page(); !strings.Contains(p, `value="shop|cdn.shop.example"`) || strings.Contains(p, `value="blog|cdn.blog.example"`) {
+		t.Error("not exactly what can be written is offered")
+	}
+	for host, want := range map[string]int{"shop|cdn.shop.example": 303, "blog|cdn.blog.example": 400, "cdn.shop.example": 400} {
+		if code := post(host, "social"); code != want {
+			t.Errorf("%s: %d, want %d", host, code, want)
+		}
+	}
+	if code := post("shop|cdn.shop.example", "nonsense"); code != 400 {
+		t.Errorf("as nonsense: %d", code)
+	}
+	if want := []string{"shop cdn.shop.example social anna"}; !slices.Equal(classified, want) {
+		t.Errorf("classified %q, want %q", classified, want)
 	}
 }

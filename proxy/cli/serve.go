@@ -147,6 +147,17 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		return fmt.Errorf("listening: %w", err)
 	}
 	failed := make(chan error, 2)
+	classify := &classifier{}
+	classify.cfg.Store(cfg)
+	reload := func() error {
+		fresh, err := reload(p, o.file, log)
+		if err == nil {
+			watch.learn(fresh)
+			classify.cfg.Store(fresh)
+		}
+		return err
+	}
+	classify.reload = reload
 	if cfg.Admin != "" {
 		adminListener, err := net.Listen("tcp", cfg.Admin)
 		if err != nil {
@@ -162,15 +173,16 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		server := &http.Server{
 			TLSConfig: adminTLS,
 			Handler: admin.New(admin.Options{
-				Store:    store,
-				Engines:  p.Engines,
-				Previews: func() map[string]admin.Previewer { return previews(p.Banners()) },
-				Ready:    p.Ready,
-				Metrics:  p.WriteMetrics,
-				Contacts: o.contacts,
-				Access:   cfg.AdminAccess,
-				Trusted:  cfg.TrustedProxies,
-				Log:      log,
+				Store:      store,
+				Engines:    p.Engines,
+				Classifier: classify,
+				Previews:   func() map[string]admin.Previewer { return previews(p.Banners()) },
+				Ready:      p.Ready,
+				Metrics:    p.WriteMetrics,
+				Contacts:   o.contacts,
+				Access:     cfg.AdminAccess,
+				Trusted:    cfg.TrustedProxies,
+				Log:        log,
 			}).Handler(),
 			ReadHeaderTimeout: 10 * time.Second,
 			IdleTimeout:       2 * time.Minute,
@@ -198,9 +210,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		case err := <-failed:
 			return err
 		case <-again:
-			if cfg := reload(p, o.file, log); cfg != nil {
-				watch.learn(cfg)
-			}
+			_ = reload() // has been logged; what was in force stays
 		case <-ctx.Done():
 			running = false
 		}
@@ -249,11 +259,11 @@ func adminTLS(a *configs.AdminAccess) (*tls.Config, error) {
 }
 
 // reload puts the configuration file in force as it is now, and returns it. A
-// bad one changes nothing, and nil is returned.
-func reload(p *proxy.Proxy, file string, log *slog.Logger) *configs.Config {
+// bad one changes nothing.
+func reload(p *proxy.Proxy, file string, log *slog.Logger) (*configs.Config, error) {
 	if file == "" {
 		log.Warn("nothing to reload: there is no configuration file")
-		return nil
+		return nil, errors.New("there is no configuration file")
 	}
 	cfg, err := configs.Load(file)
 	if err == nil {
@@ -261,10 +271,10 @@ func reload(p *proxy.Proxy, file string, log *slog.Logger) *configs.Config {
 	}
 	if err != nil {
 		log.Error("not reloaded: what was in force stays", "file", file, "error", err)
-		return nil
+		return nil, err
 	}
 	log.Info("reloaded", "file", file, "sites", len(cfg.Sites))
-	return cfg
+	return cfg, nil
 }
 
 // serveOptions are what a command adds to its configuration.
