@@ -6,8 +6,11 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/rules"
@@ -19,13 +22,15 @@ import (
 type exchange struct {
 	proxy  *Proxy
 	v      *visitor
-	sites  *sites          // as they stood when the request came
-	cfg    *configs.Config // theirs
+	ctx    *fasthttp.RequestCtx // nil until fasthttp has read the head
+	sites  *sites               // as they stood when the request came
+	cfg    *configs.Config      // theirs
 	begun  time.Time
 	before int64 // bytes that had been sent to the visitor before
 
 	// The request.
 	request head
+	fault   *fault // why it is refused unread; nil where it is not
 	upload  body
 	target  []byte // in origin form
 	address []byte // Host as it came, or what stands in for it
@@ -53,12 +58,20 @@ type exchange struct {
 
 	revalidates bool // the visitor has the page as it is made for them now, and asks whether it still is
 
-	out      []byte     // the head being written
+	// The answer.
+	out      []byte     // its head, all but how it is framed; before, that for the upstream
 	interim  []byte     // that of an interim answer
-	size     [20]byte   // the line that begins a chunk
 	line     []byte     // of the access log
-	pending  []byte     // of it, what waits for the body to come
-	answered bool       // a part of the final answer has been sent
+	status   int        // its status; 0 while there is none to be logged
+	passes   bool       // it is the upstream's
+	refused  bool       // it says that the request could not be served
+	peeks    bool       // the first bytes of its body are waited for, for a moment
+	pauses   bool       // they did not come
+	ahead    []byte     // they came
+	w        io.Writer  // takes the body
+	wrote    int64      // how much of the body has been written
+	err      error      // why the body is not whole
+	fell     bool       // a fault of ours has ended the exchange
 	policies []byte     // the page's Content-Security-Policy fields, adapted
 	sighted  []Sighting // what header fields would have made the browser contact
 	page     rules.Page
@@ -83,13 +96,16 @@ func acquireExchange(v *visitor) *exchange {
 }
 
 func releaseExchange(x *exchange) {
+	x.doc.end()
 	x.request.reset()
 	x.answer.reset()
 	x.target, x.address, x.host = nil, nil, x.host[:0]
 	x.site, x.once, x.link, x.sending, x.v, x.sites, x.cfg = nil, nil, nil, nil, nil, nil, nil
+	x.ctx, x.fault, x.w, x.err, x.ahead = nil, nil, nil, nil, nil
 	x.withheld, x.url = x.withheld[:0], x.url[:0]
-	x.expects, x.last, x.switches, x.part, x.revalidates, x.answered, x.unsent = false, false, false, false, false, false, false
-	x.pending = nil
+	x.expects, x.last, x.switches, x.part, x.revalidates, x.unsent = false, false, false, false, false, false
+	x.passes, x.refused, x.peeks, x.pauses = false, false, false, false
+	x.status, x.wrote = 0, 0
 	x.sighted = x.sighted[:0]
 	if cap(x.out) > largeBuffer {
 		x.out = nil
@@ -97,14 +113,47 @@ func releaseExchange(x *exchange) {
 	exchanges.Put(x)
 }
 
-// serve answers one request and reports whether the connection may serve
-// another. It reads as the request travels.
-func (x *exchange) serve() (keep bool) {
-	if err := x.receive(); err != nil {
-		return x.fail(err)
+// handle answers one request, whose head the visitor has let through.
+func (p *Proxy) handle(ctx *fasthttp.RequestCtx) {
+	x := ctx.Conn().(*visitor).x
+	x.ctx = ctx
+	defer x.guard()
+	if err := x.serve(); err != nil {
+		x.fail(errors.Join(x.abandon(), err))
+	}
+}
+
+// refuse answers a request whose head fasthttp reads in another way than we do:
+// it does not know what makes a host.
+func (p *Proxy) refuse(ctx *fasthttp.RequestCtx, _ error) {
+	x := ctx.Conn().(*visitor).x
+	x.ctx = ctx
+	x.fail(faultHost)
+}
+
+// guard ends the connection where a fault of ours has ended an exchange: this
+// one, not the proxy.
+func (x *exchange) guard() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	x.fell = true
+	x.proxy.metrics.faults.Add(1)
+	x.proxy.log.Error("a fault of askfirst's own", "fault", r, "method", string(x.request.method),
+		"target", string(x.request.target), "stack", string(debug.Stack()))
+	x.abandon()
+	x.v.reset()
+}
+
+// serve answers one request. It reads as the request travels. An error is one
+// that the visitor has not been told of.
+func (x *exchange) serve() error {
+	if x.fault != nil {
+		return x.fault
 	}
 	if x.site = x.sites.find(x.host); x.site == nil {
-		return x.fail(faultNoSite)
+		return faultNoSite
 	}
 	if x.address == nil {
 		x.address = []byte(x.site.servers.all[0].host)
@@ -117,15 +166,15 @@ func (x *exchange) serve() (keep bool) {
 		return x.tunnel()
 	}
 	if err := x.ask(); err != nil {
-		return x.fail(err)
+		return err
 	}
 	switch {
 	case x.isDocument():
-		return x.settle(x.sendDocument())
+		return x.sendDocument()
 	case x.mayBeRead():
-		return x.settle(x.passHeld())
+		return x.passHeld()
 	}
-	return x.settle(x.pass())
+	return x.pass()
 }
 
 // receive reads and checks a request's head.
@@ -349,7 +398,7 @@ func (x *exchange) wait(silent time.Duration) error {
 	if x.expects && silent > continueAfter {
 		// The upstream takes no heed of Expect: let the body come.
 		x.expects = false
-		if err := x.v.write(continueLine); err != nil {
+		if err := x.v.send(continueLine); err != nil {
 			return err
 		}
 	}
@@ -357,8 +406,8 @@ func (x *exchange) wait(silent time.Duration) error {
 		// The upstream's time begins when it has the whole request.
 		x.link.patience = silent + x.cfg.Limits.Response
 	}
-	if len(x.pending) > 0 {
-		return x.send(x.pending)
+	if x.peeks {
+		return errPause
 	}
 	return x.doc.flushStalled(silent)
 }
@@ -370,15 +419,12 @@ const continueAfter = time.Second
 var (
 	continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 	crlf         = []byte("\r\n")
-	lastChunk    = []byte("0\r\n\r\n")
 )
 
 // pass sends an answer that is not to be changed, as it comes.
 func (x *exchange) pass() error {
 	x.composeAnswer()
-	framing := x.outFraming()
-	x.appendFraming(framing, x.download.framing == sized || x.isHead() || x.answer.status == 304)
-	return x.relay(framing)
+	return x.passBody()
 }
 
 // closeAfterUpload finds out whether the upload has come to its end. Where the
@@ -399,78 +445,40 @@ func (x *exchange) closeAfterUpload() {
 	x.last = x.last || x.unsent
 }
 
-// relay sends the head and the rest of the download.
-func (x *exchange) relay(framing framing) error {
-	x.pending = x.out
-	x.link.pause = headPause
-	for {
-		p, err := x.download.next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return answerCut(err)
-		}
-		x.link.pause = 0
-		head := x.pending
-		if framing == chunked {
-			err = x.send(head, appendChunkSize(x.size[:0], len(p)), p, crlf)
-		} else {
-			err = x.send(head, p)
-		}
-		if err != nil {
-			return err
-		}
+// finish ends an exchange whose answer has been sent, with err or without, and
+// reports whether the connection may serve another.
+func (x *exchange) finish(err error) (keep bool) {
+	if x.fell {
+		return false
 	}
-	last := []byte(nil)
-	if framing == chunked {
-		last = lastChunk
-		if len(x.download.trailer.fields) > 0 {
-			last = x.download.appendTrailer([]byte("0\r\n"))
-		}
+	defer releaseExchange(x)
+	if x.ctx == nil {
+		return false
 	}
-	return x.send(x.pending, last)
-}
-
-// headPause is how long the head of an answer waits for the body, so that both
-// can be sent at once.
-const headPause = time.Millisecond
-
-// send sends a part of the final answer. Before the first part is sent, an
-// error can still be answered with one.
-func (x *exchange) send(parts ...[]byte) error {
-	x.answered, x.pending = true, nil
-	return x.v.write(parts...)
-}
-
-// settle ends an exchange whose answer has been begun; err is how it went.
-func (x *exchange) settle(err error) (keep bool) {
-	if err != nil && !x.answered {
-		return x.fail(errors.Join(x.abandon(), err))
+	if x.err != nil {
+		err = x.err
 	}
-	reusable := err == nil && !x.unsent && x.download.done() && x.answer.keepAlive() && x.download.framing != untilClose
-	if !reusable {
-		if e := x.abandon(); e != nil {
-			x.last = true
-		}
-	} else {
+	if err == nil && !x.unsent && x.link != nil && x.download.done() && x.answer.keepAlive() && x.download.framing != untilClose {
 		x.link.release(true)
 		x.link = nil
+	} else if e := x.abandon(); e != nil {
+		x.last = true
 	}
-	x.logAccess(x.answer.status)
-	x.proxy.metrics.finish(x, err)
-	if err != nil {
-		x.logFailure(err)
-		x.v.reset()
-		return false
+	if x.status != 0 {
+		x.logAccess(x.status)
 	}
-	if x.last {
-		if !x.upload.done() {
-			x.v.linger()
+	if x.passes {
+		x.proxy.metrics.finish(x, err)
+		if err != nil {
+			x.logFailure(err)
+			x.v.reset()
 		}
+	}
+	if err != nil {
 		return false
 	}
-	return x.upload.done()
+	x.v.lingers = x.last && (x.refused || !x.upload.done())
+	return !x.last && x.upload.done()
 }
 
 // path returns the target without its query.

@@ -18,13 +18,13 @@ func (x *exchange) wantsTunnel() bool {
 }
 
 // tunnel asks the upstream for a WebSocket, over a connection of its own, and
-// if it agrees carries bytes both ways until both sides have ended, or nothing
-// has come from either for as long as a tunnel may rest.
-func (x *exchange) tunnel() (keep bool) {
+// if it agrees has bytes carried both ways until both sides have ended, or
+// nothing has come from either for as long as a tunnel may rest.
+func (x *exchange) tunnel() error {
 	x.composeRequest(true)
 	l, err := x.acquire(true)
 	if err != nil {
-		return x.fail(err)
+		return err
 	}
 	x.attach(l)
 	x.switches = true
@@ -32,13 +32,12 @@ func (x *exchange) tunnel() (keep bool) {
 		err = x.receiveAnswer()
 	}
 	if err != nil {
-		return x.fail(errors.Join(x.abandon(), err))
+		return err
 	}
 	if x.answer.status != 101 {
-		return x.settle(x.pass())
+		x.switches = false
+		return x.pass()
 	}
-	x.proxy.metrics.tunnels.Add(1)
-	defer x.proxy.metrics.tunnels.Add(-1)
 	out := x.appendStatusLine(x.out[:0])
 	for i := range x.answer.fields {
 		if f := &x.answer.fields[i]; !x.answer.nominated(f) && f.id != nameContentLength {
@@ -46,12 +45,20 @@ func (x *exchange) tunnel() (keep bool) {
 		}
 	}
 	x.out = append(out, "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"...)
-	if err := x.v.write(x.out, l.in.buffered()); err == nil {
+	x.takeOver()
+	return nil
+}
+
+// carry answers that the tunnel is open and lets it run to its end.
+func (x *exchange) carry() {
+	x.proxy.metrics.tunnels.Add(1)
+	defer x.proxy.metrics.tunnels.Add(-1)
+	l := x.link
+	if err := x.v.send(x.out, l.in.buffered()); err == nil {
 		l.in.take(len(l.in.buffered()))
 		carry(x.v, l, x.cfg.Limits.Tunnel)
 	}
 	x.abandon()
-	return false
 }
 
 // carry copies both ways. An end on one side is passed on to the other, which
@@ -66,15 +73,15 @@ func carry(v *visitor, l *link, rest time.Duration) {
 		defer putBuffer(buf)
 		if p := v.in.buffered(); len(p) > 0 {
 			if _, err := l.conn.Write(p); err != nil {
-				v.conn.Close()
+				v.Conn.Close()
 				return
 			}
 			v.in.take(len(p))
 		}
-		pour(l.conn, v.conn, buf, rest, &last)
+		pour(l.conn, v.Conn, buf, rest, &last)
 	}()
 	buf := getBuffer(largeBuffer)
-	pour(v.conn, l.conn, buf, rest, &last)
+	pour(v.Conn, l.conn, buf, rest, &last)
 	putBuffer(buf)
 	<-done
 }
