@@ -49,6 +49,10 @@ type exchange struct {
 	withheld [][]byte      // names of cookies that were taken out of the request
 
 	// The upstream and its answer.
+	query    fasthttp.Request  // what HostClient is asked; all that it says is whose it is
+	reply    fasthttp.Response // what HostClient answers: a status
+	asked    bool              // something of the request may have been sent
+	payload  []byte            // the body, if it has arrived whole
 	link     *link
 	answer   head
 	download body
@@ -84,6 +88,7 @@ type exchange struct {
 var exchanges = sync.Pool{New: func() any {
 	x := new(exchange)
 	x.stall = x.wait
+	x.query.SetUserValue(asker, x)
 	return x
 }}
 
@@ -101,7 +106,7 @@ func releaseExchange(x *exchange) {
 	x.answer.reset()
 	x.target, x.address, x.host = nil, nil, x.host[:0]
 	x.site, x.once, x.link, x.sending, x.v, x.sites, x.cfg = nil, nil, nil, nil, nil, nil, nil
-	x.ctx, x.fault, x.w, x.err, x.ahead = nil, nil, nil, nil, nil
+	x.ctx, x.fault, x.w, x.err, x.ahead, x.payload = nil, nil, nil, nil, nil, nil
 	x.withheld, x.url = x.withheld[:0], x.url[:0]
 	x.expects, x.last, x.switches, x.part, x.revalidates, x.unsent = false, false, false, false, false, false
 	x.passes, x.refused, x.peeks, x.pauses = false, false, false, false
@@ -165,7 +170,7 @@ func (x *exchange) serve() error {
 	if x.wantsTunnel() {
 		return x.tunnel()
 	}
-	if err := x.ask(); err != nil {
+	if err := x.ask(false); err != nil {
 		return err
 	}
 	switch {
@@ -213,236 +218,10 @@ func (x *exchange) choose() {
 	x.standing = x.site.stand(choice, string(x.request.get(nameSecGPC)) == "1")
 }
 
-// ask sends the request to the upstream and reads the head of its answer.
-//
-// A request is sent again only over a connection that was kept from before and
-// failed before a byte of an answer came, and only if sending it twice does no
-// more than sending it once.
-func (x *exchange) ask() error {
-	x.composeRequest(false)
-	payload, whole := x.upload.whole()
-	for fresh := false; ; fresh = true {
-		l, err := x.acquire(fresh)
-		if err != nil {
-			return err
-		}
-		x.attach(l)
-		before := l.in.in
-		err = l.write(x.out, payload)
-		if err == nil && !whole && !x.upload.done() {
-			x.startUpload()
-		}
-		// An upstream that refuses an upload may answer and close before it
-		// has read all: the answer is read even if sending failed.
-		sendErr := err
-		if err = x.receiveAnswer(); err == nil {
-			l.up.well()
-			return nil
-		}
-		silent := l.in.in == before
-		uploading := x.sending != nil
-		blame := x.abandon()
-		err = errors.Join(blame, err, sendErr)
-		if blame == nil && !l.reused && !errors.Is(err, errVisitorLeft) {
-			l.up.failed(&x.site.Health)
-		}
-		if !l.reused || !silent || uploading || !idempotent(x.request.method) ||
-			errors.Is(err, errSilent) || errors.Is(err, errVisitorLeft) {
-			return err
-		}
-		x.proxy.metrics.retries.Add(1)
-	}
-}
-
-// attach makes l the connection of this exchange.
-func (x *exchange) attach(l *link) {
-	l.patience, l.pause, l.stall = x.cfg.Limits.Response, 0, x.stall
-	x.link = l
-}
-
-// abandon gives the upstream connection up in the middle of an exchange. It
-// returns what the visitor did wrong, if they did.
-func (x *exchange) abandon() (err error) {
-	if x.link == nil {
-		return nil
-	}
-	x.link.conn.Close()
-	if x.sending != nil {
-		err = x.stopUpload()
-	}
-	x.link.release(false)
-	x.link = nil
-	return err
-}
-
-// startUpload sends the request's body beside what comes back: an upstream may
-// answer before it has read everything, or while it does.
-func (x *exchange) startUpload() {
-	x.sending = make(chan error, 1)
-	go func(done chan<- error, l *link) {
-		err := x.sendBody(l)
-		var f *fault
-		if errors.As(err, &f) || errors.Is(err, errVisitorLeft) {
-			// What the upstream has is not a whole request, and never will be.
-			l.conn.Close()
-		}
-		done <- err
-	}(x.sending, x.link)
-}
-
-func (x *exchange) sendBody(l *link) error {
-	var size [20]byte
-	for {
-		p, err := x.upload.next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			var f *fault
-			if x.v.halted.Load() {
-				return errHalted
-			} else if errors.Is(err, os.ErrDeadlineExceeded) {
-				return faultSlow
-			} else if errors.As(err, &f) {
-				return err
-			}
-			return errVisitorLeft
-		}
-		if x.upload.framing == chunked {
-			err = l.write(appendChunkSize(size[:0], len(p)), p)
-			if err == nil {
-				err = l.write(crlf, nil)
-			}
-		} else {
-			err = l.write(p, nil)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if x.upload.framing == chunked {
-		return l.write(x.upload.appendTrailer([]byte("0\r\n")), nil)
-	}
-	return nil
-}
-
-// stopUpload ends an upload that the answer has overtaken.
-func (x *exchange) stopUpload() error {
-	var err error
-	select {
-	case err = <-x.sending:
-	default:
-		x.v.halt()
-		err = <-x.sending
-		x.last = true
-	}
-	x.sending = nil
-	var f *fault
-	if errors.As(err, &f) || errors.Is(err, errVisitorLeft) {
-		return err
-	}
-	return nil
-}
-
-// receiveAnswer reads answers until one is final. Interim ones are passed on.
-func (x *exchange) receiveAnswer() error {
-	for interim := 0; ; interim++ {
-		var err error
-		x.answer.reset()
-		x.answer.text, err = x.link.in.appendHead(x.answer.text, x.cfg.Limits.ResponseHead)
-		if err == nil {
-			err = x.answer.parseResponse()
-		}
-		if err != nil {
-			return badAnswer(err)
-		}
-		switch {
-		case x.answer.status >= 200:
-			x.link.patience = x.cfg.Limits.Response
-			return x.frameAnswer()
-		case x.answer.status == 101 && x.switches &&
-			equalFold(x.answer.get(nameUpgrade), "websocket") && x.answer.lists(nameConnection, "upgrade"):
-			return nil
-		case x.answer.status == 101 || interim == maxInterim:
-			return badAnswer(faultFraming)
-		}
-		if err := x.passInterim(); err != nil {
-			return err
-		}
-	}
-}
-
-var errHalted = errors.New("the answer has overtaken the upload")
-
-// maxInterim bounds the interim answers to one request.
-const maxInterim = 16
-
-// frameAnswer finds out how the answer's body ends.
-func (x *exchange) frameAnswer() error {
-	f, n, err := x.answer.framing()
-	if err != nil {
-		return badAnswer(err)
-	}
-	if s := x.answer.status; x.isHead() || s == 204 || s == 304 {
-		f = noBody
-	}
-	x.download.start(&x.link.in, f, n)
-	return nil
-}
-
-// wait is called while the upstream is silent.
-func (x *exchange) wait(silent time.Duration) error {
-	if (x.sending == nil || len(x.sending) > 0) && x.v.left() {
-		return errVisitorLeft
-	}
-	if x.expects && silent > continueAfter {
-		// The upstream takes no heed of Expect: let the body come.
-		x.expects = false
-		if err := x.v.send(continueLine); err != nil {
-			return err
-		}
-	}
-	if x.sending != nil && len(x.sending) == 0 {
-		// The upstream's time begins when it has the whole request.
-		x.link.patience = silent + x.cfg.Limits.Response
-	}
-	if x.peeks {
-		return errPause
-	}
-	return x.doc.flushStalled(silent)
-}
-
-// continueAfter is how long an upstream may take to answer Expect before the
-// visitor is told to go on.
-const continueAfter = time.Second
-
-var (
-	continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
-	crlf         = []byte("\r\n")
-)
-
 // pass sends an answer that is not to be changed, as it comes.
 func (x *exchange) pass() error {
 	x.composeAnswer()
 	return x.passBody()
-}
-
-// closeAfterUpload finds out whether the upload has come to its end. Where the
-// answer has overtaken it, the connection ends with the answer. The end is
-// waited for a moment: an upstream may answer before our last write returns.
-func (x *exchange) closeAfterUpload() {
-	if x.sending == nil {
-		return
-	}
-	moment := time.NewTimer(2 * time.Millisecond)
-	defer moment.Stop()
-	select {
-	case err := <-x.sending:
-		x.sending, x.unsent = nil, err != nil
-	case <-moment.C:
-		x.unsent = true
-	}
-	x.last = x.last || x.unsent
 }
 
 // finish ends an exchange whose answer has been sent, with err or without, and

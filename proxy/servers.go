@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -132,7 +131,7 @@ func (up *upstream) probe(path string) error {
 	if err != nil {
 		return err
 	}
-	defer l.conn.Close()
+	defer l.Close()
 	l.patience = up.limits.Response
 	if err := l.write([]byte("GET "+path+" HTTP/1.1\r\nHost: "+up.host+"\r\nUser-Agent: askfirst\r\nConnection: close\r\n\r\n"), nil); err != nil {
 		return err
@@ -148,29 +147,4 @@ func (up *upstream) probe(path string) error {
 		return fmt.Errorf("status %d", h.status)
 	}
 	return nil
-}
-
-// acquire returns a connection to the server that is picked. Where it cannot be
-// reached the next is tried: nothing has been sent yet.
-func (x *exchange) acquire(fresh bool) (*link, error) {
-	var tried []*upstream
-	var errs error
-	for {
-		up := x.site.servers.pick(tried)
-		if up == nil {
-			return nil, errs
-		}
-		l, err := up.acquire(fresh)
-		if err == nil {
-			return l, nil
-		}
-		errs = errors.Join(errs, err)
-		if errors.Is(err, errQueueFull) {
-			return nil, errs
-		}
-		if up.failed(&x.site.Health) && len(x.site.servers.all) > 1 {
-			x.proxy.log.Warn("a server is left out", "site", x.site.Name, "upstream", up.address, "error", err)
-		}
-		tried = append(tried, up)
-	}
 }

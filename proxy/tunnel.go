@@ -17,21 +17,10 @@ func (x *exchange) wantsTunnel() bool {
 		r.lists(nameConnection, "upgrade") && equalFold(r.get(nameUpgrade), "websocket")
 }
 
-// tunnel asks the upstream for a WebSocket, over a connection of its own, and
-// if it agrees has bytes carried both ways until both sides have ended, or
+// tunnel asks the upstream for a WebSocket, and if it agrees has bytes carried both ways until both sides have ended, or
 // nothing has come from either for as long as a tunnel may rest.
 func (x *exchange) tunnel() error {
-	x.composeRequest(true)
-	l, err := x.acquire(true)
-	if err != nil {
-		return err
-	}
-	x.attach(l)
-	x.switches = true
-	if err = l.write(x.out, nil); err == nil {
-		err = x.receiveAnswer()
-	}
-	if err != nil {
+	if err := x.ask(true); err != nil {
 		return err
 	}
 	if x.answer.status != 101 {
@@ -72,16 +61,16 @@ func carry(v *visitor, l *link, rest time.Duration) {
 		buf := getBuffer(largeBuffer)
 		defer putBuffer(buf)
 		if p := v.in.buffered(); len(p) > 0 {
-			if _, err := l.conn.Write(p); err != nil {
+			if _, err := l.Conn.Write(p); err != nil {
 				v.Conn.Close()
 				return
 			}
 			v.in.take(len(p))
 		}
-		pour(l.conn, v.Conn, buf, rest, &last)
+		pour(l.Conn, v.Conn, buf, rest, &last)
 	}()
 	buf := getBuffer(largeBuffer)
-	pour(v.Conn, l.conn, buf, rest, &last)
+	pour(v.Conn, l.Conn, buf, rest, &last)
 	putBuffer(buf)
 	<-done
 }
