@@ -17,7 +17,7 @@ import (
 // begin sets the head of an answer. It is not sent before there is something of
 // the body, or there is none.
 func (x *exchange) begin(status int) *fasthttp.Response {
-	x.status = status
+	x.status, x.sent = status, x.v.out
 	x.v.head = x.out
 	r := &x.ctx.Response
 	r.SetStatusCode(status)
@@ -120,8 +120,9 @@ func (x *exchange) writeBody() error {
 	} else {
 		err = x.relay()
 	}
-	if err != nil && x.v.drop(x.before) {
+	if err != nil && x.v.out == x.sent {
 		// The head has not left: it gives way to one that tells the truth.
+		x.v.drop()
 		x.failLate(errors.Join(x.abandon(), err))
 		return errAborted
 	}
@@ -187,7 +188,7 @@ func takeOver(c net.Conn) {
 		x.carry()
 		return
 	}
-	x.status, x.w = x.answer.status, v
+	x.status, x.sent, x.w = x.answer.status, v.out, v
 	v.gather(x.out)
 	v.gather(closes)
 	x.err = x.writeBody()

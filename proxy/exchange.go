@@ -74,6 +74,7 @@ type exchange struct {
 	ahead    []byte     // they came
 	w        io.Writer  // takes the body
 	wrote    int64      // how much of the body has been written
+	sent     int64      // bytes that had been sent to the visitor before the answer
 	err      error      // why the body is not whole
 	fell     bool       // a fault of ours has ended the exchange
 	policies []byte     // the page's Content-Security-Policy fields, adapted
@@ -186,7 +187,8 @@ func (x *exchange) serve() error {
 func (x *exchange) receive() (err error) {
 	v := x.v
 	v.patience, v.by = 0, time.Now().Add(x.cfg.Limits.ReadHead)
-	x.request.text, err = v.in.appendHead(x.request.text[:0], x.cfg.Limits.RequestHead)
+	limit := min(x.cfg.Limits.RequestHead, x.proxy.server.ReadBufferSize-smallBuffer)
+	x.request.text, err = v.in.appendHead(x.request.text[:0], limit)
 	x.begun = time.Now()
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,7 +91,13 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 // printer is fasthttp's logger.
 type printer struct{ log *slog.Logger }
 
-func (p printer) Printf(format string, args ...any) { p.log.Warn(fmt.Sprintf(format, args...)) }
+func (p printer) Printf(format string, args ...any) {
+	if strings.HasPrefix(format, "error when serving connection") {
+		// It has been counted, and whose it was is not written down.
+		return
+	}
+	p.log.Warn(fmt.Sprintf(format, args...))
+}
 
 // Reload puts another configuration in force. Requests under way end under the
 // one that they came under; where cfg is refused it stays in force. The size of

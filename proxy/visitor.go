@@ -44,14 +44,13 @@ type visitor struct {
 
 	// What fasthttp writes is gathered, so that a head and what follows it
 	// leave at once and nothing large is copied.
-	head     []byte // takes the place of the status line that fasthttp writes next
-	held     []byte // has not been sent; in a buffer of smallBuffer
-	lends    bool   // what is written stays as it is until flush
-	lent     []byte // a large part that has not been sent either
-	at       int    // where in held it stands
-	broken   bool   // nothing can be sent any more
-	lingers  bool   // the visitor may be sending still when the connection ends
-	departed bool   // the connection has been closed
+	head    []byte // takes the place of the status line that fasthttp writes next
+	held    []byte // has not been sent; in a buffer of smallBuffer
+	lends   bool   // what is written stays as it is until flush
+	lent    []byte // a large part that has not been sent either
+	at      int    // where in held it stands
+	broken  bool   // nothing can be sent any more
+	lingers bool   // the visitor may be sending still when the connection ends
 
 	writeBy time.Time // the write deadline that is set
 	vec     net.Buffers
@@ -153,10 +152,6 @@ func (v *visitor) finish() (keep bool) {
 
 // Close ends the exchange that there is and the connection.
 func (v *visitor) Close() error {
-	if v.departed {
-		return nil
-	}
-	v.departed = true
 	v.finish()
 	if v.lingers {
 		v.linger()
@@ -298,12 +293,8 @@ func (v *visitor) sendHeld(p []byte) (err error) {
 	return err
 }
 
-// drop forgets what is gathered. It reports false where some of the answer has
-// been sent.
-func (v *visitor) drop(sent int64) bool {
-	v.held, v.lent, v.at = v.held[:0], nil, 0
-	return v.out == sent
-}
+// drop forgets what is gathered.
+func (v *visitor) drop() { v.held, v.lent, v.at = v.held[:0], nil, 0 }
 
 // send sends the parts in order. It fails when nothing of them can be sent for
 // as long as a visitor may take.
