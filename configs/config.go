@@ -74,6 +74,9 @@ type Site struct {
 	// Others are further servers of the same site. A request goes to the one
 	// that has least to do.
 	Others []*url.URL
+	// Weights are how much of the requests Upstream and each of Others is to
+	// have beside the rest, from 1 to 100; nil for all alike.
+	Weights []int
 	// Health is how the servers are watched.
 	Health Health
 	// UpstreamTLS is how https upstreams are trusted.

@@ -321,7 +321,8 @@ func (r *reader) upstream(n *yaml.Node, at string, to **url.URL) {
 	*to = u
 }
 
-// upstreams reads one address of a site, or a list of those of its servers.
+// upstreams reads one address of a site, or a list of those of its servers, each
+// an address or a mapping of it and its weight.
 func (r *reader) upstreams(n *yaml.Node, at string, s *Site) {
 	if resolve(n).Kind != yaml.SequenceNode {
 		r.upstream(n, at, &s.Upstream)
@@ -329,11 +330,27 @@ func (r *reader) upstreams(n *yaml.Node, at string, s *Site) {
 	}
 	r.sequence(n, at, func(n *yaml.Node, at string) {
 		var u *url.URL
-		if r.upstream(n, at, &u); s.Upstream == nil {
+		weight := 1
+		if resolve(n).Kind == yaml.MappingNode {
+			r.mapping(n, at, fields{
+				"url":    func(n *yaml.Node, at string) { r.upstream(n, at, &u) },
+				"weight": func(n *yaml.Node, at string) { r.number(n, at, &weight, 1, 100) },
+			})
+			if u == nil && !r.refusedUnder(at+".url") {
+				r.refuse(n, at+".url", "is missing", "write the address of the server, such as http://127.0.0.1:3000")
+			}
+		} else {
+			r.upstream(n, at, &u)
+		}
+		if u == nil {
+			return
+		}
+		if s.Upstream == nil {
 			s.Upstream = u
-		} else if u != nil {
+		} else {
 			s.Others = append(s.Others, u)
 		}
+		s.Weights = append(s.Weights, weight)
 	})
 }
 

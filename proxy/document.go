@@ -514,6 +514,7 @@ func (d *document) flushStalled(silent time.Duration) error {
 	switch d.state {
 	case gathering:
 		if d.match != nil && d.like > 0 && silent < likelyPause {
+			d.x.proxy.metrics.waits.Add(1)
 			return nil
 		}
 		return errPause

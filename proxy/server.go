@@ -188,13 +188,8 @@ func (e entrance) Accept() (net.Conn, error) {
 	}
 }
 
-// Close closes the listener, which Shutdown may have done before.
-func (e entrance) Close() error {
-	if err := e.Listener.Close(); !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
-}
+// Close does nothing: Shutdown closes listeners before it tells fasthttp.
+func (e entrance) Close() error { return nil }
 
 func (p *Proxy) admit(v *visitor) bool {
 	p.mu.Lock()

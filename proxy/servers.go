@@ -14,8 +14,8 @@ import (
 )
 
 // servers are the upstreams of one site. A request goes to the one that has
-// least to do among those that are well; where none is, to any of them: a wrong
-// suspicion must not take a site down.
+// least to do for its weight among those that are well; where none is, to any of
+// them: a wrong suspicion must not take a site down.
 type servers struct {
 	all  []*upstream
 	stop context.CancelFunc
@@ -30,10 +30,14 @@ type condition struct {
 
 func newServers(cfg *configs.Config, c *configs.Site, log *slog.Logger) (*servers, error) {
 	s := &servers{}
-	for _, u := range append([]*url.URL{c.Upstream}, c.Others...) {
+	for i, u := range append([]*url.URL{c.Upstream}, c.Others...) {
 		up, err := newUpstream(u, &c.UpstreamTLS, &cfg.Limits)
 		if err != nil {
 			return nil, err
+		}
+		up.weight = 1
+		if i < len(c.Weights) {
+			up.weight = c.Weights[i]
 		}
 		s.all = append(s.all, up)
 	}
@@ -55,7 +59,7 @@ func (s *servers) close() {
 }
 
 // pick returns a server that is not among tried; nil if all are. Among those
-// that have equally little to do chance decides.
+// that have equally little to do chance decides, by weight.
 func (s *servers) pick(tried []*upstream) *upstream {
 	if len(s.all) == 1 {
 		if len(tried) > 0 {
@@ -66,19 +70,18 @@ func (s *servers) pick(tried []*upstream) *upstream {
 	now := time.Now().UnixNano()
 	var best *upstream
 	var bestWell bool
-	var least int32
-	equal := 0
+	var least, equal int
 	for _, up := range s.all {
 		if slices.Contains(tried, up) {
 			continue
 		}
-		well, busy := up.until.Load() <= now, up.busy.Load()
+		well, busy := up.until.Load() <= now, int(up.busy.Load())
 		switch {
-		case best == nil || well && !bestWell || well == bestWell && busy < least:
-			equal = 1
-		case well == bestWell && busy == least:
-			equal++
-			if rand.IntN(equal) > 0 {
+		case best == nil || well && !bestWell || well == bestWell && busy*best.weight < least*up.weight:
+			equal = up.weight
+		case well == bestWell && busy*best.weight == least*up.weight:
+			equal += up.weight
+			if rand.IntN(equal) >= up.weight {
 				continue
 			}
 		default:

@@ -21,6 +21,7 @@ import (
 type upstream struct {
 	network, address string
 	host             string // for the Host of requests that came without one
+	weight           int    // how much it is to have beside the other servers
 	tls              *tls.Config
 	dialer           net.Dialer
 	limits           *configs.Limits
