@@ -57,7 +57,7 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 		visitors: make(map[*visitor]struct{}),
 		stopped:  make(chan struct{}),
 	}
-	table, err := newSites(cfg, o)
+	table, err := newSites(cfg, o, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 // one that they came under; where cfg is refused it stays in force. The size of
 // the memo is that of the first configuration.
 func (p *Proxy) Reload(cfg *configs.Config) error {
-	table, err := newSites(cfg, p.o)
+	table, err := newSites(cfg, p.o, p.sites.Load())
 	if err != nil {
 		return err
 	}
@@ -80,6 +80,7 @@ func (p *Proxy) Reload(cfg *configs.Config) error {
 		return net.ErrClosed
 	}
 	p.sites.Swap(table).close()
+	p.issue(table.certificates)
 	return nil
 }
 

@@ -32,11 +32,22 @@ type sites struct {
 	exact    map[string]*site
 	wildcard map[string]*site // by what follows the asterisk, with its dot
 	other    *site
+
+	certificates *certificates
 }
 
-func newSites(cfg *configs.Config, o Options) (*sites, error) {
+// newSites compiles cfg; before is what is in force, nil for nothing.
+func newSites(cfg *configs.Config, o Options, before *sites) (*sites, error) {
 	t := &sites{cfg: cfg, exact: make(map[string]*site), wildcard: make(map[string]*site)}
 	var errs []error
+	var standing *issuer
+	if before != nil {
+		standing = before.certificates.issuer
+	}
+	var err error
+	if t.certificates, err = loadCertificates(cfg, standing); err != nil {
+		errs = append(errs, err)
+	}
 	for i := range cfg.Sites {
 		s, err := newSite(cfg, &cfg.Sites[i], o)
 		if err != nil {
@@ -56,7 +67,11 @@ func newSites(cfg *configs.Config, o Options) (*sites, error) {
 			}
 		}
 	}
-	return t, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
 }
 
 // catalogue returns the rules of sites that have none of their own. Compiling

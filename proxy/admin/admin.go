@@ -29,6 +29,9 @@ type Options struct {
 	Ready func() bool
 	// Metrics writes the proxy's metrics in Prometheus' text format; nil for none.
 	Metrics func(io.Writer)
+	// Reload puts the configuration in force as it is in its file now; its error
+	// says why it was not. Nil where there is none to reload.
+	Reload func(context.Context) error
 	// Contacts returns the third parties that were contacted so far. Only the
 	// demo, whose third parties are its own, can know; nil otherwise.
 	Contacts func() []Contact
@@ -83,6 +86,7 @@ func (a *Admin) Handler() http.Handler {
 	mux.HandleFunc("GET /health", a.page(a.health))
 	mux.HandleFunc("GET /report", a.report)
 	mux.HandleFunc("GET /live", a.live)
+	mux.HandleFunc("POST /reload", a.reload)
 	return a.protect(mux)
 }
 
