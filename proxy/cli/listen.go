@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -27,6 +28,7 @@ const handOver = time.Second
 type listeners struct {
 	cfg    *configs.Config
 	handed map[string][]net.Listener
+	opened []net.Listener
 }
 
 func newListeners(cfg *configs.Config) (*listeners, error) {
@@ -41,23 +43,46 @@ func newListeners(cfg *configs.Config) (*listeners, error) {
 			handed = map[string][]net.Listener{forVisitors: only}
 		}
 	}
-	return &listeners{cfg, handed}, nil
+	return &listeners{cfg: cfg, handed: handed}, nil
 }
 
 // open returns the listener of a name: one that was handed over, or else a new
 // one at address.
-func (l *listeners) open(name, address string) (net.Listener, error) {
-	if handed := l.handed[name]; len(handed) > 0 {
-		if len(handed) > 1 || handed[0] == nil {
-			return nil, fmt.Errorf("systemd must hand over one stream socket named %s", name)
-		}
-		return handed[0], nil
+func (l *listeners) open(name, address string) (ln net.Listener, err error) {
+	switch handed := l.handed[name]; {
+	case len(handed) == 1:
+		ln = handed[0]
+	case len(handed) > 1:
+		return nil, fmt.Errorf("systemd must hand over one stream socket named %s, not %d", name, len(handed))
+	case l.cfg.ReusePort:
+		ln, err = listenShared(address)
+	default:
+		ln, err = net.Listen("tcp", address)
 	}
-	if l.cfg.ReusePort && name != forAdmin {
-		return listenShared(address)
+	if err != nil {
+		return nil, fmt.Errorf("listener for %s: %w", name, err)
 	}
-	return net.Listen("tcp", address)
+	l.opened = append(l.opened, ln)
+	return ln, nil
 }
 
 // shared reports whether others may take over what visitors arrive at.
 func (l *listeners) shared() bool { return l.cfg.ReusePort || len(l.handed[forVisitors]) > 0 }
+
+// yield hands over to a successor: it gets all new connections, and those that
+// are being made are waited for.
+func (l *listeners) yield() (err error) {
+	if l.cfg.ReusePort {
+		for _, ln := range l.opened {
+			err = errors.Join(err, yield(ln))
+		}
+	}
+	time.Sleep(handOver)
+	return err
+}
+
+func (l *listeners) close() {
+	for _, ln := range l.opened {
+		ln.Close()
+	}
+}

@@ -143,16 +143,16 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	if err != nil {
 		return err
 	}
+	defer sockets.close()
 	listener, err := sockets.open(forVisitors, cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return err
 	}
-	defer listener.Close()
 	failed := make(chan error, 3)
 	if cfg.Admin != "" {
 		adminListener, err := sockets.open(forAdmin, cfg.Admin)
 		if err != nil {
-			return fmt.Errorf("admin listener: %w", err)
+			return err
 		}
 		server := &http.Server{
 			Handler: admin.New(admin.Options{
@@ -176,7 +176,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	if cfg.TLS.Redirect != "" {
 		redirectListener, err := sockets.open(forRedirect, cfg.TLS.Redirect)
 		if err != nil {
-			return fmt.Errorf("redirect listener: %w", err)
+			return err
 		}
 		server := p.Redirect(cfg)
 		server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
@@ -222,7 +222,11 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	stop() // a second signal ends the process at once
 	tellSystemd("STOPPING=1")
 	if sockets.shared() {
-		leave(listener, served, log)
+		if err := sockets.yield(); err != nil {
+			log.Warn("new connections may be lost: they could not be turned to a successor", "error", err)
+		}
+		listener.Close()
+		<-served // all that were accepted are visitors now
 	}
 	log.Info("draining", "limit", cfg.Limits.Drain)
 	drain, cancel := context.WithTimeout(context.Background(), cfg.Limits.Drain)
@@ -232,17 +236,6 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	}
 	log.Info("stopped")
 	return nil
-}
-
-// leave hands what visitors arrive at over to a successor: it gets all new
-// connections, those that are being made are waited for, and none is dropped.
-func leave(listener net.Listener, served <-chan error, log *slog.Logger) {
-	if err := yield(listener); err != nil {
-		log.Warn("new connections may be lost: they could not be turned to a successor", "error", err)
-	}
-	time.Sleep(handOver)
-	listener.Close()
-	<-served // all that were accepted are visitors now
 }
 
 // serveOptions are what a command adds to its configuration.
