@@ -32,6 +32,15 @@ type Config struct {
 	// AccessLog is the form in which requests are logged: common, combined or
 	// json; empty for none. Addresses lose their last bits in all of them.
 	AccessLog string
+	// WholeAddresses logs addresses as they are all the same.
+	WholeAddresses bool
+	// ServerTiming tells visitors how long upstream and proxy took
+	// (Server-Timing, W3C).
+	ServerTiming bool
+	// Profiling serves Go's profiles under /debug/pprof/ of the admin listener.
+	Profiling bool
+	// Tracing is where spans of requests are sent.
+	Tracing Tracing
 	// Rewrite false makes a plain proxy that changes no page.
 	Rewrite bool
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields

@@ -49,7 +49,7 @@ func (x *exchange) composeDocument(length int) {
 		out = append(append(append(out, "Content-Encoding: "...), codingNames[d.target]...), "\r\n"...)
 	}
 	out = x.appendExpiry(out)
-	out = x.appendDate(out)
+	out = x.appendTiming(x.appendDate(out))
 	switch {
 	case length >= 0:
 		out = strconv.AppendInt(append(out, "Content-Length: "...), int64(length), 10)

@@ -17,12 +17,14 @@ import (
 // exchange is one request and its answer. It is used again for others, so that
 // its buffers are; it holds none while a visitor waits between requests.
 type exchange struct {
-	proxy  *Proxy
-	v      *visitor
-	sites  *sites          // as they stood when the request came
-	cfg    *configs.Config // theirs
-	begun  time.Time
-	before int64 // bytes that had been sent to the visitor before
+	proxy       *Proxy
+	v           *visitor
+	sites       *sites          // as they stood when the request came
+	cfg         *configs.Config // theirs
+	begun       time.Time
+	before      int64 // bytes that had been sent to the visitor before
+	came        int64 // bytes that had come from the visitor before
+	correlation correlation
 
 	// The request.
 	request head
@@ -79,6 +81,8 @@ func acquireExchange(v *visitor) *exchange {
 	x.proxy, x.v = v.proxy, v
 	x.sites, x.before = v.proxy.sites.Load(), v.out
 	x.cfg = x.sites.cfg
+	x.correlation = correlation{id: x.correlation.id[:0]}
+	x.came = v.in.in - int64(len(v.in.buffered()))
 	return x
 }
 
@@ -170,6 +174,7 @@ func (x *exchange) choose() {
 // failed before a byte of an answer came, and only if sending it twice does no
 // more than sending it once.
 func (x *exchange) ask() error {
+	defer x.waitedSince(time.Now())
 	x.composeRequest(false)
 	payload, whole := x.upload.whole()
 	for fresh := false; ; fresh = true {

@@ -57,7 +57,7 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 		visitors: make(map[*visitor]struct{}),
 		stopped:  make(chan struct{}),
 	}
-	table, err := newSites(cfg, o, nil)
+	table, err := newSites(cfg, o, &p.metrics, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 // one that they came under; where cfg is refused it stays in force. The size of
 // the memo is that of the first configuration.
 func (p *Proxy) Reload(cfg *configs.Config) error {
-	table, err := newSites(cfg, p.o, p.sites.Load())
+	table, err := newSites(cfg, p.o, &p.metrics, p.sites.Load())
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ type site struct {
 	banner  *banner.Banner
 	servers *servers
 	policy  contentPolicy
+	answers *answers
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
@@ -34,16 +35,19 @@ type sites struct {
 	other    *site
 
 	certificates *certificates
+	tracer       *tracer // nil for none
 }
 
 // newSites compiles cfg; before is what is in force, nil for nothing.
-func newSites(cfg *configs.Config, o Options, before *sites) (*sites, error) {
+func newSites(cfg *configs.Config, o Options, m *metrics, before *sites) (*sites, error) {
 	t := &sites{cfg: cfg, exact: make(map[string]*site), wildcard: make(map[string]*site)}
 	var errs []error
 	var standing *issuer
+	var tracing *tracer
 	if before != nil {
-		standing = before.certificates.issuer
+		standing, tracing = before.certificates.issuer, before.tracer
 	}
+	t.tracer = newTracer(cfg, tracing, &m.lostSpans, o.Log)
 	var err error
 	if t.certificates, err = loadCertificates(cfg, standing); err != nil {
 		errs = append(errs, err)
@@ -54,6 +58,7 @@ func newSites(cfg *configs.Config, o Options, before *sites) (*sites, error) {
 			errs = append(errs, fmt.Errorf("site %s: %w", cfg.Sites[i].Name, err))
 			continue
 		}
+		s.answers = m.of(s.Name)
 		t.all = append(t.all, s)
 		for _, h := range s.Hosts {
 			h = strings.ToLower(h)

@@ -51,6 +51,7 @@ func (x *exchange) tunnel() (keep bool) {
 		carry(x.v, l, x.cfg.Limits.Tunnel)
 	}
 	x.abandon()
+	x.logAccess(x.answer.status)
 	return false
 }
 

@@ -78,6 +78,7 @@ func settled(before, now *configs.Config) (names []string) {
 		{"reuse_port", before.ReusePort != now.ReusePort},
 		{"tls", before.TLS.On() != now.TLS.On()},
 		{"tls.redirect", before.TLS.Redirect != now.TLS.Redirect},
+		{"profiling", before.Profiling != now.Profiling},
 		{"limits.memo", before.Limits.Memo != now.Limits.Memo},
 	} {
 		if s.differs {

@@ -156,13 +156,14 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		}
 		server := &http.Server{
 			Handler: admin.New(admin.Options{
-				Store:    store,
-				Engines:  p.Engines,
-				Ready:    p.Ready,
-				Metrics:  p.WriteMetrics,
-				Reload:   func(ctx context.Context) error { return askReload(ctx, asked) },
-				Contacts: o.contacts,
-				Log:      log,
+				Store:     store,
+				Engines:   p.Engines,
+				Ready:     p.Ready,
+				Metrics:   p.WriteMetrics,
+				Reload:    func(ctx context.Context) error { return askReload(ctx, asked) },
+				Profiling: cfg.Profiling,
+				Contacts:  o.contacts,
+				Log:       log,
 			}).Handler(),
 			ReadHeaderTimeout: 10 * time.Second,
 			IdleTimeout:       2 * time.Minute,
@@ -234,6 +235,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	if err := p.Shutdown(drain); err != nil {
 		log.Warn("drained only in part", "error", err)
 	}
+	p.FlushTraces()
 	log.Info("stopped")
 	return nil
 }
