@@ -104,7 +104,11 @@ type process struct {
 	more  chan struct{} // something was logged
 
 	ended sync.WaitGroup
+	out   output // the access log
 }
+
+// log returns the access log so far.
+func (p *process) log() string { return p.out.String() }
 
 // stop asks askfirst to end and waits until it has.
 func (p *process) stop(t *testing.T) {
@@ -133,6 +137,7 @@ func start(t *testing.T, args ...string) *process {
 func begin(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: cmd, more: make(chan struct{}, 1)}
+	p.cmd.Stdout = &p.out
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
