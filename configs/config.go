@@ -21,9 +21,26 @@ type Config struct {
 	// ProxyProtocol says that every connection from a trusted proxy begins with
 	// a PROXY protocol header, version 1 or 2.
 	ProxyProtocol bool
+	// TLS is how visitors are served by https.
+	TLS TLS
+	// ReusePort lets a successor listen at the same address before this
+	// process ends (SO_REUSEPORT).
+	ReusePort bool
+	// Watch puts changes of the configuration and of the files that it names
+	// in force as they are seen.
+	Watch bool
 	// AccessLog is the form in which requests are logged: common, combined or
 	// json; empty for none. Addresses lose their last bits in all of them.
 	AccessLog string
+	// WholeAddresses logs addresses as they are all the same.
+	WholeAddresses bool
+	// ServerTiming tells visitors how long upstream and proxy took
+	// (Server-Timing, W3C).
+	ServerTiming bool
+	// Profiling serves Go's profiles under /debug/pprof/ of the admin listener.
+	Profiling bool
+	// Tracing is where spans of requests are sent.
+	Tracing Tracing
 	// Rewrite false makes a plain proxy that changes no page.
 	Rewrite bool
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields
@@ -181,6 +198,7 @@ func Default() Config {
 		Listen:  ":8080",
 		Admin:   "127.0.0.1:9090",
 		Rewrite: true,
+		Watch:   true,
 		Limits: Limits{
 			RequestHead:   64 << 10,
 			ResponseHead:  64 << 10,

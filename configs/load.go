@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -32,6 +31,9 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.TLS.load(path); err != nil {
+		return nil, err
+	}
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
 		if len(s.Lists) == 0 {
@@ -39,9 +41,7 @@ func Load(path string) (*Config, error) {
 		}
 		for j := range s.Lists {
 			list := &s.Lists[j]
-			if !filepath.IsAbs(list.Name) {
-				list.Name = filepath.Join(filepath.Dir(path), list.Name)
-			}
+			list.Name = beside(path, list.Name)
 			if list.Text, err = readFile(list.Name, rules.MaxListSize); err != nil {
 				return nil, fmt.Errorf("list of site %s: %w", s.Name, err)
 			}
@@ -87,14 +87,21 @@ func Parse(file string, text []byte) (*Config, error) {
 }
 
 func (r *reader) config(n *yaml.Node, cfg *Config) {
-	var sites *yaml.Node
+	var sites, tls *yaml.Node
 	r.mapping(n, "", fields{
 		"listen":          func(n *yaml.Node, at string) { r.address(n, at, &cfg.Listen) },
 		"admin":           func(n *yaml.Node, at string) { r.adminAddress(n, at, &cfg.Admin) },
 		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
 		"access_log":      func(n *yaml.Node, at string) { oneOf(r, n, at, &cfg.AccessLog, "common", "combined", "json") },
+		"whole_addresses": func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.WholeAddresses) },
+		"server_timing":   func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ServerTiming) },
+		"profiling":       func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Profiling) },
+		"tracing":         func(n *yaml.Node, at string) { r.tracing(n, at, &cfg.Tracing) },
 		"rewrite":         func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Rewrite) },
 		"proxy_protocol":  func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ProxyProtocol) },
+		"tls":             func(n *yaml.Node, at string) { tls = n; r.tls(n, at, &cfg.TLS) },
+		"reuse_port":      func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ReusePort) },
+		"watch":           func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Watch) },
 		"trusted_proxies": func(n *yaml.Node, at string) { r.prefixes(n, at, &cfg.TrustedProxies) },
 		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
 		"sites":           func(n *yaml.Node, at string) { sites = n },
@@ -121,6 +128,9 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 	})
 	if len(cfg.Sites) == 0 {
 		r.refuse(sites, "sites", "no site is named", "add at least one")
+	}
+	if tls != nil {
+		r.checkTLS(tls, cfg)
 	}
 }
 

@@ -35,6 +35,8 @@ type Counter interface {
 }
 
 func (p *Proxy) count(x *exchange, tags []Sighting) {
+	p.metrics.countTags(x.sighted)
+	p.metrics.countTags(tags)
 	if p.o.Counter == nil {
 		return
 	}

@@ -225,6 +225,7 @@ func (d *document) closePipeline() {
 // remembered page nothing of it is copied.
 func (d *document) gather() error {
 	x := d.x
+	defer x.waitedSince(time.Now())
 	limit := x.cfg.Limits.Document
 	d.makeKey()
 	if d.memorable() {

@@ -45,7 +45,7 @@ func (x *exchange) composeDocument() {
 		out = append(append(append(out, "Content-Encoding: "...), codingNames[d.target]...), "\r\n"...)
 	}
 	out = x.appendExpiry(out)
-	x.out = x.appendDate(out)
+	x.out = x.appendTiming(x.appendDate(out))
 }
 
 // appendPrivate appends Cache-Control without what lets a shared cache keep

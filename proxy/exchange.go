@@ -27,6 +27,9 @@ type exchange struct {
 	cfg    *configs.Config      // theirs
 	begun  time.Time
 	before int64 // bytes that had been sent to the visitor before
+	came   int64 // bytes that had come from the visitor before
+
+	correlation correlation
 
 	// The request.
 	request head
@@ -98,6 +101,8 @@ func acquireExchange(v *visitor) *exchange {
 	x.proxy, x.v = v.proxy, v
 	x.sites, x.before = v.proxy.sites.Load(), v.out
 	x.cfg = x.sites.cfg
+	x.correlation = correlation{id: x.correlation.id[:0]}
+	x.came = v.in.in - int64(len(v.in.buffered()))
 	return x
 }
 

@@ -78,7 +78,7 @@ func (x *exchange) composeAnswer() {
 			out = x.appendAnswerField(out, f)
 		}
 	}
-	x.out = x.appendDate(out)
+	x.out = x.appendTiming(x.appendDate(out))
 }
 
 // appendDate says when an answer was made whose maker did not (RFC 9110,
