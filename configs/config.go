@@ -81,6 +81,10 @@ type Site struct {
 
 	Regime       consent.Regime
 	Unclassified Unclassified
+	// SecondLock sends a Content-Security-Policy that names whom a page may
+	// contact under a choice. The browser refuses the others where unclassified
+	// third parties are held, and reports them where they pass.
+	SecondLock bool
 	// Revision is the policy revision, from 1; raising it asks everybody again.
 	Revision uint32
 	// PolicyURL is the site's privacy policy, absolute or a path.

@@ -35,6 +35,7 @@ type Counter interface {
 }
 
 func (p *Proxy) count(x *exchange, tags []Sighting) {
+	x.site.lock.learn(tags)
 	if p.o.Counter == nil {
 		return
 	}

@@ -163,6 +163,8 @@ func (d *document) begin() {
 		Return:         x.target,
 		AcceptLanguage: x.request.get(nameAcceptLanguage),
 		Nonce:          nonce,
+		Locked:         x.site.lock.enforced(x.standing.Granted),
+		Once:           x.once,
 	}
 	d.options.Rules = x.site.engine
 	d.options.Let = x.once

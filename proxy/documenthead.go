@@ -40,7 +40,7 @@ func (x *exchange) composeDocument(length int) {
 		}
 		out = x.appendAnswerField(out, f)
 	}
-	out = append(out, x.policies...)
+	out = x.appendLock(append(out, x.policies...))
 	if !cached {
 		out = append(out, "Cache-Control: private\r\n"...)
 	}

@@ -73,12 +73,17 @@ func (x *exchange) composeAnswer() {
 			if x.download.framing != chunked || x.request.minor == 0 {
 				continue
 			}
+		case nameCacheControl:
+			if x.locksWorker() {
+				out = appendPrivate(out, f)
+				continue
+			}
 		}
 		if !x.answer.nominated(f) {
 			out = x.appendAnswerField(out, f)
 		}
 	}
-	x.out = x.appendDate(out)
+	x.out = x.appendDate(x.appendWorkerLock(out))
 }
 
 // appendDate says when an answer was made whose maker did not (RFC 9110,

@@ -20,6 +20,7 @@ type site struct {
 	banner  *banner.Banner
 	servers *servers
 	policy  contentPolicy
+	lock    *lock // nil for none
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
@@ -71,6 +72,11 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
+	observer := o.Observer
+	second := newLock(c, engine, observer.Seen(c.Name))
+	if second != nil {
+		observer = watched{observer, second}
+	}
 	b, err := banner.New(banner.Options{
 		Site:         c.Name,
 		Title:        c.Title,
@@ -84,8 +90,9 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		CookieDomain: c.Cookie.Domain,
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),
+		SecondLock:   c.SecondLock,
 		Log:          o.Log,
-	}, engine, o.Records, o.Observer)
+	}, engine, o.Records, observer)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +105,7 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		engine:  engine,
 		banner:  b,
 		servers: servers,
+		lock:    second,
 	}
 	s.policy = newContentPolicy(b, c.Prefix)
 	s.marker = s.mark()
