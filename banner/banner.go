@@ -60,6 +60,9 @@ type Options struct {
 	// Unclassified is pass or hold: what becomes of third parties that no
 	// rule knows. Empty for pass.
 	Unclassified string
+	// Uniform says that one page is made for all, so that a visitor who chooses
+	// without a script is told apart by OwnCookie.
+	Uniform bool
 	// SecondLock says that pages come with a policy that names whom they may
 	// contact, so that no more can be let in without loading them anew.
 	SecondLock bool

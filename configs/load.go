@@ -153,6 +153,7 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"upstream_tls": func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
 		"regime":       func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
 		"unclassified": func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
+		"caching":      func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Caching, PerChoice, Uniform) },
 		"second_lock": func(n *yaml.Node, at string) {
 			locks = new(bool)
 			r.boolean(n, at, locks)
@@ -176,9 +177,15 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
 		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
 	})
-	s.SecondLock = s.Unclassified == HoldUnclassified
+	s.SecondLock = s.Unclassified == HoldUnclassified && s.Caching == PerChoice
 	if locks != nil {
 		s.SecondLock = *locks
+	}
+	if s.Caching == Uniform && s.SecondLock {
+		r.refuse(n, at+".second_lock", "cannot stand beside caching: uniform", "its policy follows each visitor's choice, and one page for all has one policy; use caching: per-choice")
+	}
+	if s.Caching == Uniform && s.Regime != consent.OptIn {
+		r.refuse(n, at+".caching", fmt.Sprintf("cannot be uniform under the regime %s", s.Regime), "one page for all holds everything until its visitor agrees, which is opt-in; use caching: per-choice")
 	}
 	if s.Name == "" {
 		r.refuse(n, at+".name", "is missing", "name the site; records are kept under this name")

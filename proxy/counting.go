@@ -43,10 +43,10 @@ func (p *Proxy) count(x *exchange, tags []Sighting) {
 		p.o.Counter.CountView(x.site.Name, x.path(), !x.standing.Made)
 	}
 	if len(x.sighted) > 0 {
-		p.o.Counter.Count(x.site.Name, x.path(), x.standing.Granted, x.sighted)
+		p.o.Counter.Count(x.site.Name, x.path(), x.shown.Granted, x.sighted)
 	}
 	if len(tags) > 0 {
-		p.o.Counter.Count(x.site.Name, x.path(), x.standing.Granted, tags)
+		p.o.Counter.Count(x.site.Name, x.path(), x.shown.Granted, tags)
 	}
 }
 

@@ -11,7 +11,8 @@ func (x *exchange) composeDocument(length int) {
 	x.closeAfterUpload()
 	d := &x.doc
 	out := x.appendStatusLine(x.out[:0])
-	cached := false
+	shared := x.mayBeShared()
+	cached := shared
 	for i := range x.answer.fields {
 		f := &x.answer.fields[i]
 		if x.answer.nominated(f) {
@@ -19,9 +20,12 @@ func (x *exchange) composeDocument(length int) {
 		}
 		switch f.id {
 		case nameContentLength, nameContentEncoding, nameTrailer, nameVary, nameCSP, nameCSPReportOnly,
-			nameContentMD5, nameDigest, nameContentDigest, nameReprDigest, nameAcceptRanges,
-			nameSurrogateControl, nameCDNCacheControl:
+			nameContentMD5, nameDigest, nameContentDigest, nameReprDigest, nameAcceptRanges:
 			continue
+		case nameSurrogateControl, nameCDNCacheControl:
+			if !shared {
+				continue
+			}
 		case nameETag:
 			out = append(append(out, f.name...), ": "...)
 			if tagged := appendTag(out, f.value, x.variant()); tagged != nil {
@@ -31,9 +35,11 @@ func (x *exchange) composeDocument(length int) {
 			}
 			continue
 		case nameCacheControl:
-			cached = true
-			out = appendPrivate(out, f)
-			continue
+			if !shared {
+				cached = true
+				out = appendPrivate(out, f)
+				continue
+			}
 		case nameContentType:
 			out = append(appendContentType(append(append(out, f.name...), ": "...), f.value, d.transcoded), "\r\n"...)
 			continue
@@ -44,7 +50,7 @@ func (x *exchange) composeDocument(length int) {
 	if !cached {
 		out = append(out, "Cache-Control: private\r\n"...)
 	}
-	out = x.appendVary(out)
+	out = x.appendVary(out, shared)
 	if d.target != identity && x.answer.status != 304 {
 		out = append(append(append(out, "Content-Encoding: "...), codingNames[d.target]...), "\r\n"...)
 	}
@@ -88,8 +94,13 @@ func appendPrivate(out []byte, f *field) []byte {
 
 var varies = [...]string{"Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest"}
 
-// appendVary says on what of the request the page depends.
-func (x *exchange) appendVary(out []byte) []byte {
+// appendVary says on what of the request the page depends: one for all, on the
+// encoding alone.
+func (x *exchange) appendVary(out []byte, shared bool) []byte {
+	varies := varies[:]
+	if shared {
+		varies = varies[:1]
+	}
 	out = append(out, "Vary: "...)
 	if x.answer.lists(nameVary, "*") {
 		return append(out, "*\r\n"...)

@@ -40,8 +40,10 @@ type exchange struct {
 	// The choice.
 	site     *site
 	standing consent.Standing
-	once     *rules.Vendor // a vendor that the visitor lets in this time
-	withheld [][]byte      // names of cookies that were taken out of the request
+	shown    consent.Standing // what the page is made for: the visitor's standing, or nobody's
+	shared   bool             // the page is made for all
+	once     *rules.Vendor    // a vendor that the visitor lets in this time
+	withheld [][]byte         // names of cookies that were taken out of the request
 
 	// The upstream and its answer.
 	link     *link
@@ -147,6 +149,7 @@ func (x *exchange) receive() (err error) {
 // choose reads the choice that the visitor has made.
 func (x *exchange) choose() {
 	var choice *consent.Choice
+	own := false
 	for i := range x.request.fields {
 		f := &x.request.fields[i]
 		if f.id != nameCookie {
@@ -160,8 +163,12 @@ func (x *exchange) choose() {
 		if value, ok := findCookie(f.value, onceCookie); ok {
 			x.once = x.site.engine.Vendor(string(value))
 		}
+		if _, ok := findCookie(f.value, ownCookie); ok {
+			own = true
+		}
 	}
 	x.standing = x.site.stand(choice, string(x.request.get(nameSecGPC)) == "1")
+	x.show(own)
 }
 
 // ask sends the request to the upstream and reads the head of its answer.

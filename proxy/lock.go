@@ -264,7 +264,7 @@ func (l *lock) enforced(granted consent.Set) bool {
 // there is nothing to lock.
 func (x *exchange) appendLock(out []byte) []byte {
 	l := x.site.lock
-	granted := x.standing.Granted
+	granted := x.shown.Granted
 	if all := consent.All.With(consent.Unclassified); l == nil || !x.cfg.Rewrite || granted&all == all {
 		return out
 	}

@@ -168,7 +168,7 @@ func (x *exchange) appendAnswerField(out []byte, f *field) []byte {
 			return out
 		}
 	case nameAttributionSource, nameAttributionTrigger, nameObserveTopics:
-		if !x.standing.Granted.Has(consent.Marketing) {
+		if !x.shown.Granted.Has(consent.Marketing) {
 			return out
 		}
 	}
@@ -183,7 +183,7 @@ func (x *exchange) allowsURL(url []byte, k rules.Kind) bool {
 	}
 	x.pageURL()
 	d := x.site.engine.URL(&x.page, url, k)
-	allowed := d.Allowed(x.standing.Granted)
+	allowed := d.Allowed(x.shown.Granted)
 	if d.Party == rules.ThirdParty {
 		host, path := x.page.Target()
 		fate := consent.Pass

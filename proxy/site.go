@@ -91,6 +91,7 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),
 		SecondLock:   c.SecondLock,
+		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,
 	}, engine, o.Records, observer)
 	if err != nil {

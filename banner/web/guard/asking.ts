@@ -21,6 +21,7 @@ export function show(): void {
 	for (const banner of banners()) {
 		set(banner, 'data-askfirst-state', standing.made ? 'made' : 'ask')
 		banner.removeAttribute('data-askfirst-open')
+		if ((navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) set(banner, 'data-askfirst-gpc', '')
 		tick(banner)
 	}
 }
