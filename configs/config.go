@@ -101,6 +101,12 @@ type Site struct {
 
 	Regime       consent.Regime
 	Unclassified Unclassified
+	// SecondLock sends a Content-Security-Policy that names whom a page may
+	// contact under a choice. The browser refuses the others where unclassified
+	// third parties are held, and reports them where they pass.
+	SecondLock bool
+	// Caching says for whom one page is made.
+	Caching Caching
 	// Revision is the policy revision, from 1; raising it asks everybody again.
 	Revision uint32
 	// PolicyURL is the site's privacy policy, absolute or a path.
@@ -169,6 +175,19 @@ const (
 	HoldUnclassified Unclassified = "hold"
 )
 
+// Caching says for whom one page is made, and so who may keep it.
+type Caching string
+
+// The ways of caching pages.
+const (
+	// PerChoice makes a page for each choice; only browsers may keep it.
+	PerChoice Caching = "per-choice"
+	// Uniform makes one page for all, with everything held, that any cache may
+	// keep as the upstream allows. The guard releases in it what the visitor
+	// has agreed to.
+	Uniform Caching = "uniform"
+)
+
 // CookieOptions are the attributes of the consent cookie.
 type CookieOptions struct {
 	// Domain shares the choice across subdomains; empty for the host alone.
@@ -223,6 +242,7 @@ func DefaultSite() Site {
 	return Site{
 		Regime:       consent.OptIn,
 		Unclassified: PassUnclassified,
+		Caching:      PerChoice,
 		Revision:     1,
 		Prefix:       "/_askfirst/",
 		Health:       Health{Every: 5 * time.Second, Failures: 3, Pause: 10 * time.Second},

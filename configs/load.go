@@ -153,6 +153,7 @@ func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
 }
 
 func (r *reader) site(n *yaml.Node, at string, s *Site) {
+	var locks *bool
 	r.mapping(n, at, fields{
 		"name":         func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
 		"title":        func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
@@ -162,12 +163,17 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"upstream_tls": func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
 		"regime":       func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
 		"unclassified": func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
-		"revision":     func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
-		"policy_url":   func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
-		"prefix":       func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
-		"cookie":       func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
-		"banner":       func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
-		"lists":        func(n *yaml.Node, at string) { r.lists(n, at, &s.Lists) },
+		"caching":      func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Caching, PerChoice, Uniform) },
+		"second_lock": func(n *yaml.Node, at string) {
+			locks = new(bool)
+			r.boolean(n, at, locks)
+		},
+		"revision":   func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
+		"policy_url": func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
+		"prefix":     func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
+		"cookie":     func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
+		"banner":     func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
+		"lists":      func(n *yaml.Node, at string) { r.lists(n, at, &s.Lists) },
 		"heuristics_off": func(n *yaml.Node, at string) {
 			s.HeuristicsOff = r.list(n, at)
 			for _, name := range s.HeuristicsOff {
@@ -181,6 +187,16 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
 		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
 	})
+	s.SecondLock = s.Unclassified == HoldUnclassified && s.Caching == PerChoice
+	if locks != nil {
+		s.SecondLock = *locks
+	}
+	if s.Caching == Uniform && s.SecondLock {
+		r.refuse(n, at+".second_lock", "cannot stand beside caching: uniform", "its policy follows each visitor's choice, and one page for all has one policy; use caching: per-choice")
+	}
+	if s.Caching == Uniform && s.Regime != consent.OptIn {
+		r.refuse(n, at+".caching", fmt.Sprintf("cannot be uniform under the regime %s", s.Regime), "one page for all holds everything until its visitor agrees, which is opt-in; use caching: per-choice")
+	}
 	if s.Name == "" {
 		r.refuse(n, at+".name", "is missing", "name the site; records are kept under this name")
 	}

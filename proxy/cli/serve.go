@@ -86,6 +86,7 @@ func runServe(c *console, args []string) error {
 	default:
 		wrong(fmt.Errorf("--unclassified is %q; it can be pass or hold", *unclassified))
 	}
+	site.SecondLock = site.Unclassified == configs.HoldUnclassified
 	var ok bool
 	if site.Regime, ok = consent.ParseRegime(*regime); !ok {
 		wrong(fmt.Errorf("--regime is %q; it can be opt-in, opt-out or notice", *regime))
