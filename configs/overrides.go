@@ -16,15 +16,13 @@ import (
 )
 
 // readOverrides adds what stands in the site's file of overrides, a list as
-// under overrides:. A file that is not there yet is empty. dir is what its name
-// is relative to.
-func (s *Site) readOverrides(dir string) error {
+// under overrides:. A file that is not there yet is empty. Its name is relative to
+// that of the configuration.
+func (s *Site) readOverrides(config string) error {
 	if s.OverridesFile == "" {
 		return nil
 	}
-	if !filepath.IsAbs(s.OverridesFile) {
-		s.OverridesFile = filepath.Join(dir, s.OverridesFile)
-	}
+	s.OverridesFile = beside(config, s.OverridesFile)
 	text, err := readFile(s.OverridesFile, MaxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

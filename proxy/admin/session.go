@@ -71,8 +71,9 @@ func newDoorkeeper(access configs.AdminAccess, trusted []netip.Prefix, now func(
 func (d *doorkeeper) open() bool { return len(d.access.People) == 0 }
 
 // identify returns who r comes from, nil for somebody who has not signed in.
-// A name and token in Authorization (RFC 7617) can only read: browsers send
-// them along with requests that other sites made.
+// A name and token in Authorization (RFC 7617) can only read and have the
+// configuration read: browsers send them along with requests that other sites
+// made.
 func (d *doorkeeper) identify(r *http.Request) *identity {
 	if d.open() {
 		return &identity{name: "operator", operator: true, token: d.formToken("")}
@@ -85,7 +86,7 @@ func (d *doorkeeper) identify(r *http.Request) *identity {
 			return &s.identity
 		}
 	}
-	if name, token, ok := r.BasicAuth(); ok && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	if name, token, ok := r.BasicAuth(); ok && (r.Method == http.MethodGet || r.Method == http.MethodHead || r.URL.Path == "/reload") {
 		if p, _ := d.prove(r.Context(), d.client(r), name, token); p != nil {
 			return &identity{name: p.Name, operator: p.Role == configs.Operator}
 		}

@@ -18,6 +18,9 @@ type classifier struct {
 	mu     sync.Mutex
 }
 
+// learn takes over what a configuration says.
+func (c *classifier) learn(cfg *configs.Config) { c.cfg.Store(cfg) }
+
 func (c *classifier) site(name string) *configs.Site {
 	cfg := c.cfg.Load()
 	for i := range cfg.Sites {
