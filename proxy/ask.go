@@ -12,6 +12,7 @@ import (
 // ask sends the request to an upstream and reads the head of its answer. Where
 // a server cannot be reached the next is asked: nothing has been sent yet.
 func (x *exchange) ask(upgrade bool) error {
+	defer x.waitedSince(time.Now())
 	x.composeRequest(upgrade)
 	x.switches = upgrade
 	x.payload, _ = x.upload.whole()

@@ -166,16 +166,18 @@ func (d *document) begin() {
 	d.target = negotiate(&x.request)
 	nonce := policyNonce(&x.answer)
 	d.view = banner.View{
-		Standing:       x.standing,
+		Standing:       x.shown,
 		Host:           x.address,
-		Return:         x.target,
-		AcceptLanguage: x.request.get(nameAcceptLanguage),
+		Return:         x.wayBack(),
+		AcceptLanguage: x.acceptLanguage(),
 		Nonce:          nonce,
+		Locked:         x.site.lock.enforced(x.shown.Granted),
+		Once:           x.once,
 	}
 	d.options.Rules = x.site.engine
 	d.options.Let = x.once
 	d.options.URL = x.pageURL()
-	d.options.Granted = x.standing.Granted
+	d.options.Granted = x.shown.Granted
 	d.options.RemoveBanners = x.site.RemoveRivals
 	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified
 	// What redirects is not shown.
@@ -225,6 +227,7 @@ func (d *document) closePipeline() {
 // remembered page nothing of it is copied.
 func (d *document) gather() error {
 	x := d.x
+	defer x.waitedSince(time.Now())
 	limit := x.cfg.Limits.Document
 	d.makeKey()
 	if d.memorable() {
@@ -275,8 +278,8 @@ func (d *document) unlike() {
 // makeKey names all that the finished page depends on beside the body.
 func (d *document) makeKey() {
 	x := d.x
-	k := append(d.key[:0], byte(d.target), byte(x.standing.Granted), byte(x.standing.Regime))
-	k = append(k, flags(x.standing.Made, x.standing.GPC, x.part, d.view.Integrity, d.options.XML, x.secure))
+	k := append(d.key[:0], byte(d.target), byte(x.shown.Granted), byte(x.shown.Regime))
+	k = append(k, flags(x.shown.Made, x.shown.GPC, x.part, d.view.Integrity, d.options.XML, x.secure))
 	for _, c := range d.codings {
 		k = append(k, byte(c))
 	}
@@ -599,7 +602,7 @@ func (x *exchange) passUnread(body []byte, cause error) error {
 
 func (x *exchange) hold() {
 	x.proxy.metrics.unread.Add(1)
-	if all := consent.All.With(consent.Unclassified); x.standing.Granted&all != all {
+	if all := consent.All.With(consent.Unclassified); x.shown.Granted&all != all {
 		x.out = append(x.out, holdingPolicy...)
 	}
 }

@@ -27,6 +27,9 @@ type exchange struct {
 	cfg    *configs.Config      // theirs
 	begun  time.Time
 	before int64 // bytes that had been sent to the visitor before
+	came   int64 // bytes that had come from the visitor before
+
+	correlation correlation
 
 	// The request.
 	request head
@@ -45,8 +48,10 @@ type exchange struct {
 	// The choice.
 	site     *site
 	standing consent.Standing
-	once     *rules.Vendor // a vendor that the visitor lets in this time
-	withheld [][]byte      // names of cookies that were taken out of the request
+	shown    consent.Standing // what the page is made for: the visitor's standing, or nobody's
+	shared   bool             // the page is made for all
+	once     *rules.Vendor    // a vendor that the visitor lets in this time
+	withheld [][]byte         // names of cookies that were taken out of the request
 
 	// The upstream and its answer.
 	query    fasthttp.Request  // what HostClient is asked; all that it says is whose it is
@@ -98,6 +103,8 @@ func acquireExchange(v *visitor) *exchange {
 	x.proxy, x.v = v.proxy, v
 	x.sites, x.before = v.proxy.sites.Load(), v.out
 	x.cfg = x.sites.cfg
+	x.correlation = correlation{id: x.correlation.id[:0]}
+	x.came = v.in.in - int64(len(v.in.buffered()))
 	return x
 }
 
@@ -203,6 +210,7 @@ func (x *exchange) receive() (err error) {
 // choose reads the choice that the visitor has made.
 func (x *exchange) choose() {
 	var choice *consent.Choice
+	own := false
 	for i := range x.request.fields {
 		f := &x.request.fields[i]
 		if f.id != nameCookie {
@@ -216,8 +224,12 @@ func (x *exchange) choose() {
 		if value, ok := findCookie(f.value, onceCookie); ok {
 			x.once = x.site.engine.Vendor(string(value))
 		}
+		if _, ok := findCookie(f.value, ownCookie); ok {
+			own = true
+		}
 	}
 	x.standing = x.site.stand(choice, string(x.request.get(nameSecGPC)) == "1")
+	x.show(own)
 }
 
 // pass sends an answer that is not to be changed, as it comes.

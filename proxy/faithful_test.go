@@ -99,7 +99,11 @@ func TestRequestFields(t *testing.T) {
 				}
 			})
 			s.dial().send("GET /x.txt HTTP/1.1\r\nHost: shop.example\r\n" + c.in + "\r\n").status()
-			if fields, want := <-got, "Host: shop.example\r\n"+c.out; fields != want {
+			fields, id, ok := strings.Cut(<-got, "X-Request-Id: ")
+			if id, rest, _ := strings.Cut(id, "\r\n"); !ok || len(id) != 32 || rest != "\r\n" {
+				t.Errorf("request id %q, %q", id, rest)
+			}
+			if want := "Host: shop.example\r\n" + strings.TrimSuffix(c.out, "\r\n"); fields != want {
 				t.Errorf("got  %q\nwant %q", fields, want)
 			}
 		})

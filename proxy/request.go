@@ -286,6 +286,12 @@ func (x *exchange) composeRequest(upgrade bool) {
 			if !trust || x.site.TruncateAddress {
 				continue
 			}
+		case nameXRequestID:
+			continue
+		case nameTraceparent:
+			if x.sites.tracer != nil {
+				continue
+			}
 		case nameTrailer:
 			if x.upload.framing != chunked {
 				continue
@@ -330,7 +336,7 @@ func (x *exchange) composeRequest(upgrade bool) {
 	case r.lists(nameTE, "trailers"):
 		out = append(out, "TE: trailers\r\nConnection: TE\r\n"...)
 	}
-	x.out = append(x.appendForwarding(out, trust), "\r\n"...)
+	x.out = append(x.appendCorrelation(x.appendForwarding(out, trust)), "\r\n"...)
 }
 
 // appendForwarding says who asked, by which host and scheme, and through whom.

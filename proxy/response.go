@@ -73,12 +73,17 @@ func (x *exchange) composeAnswer() {
 			if x.download.framing != chunked || x.request.minor == 0 {
 				continue
 			}
+		case nameCacheControl:
+			if x.locksWorker() {
+				out = appendPrivate(out, f)
+				continue
+			}
 		}
 		if !x.answer.nominated(f) {
 			out = x.appendAnswerField(out, f)
 		}
 	}
-	x.out = x.appendDate(out)
+	x.out = x.appendTiming(x.appendDate(x.appendWorkerLock(out)))
 }
 
 // appendDate says when an answer was made whose maker did not (RFC 9110,
@@ -137,7 +142,7 @@ func (x *exchange) appendAnswerField(out []byte, f *field) []byte {
 			return out
 		}
 	case nameAttributionSource, nameAttributionTrigger, nameObserveTopics:
-		if !x.standing.Granted.Has(consent.Marketing) {
+		if !x.shown.Granted.Has(consent.Marketing) {
 			return out
 		}
 	}
@@ -152,7 +157,7 @@ func (x *exchange) allowsURL(url []byte, k rules.Kind) bool {
 	}
 	x.pageURL()
 	d := x.site.engine.URL(&x.page, url, k)
-	allowed := d.Allowed(x.standing.Granted)
+	allowed := d.Allowed(x.shown.Granted)
 	if d.Party == rules.ThirdParty {
 		host, path := x.page.Target()
 		fate := consent.Pass

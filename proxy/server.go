@@ -62,7 +62,7 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 		visitors: make(map[*visitor]struct{}),
 		stopped:  make(chan struct{}),
 	}
-	table, err := newSites(cfg, o)
+	table, err := newSites(cfg, o, &p.metrics, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (p printer) Printf(format string, args ...any) {
 // the memo is that of the first configuration, and so is the longest request head
 // where that is shorter.
 func (p *Proxy) Reload(cfg *configs.Config) error {
-	table, err := newSites(cfg, p.o)
+	table, err := newSites(cfg, p.o, &p.metrics, p.sites.Load())
 	if err != nil {
 		return err
 	}
@@ -115,6 +115,7 @@ func (p *Proxy) Reload(cfg *configs.Config) error {
 		return net.ErrClosed
 	}
 	p.sites.Swap(table).close()
+	p.issue(table.certificates)
 	return nil
 }
 
