@@ -28,6 +28,7 @@ type metrics struct {
 	unread   atomic.Int64
 	hits     atomic.Int64
 	misses   atomic.Int64
+	waits    atomic.Int64
 	sent     atomic.Int64
 	faults   atomic.Int64
 	received atomic.Int64
@@ -166,6 +167,7 @@ func (p *Proxy) WriteMetrics(w io.Writer) {
 	counter("pages_unread_total", "Pages that could not be read and were sent under a policy that holds third parties.", &m.unread)
 	counter("memo_hits_total", "Pages taken from the memo.", &m.hits)
 	counter("memo_misses_total", "Pages that were not in the memo.", &m.misses)
+	counter("memo_waits_total", "Pauses of upstreams that were waited out, since the page so far was a remembered one.", &m.waits)
 	counter("faults_total", "Faults of askfirst's own, each of which ended a connection.", &m.faults)
 	counter("sent_bytes_total", "Bytes sent to visitors.", &m.sent)
 	counter("received_bytes_total", "Bytes received from visitors.", &m.received)

@@ -21,6 +21,7 @@ type site struct {
 	servers *servers
 	policy  contentPolicy
 	answers *answers
+	lock    *lock // nil for none
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
@@ -91,6 +92,11 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
+	observer := o.Observer
+	second := newLock(c, engine, observer.Seen(c.Name))
+	if second != nil {
+		observer = watched{observer, second}
+	}
 	b, err := banner.New(banner.Options{
 		Site:         c.Name,
 		Title:        c.Title,
@@ -104,8 +110,10 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		CookieDomain: c.Cookie.Domain,
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),
+		SecondLock:   c.SecondLock,
+		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,
-	}, engine, o.Records, o.Observer)
+	}, engine, o.Records, observer)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +126,7 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		engine:  engine,
 		banner:  b,
 		servers: servers,
+		lock:    second,
 	}
 	s.policy = newContentPolicy(b, c.Prefix)
 	s.marker = s.mark()
