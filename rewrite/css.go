@@ -280,29 +280,67 @@ var cssClasses = func() (t [256]cssClass) {
 	return t
 }()
 
+// cssTurns are the bytes at which something can begin that matters where
+// nothing is awaited: a comment, a string, an at-rule, an argument, an escape.
+var cssTurns = func() (t [256]uint8) {
+	for _, c := range []byte("/\"'@(\\") {
+		t[c] = 1
+	}
+	return t
+}()
+
 // next finds the next URL and reports whether there is one.
 func (c *cssReader) next() bool {
-	css := c.css
-	for c.i < len(css) {
-		switch cssClasses[css[c.i]] {
-		case cssSpace:
-			c.i++
-		case cssOther:
-			c.importing, c.argument = false, false
-			c.i++
-		case cssNumber:
-			c.importing, c.argument = false, false
-			c.i++
-			c.name()
-		case cssName:
-			if c.function() {
-				return true
-			}
-		default:
-			if c.punctuation() {
-				return true
+	for c.i < len(c.css) {
+		if !c.importing && !c.argument && !c.ignoring && !c.face && c.set == 0 {
+			c.hop()
+		}
+		if c.i < len(c.css) && c.token() {
+			return true
+		}
+	}
+	return false
+}
+
+// hop moves over tokens that change nothing, up to one that may be a URL or
+// tell how others are read. Most of a style sheet is passed over so.
+func (c *cssReader) hop() {
+	css, i := c.css, c.i
+	for i+4 <= len(css) && cssTurns[css[i]]|cssTurns[css[i+1]]|cssTurns[css[i+2]]|cssTurns[css[i+3]] == 0 {
+		i += 4
+	}
+	for i < len(css) && cssTurns[css[i]] == 0 {
+		i++
+	}
+	if i < len(css) && (css[i] == '(' || css[i] == '\\') {
+		// The token begins with the name before.
+		for i > c.i && (cssClasses[css[i-1]] == cssName || cssClasses[css[i-1]] == cssNumber) {
+			i--
+			if css[i] == '#' {
+				break
 			}
 		}
+	}
+	c.i = i
+}
+
+// token reads the next token and reports whether it is a URL.
+func (c *cssReader) token() bool {
+	css := c.css
+	switch cssClasses[css[c.i]] {
+	case cssSpace:
+		c.i++
+	case cssOther:
+		c.importing, c.argument = false, false
+		c.i++
+	case cssNumber:
+		c.importing, c.argument = false, false
+		c.i++
+		c.name()
+	case cssName:
+		return c.function()
+	default:
+		return c.punctuation()
 	}
 	return false
 }
@@ -443,6 +481,10 @@ func (c *cssReader) function() bool {
 func (c *cssReader) bareURL() bool {
 	css := c.css
 	c.from = c.i
+	// What is long is an image or a font in the style sheet itself.
+	if n := bytes.IndexByte(css[c.i:], ')'); n > 0 && bytes.IndexByte(css[c.i:c.i+n], '\\') < 0 {
+		c.i += n
+	}
 	for c.i < len(css) && css[c.i] != ')' {
 		if css[c.i] == '\\' {
 			c.i++
