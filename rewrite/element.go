@@ -209,8 +209,8 @@ func (rw *Rewriter) valueOf(i int) []byte {
 	if scan.Plain(raw) {
 		return raw
 	}
-	rw.value = scan.AppendValue(rw.value[:0], raw)
-	return rw.value
+	rw.value.b = scan.AppendValue(rw.value.room(len(raw)), raw)
+	return rw.value.b
 }
 
 // decide looks at everything by which the tag may act.
@@ -278,8 +278,9 @@ func (rw *Rewriter) settle() {
 	}
 	a.pending = false
 	rw.swapAside()
-	rw.foreign = appendForeignText(rw.foreign[:0], rw.in[t.end:s.Start])
-	rw.decideText(rw.foreign)
+	text := rw.in[t.end:s.Start]
+	rw.foreign.b = appendForeignText(rw.foreign.room(len(text)), text)
+	rw.decideText(rw.foreign.b)
 	rw.swapAside()
 }
 

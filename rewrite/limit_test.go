@@ -135,9 +135,9 @@ func TestState(t *testing.T) {
 	}
 	rw.Close()
 	rw.drop()
-	size := int(unsafe.Sizeof(*rw)) + cap(rw.buf) + cap(rw.out) + cap(rw.value) + cap(rw.text) + cap(rw.extra) + cap(rw.css) +
-		cap(rw.srcdoc) + cap(rw.foreign) + cap(rw.scan.Attrs)*int(unsafe.Sizeof(scan.Attr{})) + cap(rw.tag.ids) + cap(rw.tag.edits)
-	t.Logf("%d bytes of state: %d + %d %d %d %d %d %d %d %d %d", size, unsafe.Sizeof(*rw), cap(rw.buf), cap(rw.out), cap(rw.value), cap(rw.text), cap(rw.extra), cap(rw.css), cap(rw.srcdoc), cap(rw.foreign), cap(rw.scan.Attrs))
+	size := int(unsafe.Sizeof(*rw)) + cap(rw.buf) + cap(rw.out) + cap(rw.value.b) + cap(rw.text) + cap(rw.extra) + cap(rw.css) +
+		cap(rw.srcdoc.b) + cap(rw.foreign.b) + cap(rw.cuts)*int(unsafe.Sizeof(cut{})) + cap(rw.scan.Attrs)*int(unsafe.Sizeof(scan.Attr{})) + cap(rw.tag.ids) + cap(rw.tag.edits)
+	t.Logf("%d bytes of state: %d + %d %d %d %d %d %d %d %d %d", size, unsafe.Sizeof(*rw), cap(rw.buf), cap(rw.out), cap(rw.value.b), cap(rw.text), cap(rw.extra), cap(rw.css), cap(rw.srcdoc.b), cap(rw.foreign.b), cap(rw.scan.Attrs))
 	if size > 16<<10 {
 		t.Errorf("%d bytes of state", size)
 	}

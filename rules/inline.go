@@ -26,17 +26,18 @@ type inlineTable struct {
 
 // inlineMemo remembers which signature a script had. The pages of a site bear
 // the same scripts over and again, and to hash one is many times faster than to
-// read it. Of a script nothing is kept but its hash, of which 60 bits count, by
+// read it. Of a script nothing is kept but its hash, of which 59 bits count, by
 // a seed that nobody knows. It is safe for concurrent use.
 type inlineMemo struct {
 	seed maphash.Seed
-	// slots have 1 + the number of a signature, or of none, in their lowest 16
-	// bits, above the hash's own. The hash's lowest bits choose the slot.
-	slots [1 << memoBits]atomic.Uint64
+	// A slot has 1 + the number of a signature, or of none, in its lowest 16
+	// bits and the hash's own above. The hash's lowest bits choose the set.
+	sets [1 << memoBits][memoWays]atomic.Uint64
 }
 
 const (
-	memoBits = 12
+	memoBits = 11
+	memoWays = 4
 	memoMask = 1<<16 - 1
 	// minMemoLength is how long a script is that is worth to be remembered.
 	minMemoLength = 96
@@ -123,12 +124,9 @@ func (t *inlineTable) find(p *Page, code []byte, except without) *verdict {
 	n := 0
 	if t.known != nil && except == nil && len(code) >= minMemoLength {
 		h := maphash.Bytes(t.known.seed, code)
-		slot := &t.known.slots[h&(1<<memoBits-1)]
-		if known := slot.Load(); known&memoMask != 0 && known&^memoMask == h&^memoMask {
-			n = int(known&memoMask) - 1
-		} else {
+		if n = t.known.get(h); n < 0 {
 			n = t.search(p, code, nil)
-			slot.Store(h&^memoMask | uint64(n+1))
+			t.known.put(h, n)
 		}
 	} else {
 		n = t.search(p, code, except)
@@ -151,6 +149,31 @@ func (t *inlineTable) search(p *Page, code []byte, except without) int {
 		search.look(i, short.at(runAt(code, i)<<shortShift))
 	}
 	return search.best
+}
+
+// get returns the number of the signature that is remembered for a hash, -1 for
+// none.
+func (m *inlineMemo) get(h uint64) int {
+	set := &m.sets[h&(1<<memoBits-1)]
+	for i := range set {
+		if known := set[i].Load(); known&^memoMask == h&^memoMask && known&memoMask != 0 {
+			return int(known&memoMask) - 1
+		}
+	}
+	return -1
+}
+
+// put remembers a signature's number in an empty slot, else in any.
+func (m *inlineMemo) put(h uint64, n int) {
+	set := &m.sets[h&(1<<memoBits-1)]
+	at := h >> memoBits % memoWays
+	for i := range set {
+		if set[i].Load() == 0 {
+			at = uint64(i)
+			break
+		}
+	}
+	set[at].Store(h&^memoMask | uint64(n+1))
 }
 
 // inlineSearch is one call of find.
