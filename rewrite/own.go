@@ -230,7 +230,7 @@ func (rw *Rewriter) readParkedSource() {
 		return
 	}
 	rw.readScriptMarks()
-	v := &vectors[roles[t.elem][attrSrc]-1]
+	v := &vectors[roles[t.elem].first[attrSrc]-1]
 	d := rw.doc.Rules.URL(rw.page, rw.valueOf(t.sourceAt), v.kind)
 	if d.Party == rules.NoParty || !t.owned && d.Rule == nil {
 		return

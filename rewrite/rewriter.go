@@ -94,6 +94,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	if doc.XML {
 		syntax = scan.XML
 	}
+	rw.scan.Names = attributeTable
 	rw.scan.Reset(syntax)
 	rw.out, rw.done = rw.out[:0], 0
 	rw.pending, rw.skip, rw.skipText = 0, false, false

@@ -39,6 +39,9 @@ type vector struct {
 	// only says that the vector is held where a rule names the target, and
 	// not because a third party is unclassified.
 	only bool
+	// next is 1 + the index of the next vector of the element and attribute,
+	// 0 for none.
+	next uint8
 }
 
 // vectors is the list of all that the rewriter looks at, beside the text of
@@ -167,12 +170,43 @@ var others = []string{
 
 var (
 	attributeTable *scan.Names
-	// roles has, for an element and an attribute, 1 + the index of the first
-	// vector.
-	roles [256][]uint8
-	// everywhere has the vectors for all elements.
-	everywhere []uint8
+	roles          [256]role // by element
 )
+
+// role is what attributes do on an element.
+type role struct {
+	// first has 1 + the index of an attribute's first vector, 0 for none.
+	first  [256]uint8
+	effect [256]effect
+	// by is the attribute on which it depends what others do.
+	by attribute
+}
+
+// effect is what an attribute on an element calls for, before its value is
+// looked at.
+type effect uint8
+
+const (
+	noEffect effect = iota
+	acts            // a closer look
+	actsIf          // a closer look, where role.by is there too
+	isLink          // one where its value may be a javascript: URL
+	isStyle         // one where its value may have a URL
+	isClass
+	isID
+)
+
+func (v *vector) effect() effect {
+	switch {
+	case v.when != "":
+		return actsIf
+	case v.read == asLink:
+		return isLink
+	case v.read == asStyle:
+		return isStyle
+	}
+	return acts
+}
 
 func attributeOf(name string) attribute {
 	return attribute(attributeTable.Find([]byte(name), 0, len(name)))
@@ -185,7 +219,6 @@ var (
 	attrDataSrc, attrDataType, attrDataName, attrXlinkHref, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory,
 	attrOsano, attrPurposes, attrService, attrUsercentrics, attrBorlabs, attrBorlabsBlocker attribute
 	attrParkedSources []attribute
-	parkedAttribute   [256]bool // holds for those
 )
 
 func init() {
@@ -207,27 +240,13 @@ func init() {
 		add(name)
 	}
 	attributeTable = scan.NewNames(names)
-	everywhere = make([]uint8, len(names))
+	last := map[[2]string]uint8{}
 	for i := len(vectors) - 1; i >= 0; i-- {
 		v := &vectors[i]
-		if v.element == "*" && v.attribute != "on*" {
-			everywhere[attributeOf(v.attribute)] = uint8(i + 1)
-		}
+		key := [2]string{v.element, v.attribute}
+		v.next, last[key] = last[key], uint8(i+1)
 	}
-	for i := range roles {
-		roles[i] = everywhere
-	}
-	for i := len(vectors) - 1; i >= 0; i-- {
-		v := &vectors[i]
-		if v.element == "*" {
-			continue
-		}
-		e := scan.ElementOf(v.element)
-		if &roles[e][0] == &everywhere[0] {
-			roles[e] = append([]uint8(nil), everywhere...)
-		}
-		roles[e][attributeOf(v.attribute)] = uint8(i + 1)
-	}
+	handlers = vectors[len(vectors)-1]
 	for name, a := range map[string]*attribute{
 		"class": &attrClass, "id": &attrID, "type": &attrType, "rel": &attrRel, "name": &attrName, "lang": &attrLang,
 		"width": &attrWidth, "height": &attrHeight, "title": &attrTitle, "http-equiv": &attrHTTPEquiv, "href": &attrHref,
@@ -242,8 +261,41 @@ func init() {
 		*a = attributeOf(name)
 	}
 	for _, name := range parkedSources {
-		a := attributeOf(name)
-		attrParkedSources = append(attrParkedSources, a)
-		parkedAttribute[a] = true
+		attrParkedSources = append(attrParkedSources, attributeOf(name))
+	}
+	for e := range roles {
+		r := &roles[e]
+		switch scan.Element(e) {
+		case scan.Link:
+			r.by = attrRel
+		case scan.Meta:
+			r.by = attrHTTPEquiv
+		case scan.Param:
+			r.by = attrName
+		default:
+			r.by = attrType
+		}
+	}
+	enter := func(r *role, a attribute, i int) {
+		r.first[a], r.effect[a] = uint8(i+1), vectors[i].effect()
+	}
+	for i := len(vectors) - 1; i >= 0; i-- {
+		if v := &vectors[i]; v.element == "*" && v.attribute != "on*" {
+			for e := range roles {
+				enter(&roles[e], attributeOf(v.attribute), i)
+			}
+		}
+	}
+	for i := len(vectors) - 1; i >= 0; i-- {
+		if v := &vectors[i]; v.element != "*" {
+			enter(&roles[scan.ElementOf(v.element)], attributeOf(v.attribute), i)
+		}
+	}
+	for e := range roles {
+		r := &roles[e]
+		r.effect[attrClass], r.effect[attrID], r.effect[attrCategory] = isClass, isID, acts
+		for _, a := range attrParkedSources {
+			r.effect[a] = acts
+		}
 	}
 }

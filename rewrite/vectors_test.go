@@ -50,8 +50,8 @@ func TestVectors(t *testing.T) {
 
 // TestVectorTable checks what the code takes for granted about the table.
 func TestVectorTable(t *testing.T) {
-	if len(vectors) > 255 || len(roles[0]) > 200 {
-		t.Errorf("%d vectors, %d attributes: numbers are bytes", len(vectors), len(roles[0]))
+	if len(vectors) > 255 || attributeTable.Len() > 200 {
+		t.Errorf("%d vectors, %d attributes: numbers are bytes", len(vectors), attributeTable.Len())
 	}
 	for _, v := range vectors {
 		if v.element != "*" && scan.ElementOf(v.element) == scan.Unknown {
