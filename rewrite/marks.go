@@ -1,6 +1,9 @@
 package rewrite
 
 import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"strings"
 	"sync/atomic"
 
@@ -36,10 +39,11 @@ func (s *sieve) add(name string) {
 
 // has reports whether b[i:j] may be a name that was added.
 func (s *sieve) has(b []byte, i, j int) bool {
-	if i == j {
-		return false
-	}
-	word, bit := place(scan.NameHead(b, i, j))
+	return i < j && s.hasHead(scan.NameHead(b, i, j))
+}
+
+func (s *sieve) hasHead(head uint64) bool {
+	word, bit := place(head)
 	return s[word]&bit != 0
 }
 
@@ -80,14 +84,34 @@ func (m *marks) add(mark string) {
 // mayContain reports whether b[i:end], a class attribute's value as written, may
 // have a class in the sieve.
 func (s *sieve) mayContain(b []byte, i, end int) bool {
-	if !scan.Plain(b[i:end]) {
+	if bytes.IndexByte(b[i:end], '&') >= 0 {
 		return true
 	}
 	for i < end {
-		if b[i] <= ' ' {
+		if i+8 > len(b) {
+			return s.mayContainLast(b, i, end)
+		}
+		w := binary.LittleEndian.Uint64(b[i:])
+		// The lowest byte that is white space or another control.
+		n := bits.TrailingZeros64((w-0x2121212121212121)&^w&0x8080808080808080) >> 3
+		if n == 0 {
 			i++
 			continue
 		}
+		n = min(n, end-i)
+		if s.hasHead(scan.LowerHead(w, n)) {
+			return true
+		}
+		for i += n; i < end && b[i] > ' '; i++ {
+			// A class of more than eight bytes.
+		}
+	}
+	return false
+}
+
+// mayContainLast is mayContain at the end of what has been read.
+func (s *sieve) mayContainLast(b []byte, i, end int) bool {
+	for i < end {
 		j := i
 		for j < end && b[j] > ' ' {
 			j++
@@ -95,7 +119,7 @@ func (s *sieve) mayContain(b []byte, i, end int) bool {
 		if s.has(b, i, j) {
 			return true
 		}
-		i = j
+		i = j + 1
 	}
 	return false
 }

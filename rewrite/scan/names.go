@@ -32,7 +32,7 @@ func NewNames(names []string) *Names {
 	}
 	t := &Names{slots: make([]slot, 1<<bits), names: names, shift: 64 - bits}
 	for i, name := range names[1:] {
-		h := head([]byte(name), 0, len(name))
+		h := NameHead([]byte(name), 0, len(name))
 		at := t.slot(h, len(name))
 		for t.slots[at].index != 0 {
 			at = (at + 1) & (len(t.slots) - 1)
@@ -47,7 +47,7 @@ func (t *Names) Find(b []byte, i, j int) int {
 	if j == i {
 		return 0
 	}
-	return t.find(head(b, i, j-i), b[i:j])
+	return t.find(NameHead(b, i, j), b[i:j])
 }
 
 // find is Find for a name, not empty, whose head is at hand.
@@ -74,9 +74,10 @@ func (t *Names) slot(head uint64, n int) int {
 	return int((head ^ uint64(n)) * 0x9e3779b97f4a7c15 >> t.shift)
 }
 
-// head returns the first eight bytes of the n bytes at b[i], with 0x20 set in
-// each and zeros where the name is shorter.
-func head(b []byte, i, n int) uint64 {
+// NameHead returns the first eight bytes of the name b[i:j] with 0x20 set in
+// each, which makes letters lower case, and zeros where the name is shorter.
+func NameHead(b []byte, i, j int) uint64 {
+	n := j - i
 	var v uint64
 	if i+8 <= len(b) {
 		v = binary.LittleEndian.Uint64(b[i:])
@@ -85,21 +86,17 @@ func head(b []byte, i, n int) uint64 {
 			v |= uint64(b[i+k]) << (8 * k)
 		}
 	}
-	return lowerHead(v, n)
+	return LowerHead(v, n)
 }
 
-// lowerHead returns the head of a name of n bytes that begins with those of v.
-func lowerHead(v uint64, n int) uint64 {
+// LowerHead returns the NameHead of a name of n bytes that begins with those of v.
+func LowerHead(v uint64, n int) uint64 {
 	v |= 0x2020202020202020
 	if n < 8 {
 		v &= 1<<(8*uint(n)&63) - 1
 	}
 	return v
 }
-
-// NameHead returns the first eight bytes of the name b[i:j] with 0x20 set in each,
-// which makes letters lower case, and zeros where the name is shorter.
-func NameHead(b []byte, i, j int) uint64 { return head(b, i, j-i) }
 
 // EqualFold reports whether b is name but for the case of ASCII letters. name
 // must be in lower case.

@@ -96,7 +96,7 @@ loop:
 				st = valueUnquoted
 			}
 		case valueDouble, valueSingle:
-			n := quote(b[i:], a.Form)
+			n := bytes.IndexByte(b[i:], a.Form)
 			if n < 0 {
 				i = len(b)
 				break loop
@@ -153,7 +153,7 @@ func (s *Scanner) usual(b []byte) Token {
 			return More
 		}
 	}
-	e := Element(elementTable.find(lowerHead(w, j-i), b[i:j]))
+	e := Element(elementTable.find(LowerHead(w, j-i), b[i:j]))
 	if end {
 		if b[j] != '>' {
 			return More
@@ -201,7 +201,7 @@ func (s *Scanner) usual(b []byte) Token {
 		}
 		a := Attr{Name: int32(at - start), NameEnd: int32(j - start)}
 		if s.Names != nil {
-			a.ID = uint8(s.Names.find(lowerHead(w, j-at), b[at:j]))
+			a.ID = uint8(s.Names.find(LowerHead(w, j-at), b[at:j]))
 		}
 		if b[j] != '=' {
 			// A name alone, unless an equals sign follows white space.
@@ -223,7 +223,7 @@ func (s *Scanner) usual(b []byte) Token {
 		}
 		if q := b[j]; q == '"' || q == '\'' {
 			j++
-			n := quote(b[j:], q)
+			n := bytes.IndexByte(b[j:], q)
 			if n < 0 || j+n+1 == len(b) {
 				return More
 			}
@@ -275,25 +275,6 @@ const (
 	ones  = 0x0101010101010101
 	highs = 0x8080808080808080
 )
-
-// quote returns the index of c in b, -1 if it is not there. Most attribute
-// values are short: the first bytes are looked at in place, which saves the
-// call of a vector search.
-func quote(b []byte, c byte) int {
-	pattern := ones * uint64(c)
-	i := 0
-	for ; i < 32 && i+8 <= len(b); i += 8 {
-		v := binary.LittleEndian.Uint64(b[i:]) ^ pattern
-		if m := (v - ones) &^ v & highs; m != 0 {
-			return i + firstByte(m)
-		}
-	}
-	n := bytes.IndexByte(b[i:], c)
-	if n < 0 {
-		return -1
-	}
-	return i + n
-}
 
 // closeTag ends the tag that ends before b[i] and decides how what follows is
 // read. It returns true.
