@@ -125,7 +125,7 @@ func (rw *Rewriter) startTag() {
 
 // watched are the elements that matter without any attribute.
 var watched = func() (w [256]bool) {
-	for _, e := range []scan.Element{scan.Script, scan.Style, scan.Noscript, scan.Frameset, scan.Base} {
+	for _, e := range []scan.Element{scan.Script, scan.Style, scan.Noscript, scan.Frameset, scan.Base, scan.AmpAnalytics} {
 		w[e] = true
 	}
 	return w
@@ -232,6 +232,8 @@ func (rw *Rewriter) decide() {
 		}
 	case scan.Frameset:
 		rw.inject.frameset()
+	case scan.AmpAnalytics:
+		rw.counting = true
 	case scan.Base:
 		if a := rw.find(attrHref); a >= 0 && !rw.based && !t.foreign {
 			rw.based = true
@@ -305,6 +307,9 @@ func (rw *Rewriter) endTag() {
 		rw.settle()
 	}
 	rw.pending = 0
+	if s.Element == scan.AmpAnalytics {
+		rw.counting = false
+	}
 	if rw.inject.stage < over {
 		rw.inject.endTag(rw)
 	}

@@ -135,6 +135,8 @@ func (rw *Rewriter) judge(i int, v *vector) {
 		}
 	case asCode:
 		rw.judgeCode(i, value, v)
+	case asAMP:
+		rw.judgeAMP(i, value, v)
 	case asRefresh:
 		if u := refreshURL(value); len(u) > 0 {
 			rw.judgeURL(i, u, v)
@@ -176,6 +178,10 @@ func (rw *Rewriter) judgeURL(i int, ref []byte, v *vector) {
 		if s := rw.signs(); s != 0 {
 			d = rw.doc.Rules.URLWith(rw.page, ref, v.kind, s)
 		}
+	}
+	if rw.tag.elem == scan.AmpAnalytics && d.Vendor != nil && d.Vendor.Container {
+		// AMP's runtime lets no guard hold what a container would load.
+		d.Vendor, d.Category = nil, consent.Analytics
 	}
 	host, path := rw.page.Target()
 	rw.hold(i, d, v, host, path)

@@ -255,10 +255,11 @@ var rivals = [][]byte{
 	[]byte("cdn.privacy-mgmt.com"), []byte("cdn.cookiehub.eu"), []byte("cookiehub.net"), []byte("tarteaucitron.js"), []byte("cdn.kiprotect.com/klaro/"),
 }
 
-// isRivalBanner reports whether a script's URL is that of another consent tool.
-func isRivalBanner(url []byte) bool {
+// isRivalBanner reports whether a script's URL, or the code that inserts such a
+// script, is of another consent tool.
+func isRivalBanner(script []byte) bool {
 	for _, r := range rivals {
-		if bytes.Contains(url, r) {
+		if bytes.Contains(script, r) {
 			return true
 		}
 	}
@@ -267,7 +268,7 @@ func isRivalBanner(url []byte) bool {
 
 var rivalRule = rules.Rule{Source: "option", Text: "banners of other consent tools are removed"}
 
-// removeBanner holds a script for good.
+// removeBanner holds a script for good; a negative src stands for its text.
 func (rw *Rewriter) removeBanner(src int) {
 	t := &rw.tag
 	t.owned = false

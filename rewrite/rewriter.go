@@ -62,7 +62,8 @@ type Rewriter struct {
 	inject   injection
 	marks    *marks
 
-	based bool // a <base> has been seen
+	based    bool // a <base> has been seen
+	counting bool // in <amp-analytics>, whose JSON has the URLs that it counts with
 
 	depth int            // of the documents that this one stands in
 	holds bool           // something is held
@@ -101,7 +102,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	rw.boxes = boxes{}
 	rw.inject.reset(doc)
 	rw.marks = marksOf(doc.Rules)
-	rw.closed, rw.nested, rw.enclosed, rw.based, rw.depth = false, false, false, false, 0
+	rw.closed, rw.nested, rw.enclosed, rw.based, rw.counting, rw.depth = false, false, false, false, false, 0
 	rw.worst, rw.holds = rules.Decision{}, false
 	rw.aside.pending = false
 }

@@ -51,7 +51,8 @@ func (rw *Rewriter) typeOf() scriptType {
 	switch {
 	case runningTypes.Find(value, 0, len(value)) > 0, hasSuffixFold(value, "-text/javascript"), hasSuffixFold(value, "-module"):
 		return running
-	case scan.EqualFold(value, "importmap"), scan.EqualFold(value, "speculationrules"):
+	case scan.EqualFold(value, "importmap"), scan.EqualFold(value, "speculationrules"),
+		rw.counting && scan.EqualFold(value, "application/json"):
 		return listing
 	case scan.EqualFold(value, "text/plain"), scan.EqualFold(value, "text/template") && rw.parkedByOthers():
 		return parked
@@ -161,6 +162,10 @@ func (rw *Rewriter) inlineScript(text []byte) {
 	case listing:
 		rw.judgeList(text)
 	default:
+		if rw.doc.RemoveBanners && isRivalBanner(text) {
+			rw.removeBanner(-1)
+			break
+		}
 		d := rw.doc.Rules.Inline(rw.page, text)
 		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
 			rw.hold(-1, d, &inlineVector, nil, nil)

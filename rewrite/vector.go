@@ -22,9 +22,10 @@ const (
 	asLink             // a URL to navigate to: a javascript: one is a script
 	asSwitch           // "on" acts
 	asList             // JSON with URLs
+	asAMP              // a type or reference that AMP's runtime knows its vendor by
 )
 
-var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch", "JSON"}
+var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch", "JSON", "AMP"}
 
 // vector is one way by which a page reaches a third party.
 type vector struct {
@@ -150,6 +151,24 @@ var vectors = []vector{
 	{element: "amp-pixel", attribute: "src", read: asURL, kind: rules.Image, fate: consent.Hold},
 	{element: "amp-ad", attribute: "src", read: asURL, kind: rules.Frame, fate: consent.Hold},
 	{element: "amp-analytics", attribute: "config", read: asURL, kind: rules.Connect, fate: consent.Hold},
+	{element: "amp-analytics", attribute: "type", read: asAMP, kind: rules.Connect, fate: consent.Hold},
+	{element: "amp-ad", attribute: "type", read: asAMP, kind: rules.Frame, fate: consent.Hold},
+	{element: "amp-auto-ads", attribute: "type", read: asAMP, kind: rules.Frame, fate: consent.Hold},
+	{element: "amp-embed", attribute: "type", read: asAMP, kind: rules.Frame, fate: consent.Hold},
+	{element: "amp-facebook", attribute: "data-href", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-facebook-comments", attribute: "data-href", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-facebook-like", attribute: "data-href", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-facebook-page", attribute: "data-href", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-instagram", attribute: "data-shortcode", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-pinterest", attribute: "data-do", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-soundcloud", attribute: "data-trackid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-soundcloud", attribute: "data-playlistid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-tiktok", attribute: "data-src", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-twitter", attribute: "data-tweetid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-twitter", attribute: "data-timeline-source-type", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-vimeo", attribute: "data-videoid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-youtube", attribute: "data-videoid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-youtube", attribute: "data-live-channelid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
 
 	{element: "*", attribute: "style", read: asStyle, kind: rules.Image, fate: consent.Hold},
 	{element: "*", attribute: "on*", read: asCode, kind: rules.Inline, fate: consent.Hold},
