@@ -23,7 +23,7 @@ var endless = map[string][3]string{
 	"end tag":          {"</p ", "a b=c ", "><p>after"},
 	"script tag":       {"<script ", "a b=c ", ">document.write('<img src=https://www.facebook.com/tr?id=1>')</script><p>after"},
 	"inline script":    {"<script>", "var a='<b>';\n", "fbq('init','1');fbq('track','PageView')</script><p>after"},
-	"escaped script":   {"<script><!--", "<script>-->", "fbq('init','1');fbq('track','PageView')</script><p>after"},
+	"escaped script":   {"<script><!--", "<script>-->", "fbq('init','1')</script><p>after"}, // its end alone would look live
 	"external script":  {`<script src="/own.js">`, "var a;\n", "</script><p>after"},
 	"JSON":             {`<script type="application/json">`, "[1,2,3],", "</script><p>after"},
 	"style":            {"<style>", "a{color:red}", "@import 'https://www.facebook.com/tr?id=1'</style><p>after"},
