@@ -142,3 +142,30 @@ func TestState(t *testing.T) {
 		t.Errorf("%d bytes of state", size)
 	}
 }
+
+// TestStateOfMany measures what each of many streams costs that stand still in
+// the middle of a page.
+func TestStateOfMany(t *testing.T) {
+	const streams = 500
+	page := shopPage(60 << 10)
+	open := make([]*Rewriter, streams)
+	doc := document(0)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range open {
+		open[i] = Acquire(io.Discard, doc)
+		open[i].Write(page[:30<<10+i])
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := (after.HeapAlloc - min(before.HeapAlloc, after.HeapAlloc)) / streams
+	t.Logf("%d bytes each", each)
+	if each > 16<<10 {
+		t.Errorf("%d bytes each", each)
+	}
+	for _, rw := range open {
+		rw.Close()
+		Release(rw)
+	}
+}

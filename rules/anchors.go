@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"strings"
 )
 
 // anchors finds which of many literals occur in a script, in one pass whatever
@@ -53,7 +54,7 @@ func (r *runs) enter(literals []string, run, stride, from, to int) {
 		if len(s) < from || len(s) >= to {
 			continue
 		}
-		at, _ := rarest(s, from)
+		at, _ := rarestRuns(s, run, stride)
 		for o := at; o < at+stride; o++ {
 			key := runAt([]byte(s), o) << (8 * (8 - run))
 			if len(byRun[key]) == 0 {
@@ -179,3 +180,50 @@ func hasAt(text []byte, i int, offset uint32, literal []byte) bool {
 	start := i - int(offset)
 	return start >= 0 && bytes.HasPrefix(text[start:], literal)
 }
+
+// rarestRuns returns where in s those stride runs begin that are the least
+// likely to occur elsewhere in a script, and how likely the likeliest is.
+func rarestRuns(s string, run, stride int) (at, cost int) {
+	least := -1
+	for i := 0; i+stride+run-1 <= len(s); i++ {
+		sum, most := 0, 0
+		for o := i; o < i+stride; o++ {
+			c := commonInCode(s[o : o+run])
+			sum += c
+			most = max(most, c)
+		}
+		if least < 0 || sum < least {
+			least, at, cost = sum, i, most
+		}
+	}
+	return at, cost
+}
+
+// commonInCode weighs a run: how often it would be met in vain.
+func commonInCode(run string) int {
+	cost := 1
+	if len(run) == shortRun {
+		cost = 10
+	}
+	if strings.Contains(commonCode, run) {
+		cost += 60
+	}
+	for i := 0; i < len(run); i++ {
+		switch c := run[i]; {
+		case strings.IndexByte("etaoinsrlcdup.", c) >= 0:
+			cost += 2
+		case 'a' <= c && c <= 'z':
+			cost++
+		}
+	}
+	return cost
+}
+
+// commonCode is what scripts are full of.
+const commonCode = commonRuns + "window. document. google article graph square event events client count account write option options frame object " +
+	"particle thumb mobile container subscribe social letter cloud track tracker .com .net .create( .init( .push( .get( .set( .cmd info loader message " +
+	"remote request response success failure status active inactive visible hidden display position absolute relative important description comments " +
+	"article section details product category search results number integer boolean required optional previous current recent popular trending related " +
+	"send receive connect disconnect application author publish published image images video videos audio media network friend follow share login logout " +
+	"tag tags gtag( getElementById createElement parentElement mark text terms form( sites not note hint( unit( _to _id _ad _code _url _data _name insert " +
+	"push push( .push( .variables Context( collect promote server international promo analytics"

@@ -88,21 +88,23 @@ func (t *inlineTable) build() {
 	}
 }
 
-// chooseAnchor takes the rarest token of those that can be looked for the
-// fastest.
+// chooseAnchor takes the rarest token, where it can be a long one: those are
+// looked for at fewer places, and seldomer in vain.
 func (s *signature) chooseAnchor() {
-	for _, length := range [...]int{longAnchor, shortAnchor} {
-		least := -1
-		for j, token := range s.tokens {
-			if len(token) < length {
-				continue
-			}
-			if _, cost := rarest(string(token), length); least < 0 || cost < least {
-				s.anchor, least = j, cost
-			}
+	least := -1
+	for j, token := range s.tokens {
+		cost := 0
+		switch {
+		case len(token) >= longAnchor:
+			_, cost = rarestRuns(string(token), longRun, longStride)
+		case len(token) >= shortAnchor:
+			_, cost = rarestRuns(string(token), shortRun, shortStride)
+			cost += 30
+		default:
+			continue
 		}
-		if least >= 0 {
-			return
+		if least < 0 || cost < least {
+			s.anchor, least = j, cost
 		}
 	}
 }
