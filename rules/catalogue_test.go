@@ -31,6 +31,26 @@ func TestCatalogueMistakes(t *testing.T) {
 	}
 }
 
+// checkedWanted is how many vendors are described in full and were found in a
+// public source, at least.
+const checkedWanted = 550
+
+func TestCatalogueChecked(t *testing.T) {
+	sources, err := readCatalogue(embedded, "catalogue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := 0
+	for _, s := range sources {
+		if s.Company != "" && s.Country != "" && s.Policy != "" && len(s.Domains) > 0 && len(s.checked) > 0 {
+			full++
+		}
+	}
+	if full < checkedWanted {
+		t.Errorf("%d vendors are described in full and checked, want at least %d", full, checkedWanted)
+	}
+}
+
 func TestOverrideMistakes(t *testing.T) {
 	_, err := New(Options{Overrides: []Override{
 		{File: "site.yml", Line: 1},
