@@ -93,6 +93,9 @@ type Site struct {
 	Overrides []rules.Override
 	// Lists are the operator's lists of trackers, read from their files.
 	Lists []rules.List
+	// Sources has, for each of Lists, the address that it is fetched from, empty
+	// for those kept by hand.
+	Sources []string
 	// HeuristicsOff names the heuristics that are not asked; see
 	// rules.Heuristics.
 	HeuristicsOff []string

@@ -39,7 +39,7 @@ var checks = []string{"third-party-web", "open-cookie-database", "iab", "prebid"
 // index of the rule.
 type source struct {
 	Vendor
-	checked []string // of checks; not in the compiled form
+	checked                                             []string // of checks; not in the compiled form
 	file                                                string
 	line                                                int
 	domains, urls, inline, marks, cookieLines, storages []int
