@@ -132,6 +132,10 @@ func TestContainer(t *testing.T) {
 
 func TestHeuristics(t *testing.T) {
 	e := newEngine(t, Options{})
+	without := map[string]*Engine{} // each of the heuristics
+	for _, name := range Heuristics() {
+		without["heuristic:"+name] = newEngine(t, Options{HeuristicsOff: []string{name}})
+	}
 	p := newPage("https://shop.example/")
 	for _, c := range []struct {
 		ref  string
@@ -178,6 +182,12 @@ func TestHeuristics(t *testing.T) {
 		}
 		if got != c.rule || (got != "") != (d.Category == consent.Marketing) {
 			t.Errorf("%v %s: %v by %q, want %q", c.kind, c.ref, d.Category, got, c.rule)
+		}
+		if c.rule == "" {
+			continue
+		}
+		if d := without[c.rule].URLWith(p, []byte(c.ref), c.kind, c.sign); d.Rule != nil && d.Rule.Text == c.rule {
+			t.Errorf("%v %s: %s decides though it is off", c.kind, c.ref, c.rule)
 		}
 	}
 	off := newEngine(t, Options{HeuristicsOff: Heuristics()})
