@@ -158,12 +158,13 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 			locks = new(bool)
 			r.boolean(n, at, locks)
 		},
-		"revision":   func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
-		"policy_url": func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
-		"prefix":     func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
-		"cookie":     func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
-		"banner":     func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
-		"lists":      func(n *yaml.Node, at string) { r.lists(n, at, &s.Lists) },
+		"revision":            func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
+		"ask_on_new_category": func(n *yaml.Node, at string) { r.boolean(n, at, &s.AskOnNewCategory) },
+		"policy_url":          func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
+		"prefix":              func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
+		"cookie":              func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
+		"banner":              func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
+		"lists":               func(n *yaml.Node, at string) { r.lists(n, at, &s.Lists) },
 		"heuristics_off": func(n *yaml.Node, at string) {
 			s.HeuristicsOff = r.list(n, at)
 			for _, name := range s.HeuristicsOff {

@@ -36,6 +36,9 @@ type Counter interface {
 
 func (p *Proxy) count(x *exchange, tags []Sighting) {
 	x.site.lock.learn(tags)
+	for i := range tags {
+		x.site.news.learn(&tags[i].Decision)
+	}
 	if p.o.Counter == nil {
 		return
 	}

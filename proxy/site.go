@@ -21,6 +21,7 @@ type site struct {
 	servers *servers
 	policy  contentPolicy
 	lock    *lock // nil for none
+	news    *arrivals
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
@@ -72,11 +73,8 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	observer := o.Observer
-	second := newLock(c, engine, observer.Seen(c.Name))
-	if second != nil {
-		observer = watched{observer, second}
-	}
+	seen := o.Observer.Seen(c.Name)
+	watch := watched{o.Observer, newLock(c, engine, seen), newArrivals(c, engine, seen, o.Observer.Since(c.Name))}
 	b, err := banner.New(banner.Options{
 		Site:         c.Name,
 		Title:        c.Title,
@@ -93,7 +91,7 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		SecondLock:   c.SecondLock,
 		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,
-	}, engine, o.Records, observer)
+	}, engine, o.Records, watch)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +104,8 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		engine:  engine,
 		banner:  b,
 		servers: servers,
-		lock:    second,
+		lock:    watch.lock,
+		news:    watch.news,
 	}
 	s.policy = newContentPolicy(b, c.Prefix)
 	s.marker = s.mark()
