@@ -203,7 +203,7 @@ func reload(p *proxy.Proxy, file string, log *slog.Logger) *configs.Config {
 		log.Warn("nothing to reload: there is no configuration file")
 		return nil
 	}
-	cfg, err := configs.Load(file)
+	cfg, err := configs.Load(file, proxy.Judge)
 	if err == nil {
 		err = p.Reload(cfg)
 	}
