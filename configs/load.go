@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -35,16 +34,25 @@ func Load(path string, judges ...Judge) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.TLS.load(path); err != nil {
+		return nil, err
+	}
+	for _, name := range []*string{&cfg.AdminAccess.Certificate, &cfg.AdminAccess.Key, &cfg.AdminAccess.ClientCA} {
+		if *name != "" {
+			*name = beside(path, *name)
+		}
+	}
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
+		if err := s.readOverrides(path); err != nil {
+			return nil, err
+		}
 		if len(s.Lists) == 0 {
 			continue
 		}
 		for j := range s.Lists {
 			list := &s.Lists[j]
-			if !filepath.IsAbs(list.Name) {
-				list.Name = filepath.Join(filepath.Dir(path), list.Name)
-			}
+			list.Name = beside(path, list.Name)
 			if list.Text, err = readFile(list.Name, rules.MaxListSize); err != nil {
 				return nil, fmt.Errorf("list of site %s: %w", s.Name, err)
 			}
@@ -97,18 +105,29 @@ func Parse(file string, text []byte, judges ...Judge) (*Config, error) {
 }
 
 func (r *reader) config(n *yaml.Node, cfg *Config) {
-	var sites *yaml.Node
+	var sites, admin, tls *yaml.Node
 	r.mapping(n, "", fields{
 		"listen":          func(n *yaml.Node, at string) { r.address(n, at, &cfg.Listen) },
-		"admin":           func(n *yaml.Node, at string) { r.adminAddress(n, at, &cfg.Admin) },
+		"admin":           func(n *yaml.Node, at string) { admin = n; r.admin(n, at, cfg) },
 		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
 		"access_log":      func(n *yaml.Node, at string) { oneOf(r, n, at, &cfg.AccessLog, "common", "combined", "json") },
+		"whole_addresses": func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.WholeAddresses) },
+		"server_timing":   func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ServerTiming) },
+		"profiling":       func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Profiling) },
+		"tracing":         func(n *yaml.Node, at string) { r.tracing(n, at, &cfg.Tracing) },
 		"rewrite":         func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Rewrite) },
 		"proxy_protocol":  func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ProxyProtocol) },
+		"tls":             func(n *yaml.Node, at string) { tls = n; r.tls(n, at, &cfg.TLS) },
+		"reuse_port":      func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ReusePort) },
+		"watch":           func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Watch) },
 		"trusted_proxies": func(n *yaml.Node, at string) { r.prefixes(n, at, &cfg.TrustedProxies) },
+		"alerts":          func(n *yaml.Node, at string) { r.alerts(n, at, &cfg.Alerts) },
 		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
 		"sites":           func(n *yaml.Node, at string) { sites = n },
 	})
+	if cfg.AdminAccess.BehindTLS && len(cfg.TrustedProxies) == 0 && !r.refused("trusted_proxies") {
+		r.refuse(admin, "admin.behind_tls", "no proxy is trusted to speak TLS", "name the one in front in trusted_proxies")
+	}
 	if sites == nil {
 		r.refuse(n, "sites", "no site is named", "add sites: with at least a name, hosts and an upstream")
 		return
@@ -131,6 +150,9 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 	})
 	if len(cfg.Sites) == 0 {
 		r.refuse(sites, "sites", "no site is named", "add at least one")
+	}
+	if tls != nil {
+		r.checkTLS(tls, cfg)
 	}
 }
 
@@ -184,6 +206,7 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 			}
 		},
 		"overrides":         func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
+		"overrides_file":    func(n *yaml.Node, at string) { r.text(n, at, &s.OverridesFile) },
 		"truncate_address":  func(n *yaml.Node, at string) { r.boolean(n, at, &s.TruncateAddress) },
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
 		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
@@ -367,7 +390,8 @@ func (r *reader) upstream(n *yaml.Node, at string, to **url.URL) {
 	*to = u
 }
 
-// upstreams reads one address of a site, or a list of those of its servers.
+// upstreams reads one address of a site, or a list of those of its servers, each
+// an address or a mapping of it and its weight.
 func (r *reader) upstreams(n *yaml.Node, at string, s *Site) {
 	if resolve(n).Kind != yaml.SequenceNode {
 		r.upstream(n, at, &s.Upstream)
@@ -375,11 +399,27 @@ func (r *reader) upstreams(n *yaml.Node, at string, s *Site) {
 	}
 	r.sequence(n, at, func(n *yaml.Node, at string) {
 		var u *url.URL
-		if r.upstream(n, at, &u); s.Upstream == nil {
+		weight := 1
+		if resolve(n).Kind == yaml.MappingNode {
+			r.mapping(n, at, fields{
+				"url":    func(n *yaml.Node, at string) { r.upstream(n, at, &u) },
+				"weight": func(n *yaml.Node, at string) { r.number(n, at, &weight, 1, 100) },
+			})
+			if u == nil && !r.refusedUnder(at+".url") {
+				r.refuse(n, at+".url", "is missing", "write the address of the server, such as http://127.0.0.1:3000")
+			}
+		} else {
+			r.upstream(n, at, &u)
+		}
+		if u == nil {
+			return
+		}
+		if s.Upstream == nil {
 			s.Upstream = u
-		} else if u != nil {
+		} else {
 			s.Others = append(s.Others, u)
 		}
+		s.Weights = append(s.Weights, weight)
 	})
 }
 
@@ -506,32 +546,6 @@ func CheckAddress(address string) error {
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
 		return fmt.Errorf("%q has no valid port", address)
-	}
-	return nil
-}
-
-func (r *reader) adminAddress(n *yaml.Node, at string, to *string) {
-	var text string
-	r.text(n, at, &text)
-	if text == "off" {
-		*to = ""
-		return
-	}
-	*to = text
-	if err := CheckAdmin(text); err != nil {
-		r.refuse(n, at, err.Error(), "write 127.0.0.1:9090, or off for none")
-	}
-}
-
-// CheckAdmin tells what is wrong with the admin listener's address: it shows
-// records, and so answers on loopback only.
-func CheckAdmin(address string) error {
-	if err := CheckAddress(address); err != nil {
-		return err
-	}
-	host, _, _ := net.SplitHostPort(address)
-	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return fmt.Errorf("the admin listener answers on a loopback address only, and %q is none", address)
 	}
 	return nil
 }

@@ -1,13 +1,9 @@
 package proxy
 
-import (
-	"bytes"
-	"strconv"
-)
+import "bytes"
 
-// composeDocument writes the head of a page. length is that of its body, or -1
-// where it is not known.
-func (x *exchange) composeDocument(length int) {
+// composeDocument writes the head of a page.
+func (x *exchange) composeDocument() {
 	x.closeAfterUpload()
 	d := &x.doc
 	out := x.appendStatusLine(x.out[:0])
@@ -55,18 +51,7 @@ func (x *exchange) composeDocument(length int) {
 		out = append(append(append(out, "Content-Encoding: "...), codingNames[d.target]...), "\r\n"...)
 	}
 	out = x.appendExpiry(out)
-	out = x.appendDate(out)
-	switch {
-	case length >= 0:
-		out = strconv.AppendInt(append(out, "Content-Length: "...), int64(length), 10)
-		out = append(out, "\r\n"...)
-	case x.download.framing == noBody:
-	case x.request.minor == 1:
-		out = append(out, "Transfer-Encoding: chunked\r\n"...)
-	default:
-		x.last = true
-	}
-	x.out = append(x.appendConnection(out), "\r\n"...)
+	x.out = x.appendTiming(x.appendDate(out))
 }
 
 // appendPrivate appends Cache-Control without what lets a shared cache keep

@@ -46,7 +46,7 @@ func (s *site) mark() uint64 {
 	revision := s.engine.Revision()
 	h.Write(revision[:])
 	c := *s.Site
-	c.Upstream, c.Others = nil, nil
+	c.Upstream, c.Others, c.Weights = nil, nil, nil
 	c.Overrides, c.Lists = nil, nil // the revision tells them
 	fmt.Fprintf(h, "%+v", c)
 	v := banner.View{Host: []byte(s.Name), Return: []byte("/")}
