@@ -89,6 +89,9 @@ func (b *Banner) declare(l *language, title string) *declaration {
 	d := &declaration{Site: title, Vendors: []declaredVendor{}, Own: []declaredStorage{{
 		Name: consent.CookieName, Kind: "cookie", Party: "first", Purpose: l.texts["consent_cookie"], Retention: days, Kept: retention(l, days),
 	}}}
+	if b.o.Uniform {
+		d.Own = append(d.Own, declaredStorage{Name: OwnCookie, Kind: "cookie", Party: "first", Purpose: l.texts["consent_cookie"], Retention: days, Kept: retention(l, days)})
+	}
 	seen := b.observer.Seen(b.o.Site)
 	slices.Sort(seen)
 	for _, id := range slices.Compact(seen) {

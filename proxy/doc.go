@@ -7,7 +7,8 @@
 // upstream.go the connection on which it is asked, response.go what of the
 // answer's head may pass. A page goes on through document.go, which decodes,
 // rewrites and encodes it (encoding.go, charset.go), remembers it (memo.go) and
-// makes its head true (documenthead.go, validators.go, csp.go). All else is
+// makes its head true (documenthead.go, validators.go, csp.go, lock.go). Where
+// one page serves all, uniform.go says for whom it is made. All else is
 // passed on untouched, as it comes. own.go answers what is asked of us, tunnel.go
 // carries WebSockets, servers.go chooses among several upstreams.
 //
