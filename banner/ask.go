@@ -12,6 +12,18 @@ import (
 var templateFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"vendor": func(t texts, v declaredVendor) any {
+		return struct {
+			T      texts
+			Vendor declaredVendor
+		}{t, v}
+	},
+	"vendors": func(t texts, list []declaredVendor) any {
+		return struct {
+			T    texts
+			List []declaredVendor
+		}{t, list}
+	},
 	"stores": func(t texts, list []declaredStorage) any {
 		return struct {
 			T    texts
@@ -63,7 +75,7 @@ type ask struct {
 	Lang      string
 	State     string
 	Made      bool
-	Layout    string
+	Modal     bool // nothing beside the banner can be used while it is open
 	Prefix    string
 	PolicyURL string
 	Intro     string
@@ -76,7 +88,7 @@ type ask struct {
 func (b *Banner) renderAsk(k askKey) *tree {
 	l := b.languages.list[k.language]
 	a := ask{
-		T: l.texts, Lang: l.tag, State: k.state(), Made: k.made, Layout: b.o.Layout, Prefix: b.o.Prefix,
+		T: l.texts, Lang: l.tag, State: k.state(), Made: k.made, Modal: b.o.Layout == "centre", Prefix: b.o.Prefix,
 		PolicyURL: b.o.PolicyURL, GPC: k.gpc, Uniform: b.o.Uniform, Offers: b.offers(l.texts),
 	}
 	title := b.o.Title

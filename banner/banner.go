@@ -84,6 +84,9 @@ type Observer interface {
 	Report(site string, r *Report)
 	// Seen returns the IDs of the vendors that were really seen.
 	Seen(site string) []string
+	// Since returns when the last category of vendors appeared that the site
+	// had used none of before; zero where nothing was seen.
+	Since(site string) time.Time
 }
 
 // View is what a page's markup depends on.
@@ -106,6 +109,9 @@ type View struct {
 	// Once is the vendor that the visitor lets in on this page alone. Nil for
 	// none.
 	Once *rules.Vendor
+	// Since is from when on a choice must be to stand, in Unix seconds. Zero
+	// for any time.
+	Since int64
 }
 
 // ticked reports whether the box of a category is ticked: where a choice
@@ -243,6 +249,11 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 	dst = append(dst, `" data-site="`...)
 	dst = appendEscaped(dst, b.site(v.Host))
 	dst = append(dst, '"')
+	if v.Since > 0 {
+		dst = append(dst, ` data-since="`...)
+		dst = strconv.AppendInt(dst, v.Since, 10)
+		dst = append(dst, '"')
+	}
 	if v.Locked {
 		dst = append(dst, " data-locked"...)
 	}

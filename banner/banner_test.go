@@ -89,6 +89,8 @@ func (w *watcher) Report(_ string, r *Report) {
 	w.reports = append(w.reports, r)
 }
 
+func (w *watcher) Since(string) (t time.Time) { return t }
+
 func (w *watcher) Seen(string) []string { return append([]string(nil), w.seen...) }
 
 func newEngine(t testing.TB) *rules.Engine {

@@ -68,9 +68,11 @@ var themeDefaults = map[string]string{
 // contrasts refuses a theme in whose light or dark (suffix -dark) mode some text
 // cannot be read well. Shares are those of templates/tokens.css.
 func contrasts(theme map[string]string, suffix string) error {
+	var said []string // which of the theme's own colours there are
 	get := func(name string) (colour, bool) {
 		for _, key := range []string{name + suffix, themePrefix + name + suffix} {
 			if value, set := theme[key]; set {
+				said = append(said, key)
 				return parseColour(value)
 			}
 		}
@@ -79,7 +81,7 @@ func contrasts(theme map[string]string, suffix string) error {
 	ink, inkKnown := get("ink")
 	paper, paperKnown := get("paper")
 	accent, accentKnown := get("accent")
-	if !inkKnown || !paperKnown || !accentKnown {
+	if len(said) == 0 || !inkKnown || !paperKnown || !accentKnown {
 		return nil
 	}
 	var errs []error
@@ -91,7 +93,7 @@ func contrasts(theme map[string]string, suffix string) error {
 		{"buttons (accent" + suffix + " on paper" + suffix + ")", accent, accent.over(paper, 0.16)},
 	} {
 		if got := contrast(pair.text, pair.back); got < leastContrast {
-			errs = append(errs, fmt.Errorf("banner: theme: %s has a contrast of %.2f, less than %v: WCAG 2.2, 1.4.3", pair.what, got, leastContrast))
+			errs = append(errs, &Fault{"theme." + said[len(said)-1], fmt.Sprintf("%s has a contrast of %.2f, less than %v: WCAG 2.2, 1.4.3", pair.what, got, leastContrast)})
 		}
 	}
 	return errors.Join(errs...)

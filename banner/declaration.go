@@ -44,8 +44,19 @@ type declaredStorage struct {
 
 // declaredCategory is one section of the page.
 type declaredCategory struct {
+	Category   consent.Category
 	Name, Text string
 	Vendors    []declaredVendor
+}
+
+// of returns the vendors of one category.
+func (d *declaration) of(c consent.Category) (vendors []declaredVendor) {
+	for _, v := range d.Vendors {
+		if v.Category == c.String() {
+			vendors = append(vendors, v)
+		}
+	}
+	return vendors
 }
 
 type declarationPage struct {
@@ -55,8 +66,7 @@ type declarationPage struct {
 
 func (b *Banner) serveDeclaration(ctx *fasthttp.RequestCtx, v *Visit) {
 	p := b.newPage(ctx, v, "cookies")
-	l := b.languages.list[b.languages.index[strings.ToLower(p.Lang)]]
-	d := b.declare(&l, p.Title)
+	d := b.declare(p.language, p.Title)
 	if strings.HasSuffix(string(ctx.Path()), ".json") {
 		serveJSON(ctx, d)
 		return
@@ -64,12 +74,7 @@ func (b *Banner) serveDeclaration(ctx *fasthttp.RequestCtx, v *Visit) {
 	p.Heading, p.Lead = p.T["cookies"], p.T.fill("declaration_text", "{site}", p.Title)
 	body := declarationPage{Own: d.Own}
 	for _, c := range append([]consent.Category{consent.Necessary}, consent.Optional[:]...) {
-		section := declaredCategory{Name: p.T[c.String()], Text: p.T[c.String()+"_text"]}
-		for _, v := range d.Vendors {
-			if v.Category == c.String() {
-				section.Vendors = append(section.Vendors, v)
-			}
-		}
+		section := declaredCategory{Category: c, Name: p.T[c.String()], Text: p.T[c.String()+"_text"], Vendors: d.of(c)}
 		if section.Vendors != nil {
 			body.Categories = append(body.Categories, section)
 		}
@@ -84,6 +89,9 @@ func (b *Banner) declare(l *language, title string) *declaration {
 	d := &declaration{Site: title, Vendors: []declaredVendor{}, Own: []declaredStorage{{
 		Name: consent.CookieName, Kind: "cookie", Party: "first", Purpose: l.texts["consent_cookie"], Retention: days, Kept: retention(l, days),
 	}}}
+	if b.o.Uniform {
+		d.Own = append(d.Own, declaredStorage{Name: OwnCookie, Kind: "cookie", Party: "first", Purpose: l.texts["consent_cookie"], Retention: days, Kept: retention(l, days)})
+	}
 	seen := b.observer.Seen(b.o.Site)
 	slices.Sort(seen)
 	for _, id := range slices.Compact(seen) {

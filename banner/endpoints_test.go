@@ -749,8 +749,15 @@ func TestViolations(t *testing.T) {
 	e.status(post("application/reports+json", `[{"type":"csp-violation","age":1,"body":{"documentURL":"https://shop.example/c","blockedURL":"https://t.example/p.gif","effectiveDirective":"img-src","disposition":"report"}},{"type":"deprecation","body":{}},
 		{"type":"csp-violation","body":{"documentURL":"https://shop.example/c","blockedURL":"inline","effectiveDirective":"script-src-elem"}},
 		{"type":"csp-violation","body":{"documentURL":"https://elsewhere.example/c","blockedURL":"https://t.example/p.gif","effectiveDirective":"img-src"}}]`), 204)
-	if len(e.watcher.reports) != 2 {
+	// Workers and frames without an address of their own are this host's too.
+	for _, document := range []string{"blob:https://shop.example/0-1-2", "about", "about:srcdoc"} {
+		e.status(post("application/csp-report", `{"csp-report":{"document-uri":"`+document+`","blocked-uri":"https://t.example/x.js","effective-directive":"connect-src"}}`), 204)
+	}
+	if len(e.watcher.reports) != 5 {
 		t.Fatalf("%d reports", len(e.watcher.reports))
+	}
+	if third := e.watcher.reports[2]; third.Page != "/" || third.Tags[0].Event != "stopped" {
+		t.Errorf("%+v", third)
 	}
 	first, second := e.watcher.reports[0], e.watcher.reports[1]
 	if first.Page != "/a" || first.Tags[0].Host != "t.example" || first.Tags[0].Path != "/x.js" || first.Tags[0].Event != "stopped" || first.Tags[0].Kind != rules.Script {

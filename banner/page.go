@@ -13,6 +13,7 @@ import (
 
 // page is what the templates of whole pages are given.
 type page struct {
+	language  *language
 	T         texts
 	Lang      string
 	Title     string
@@ -32,9 +33,9 @@ type page struct {
 // but one that a link may have brought along.
 func (b *Banner) newPage(ctx *fasthttp.RequestCtx, v *Visit, name string) *page {
 	args := ctx.QueryArgs()
-	l := b.languages.list[b.languages.choose(args.Peek("language"), ctx.Request.Header.Peek("Accept-Language"))]
+	l := &b.languages.list[b.languages.choose(args.Peek("language"), ctx.Request.Header.Peek("Accept-Language"))]
 	return &page{
-		T: l.texts, Lang: l.tag, Title: cmp.Or(b.o.Title, b.site([]byte(v.Host))), Prefix: b.o.Prefix, PolicyURL: b.o.PolicyURL,
+		language: l, T: l.texts, Lang: l.tag, Title: cmp.Or(b.o.Title, b.site([]byte(v.Host))), Prefix: b.o.Prefix, PolicyURL: b.o.PolicyURL,
 		Return: local(string(args.Peek("return"))), Current: name,
 	}
 }

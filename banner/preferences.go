@@ -2,6 +2,8 @@ package banner
 
 import (
 	"github.com/valyala/fasthttp"
+
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // preferences is the body of the preferences page.
@@ -12,7 +14,9 @@ type preferences struct {
 	Made          bool
 	At            string
 	Agreed        string
-	Offers        []preference
+	// Necessary are the vendors that need no consent.
+	Necessary []declaredVendor
+	Offers    []preference
 	// Back is where the form leads: to where the visitor was, or here.
 	Back string
 }
@@ -20,6 +24,8 @@ type preferences struct {
 type preference struct {
 	offer
 	Ticked bool
+	// Vendors are those of the category that were seen on the site.
+	Vendors []declaredVendor
 }
 
 func (b *Banner) servePreferences(ctx *fasthttp.RequestCtx, v *Visit) {
@@ -34,8 +40,10 @@ func (b *Banner) servePreferences(ctx *fasthttp.RequestCtx, v *Visit) {
 		body.At, body.Agreed = moment(v.Standing.Choice.At), agreed(p.T, v.Standing.Choice.Categories)
 	}
 	view := View{Standing: v.Standing}
+	declared := b.declare(p.language, p.Title)
+	body.Necessary = declared.of(consent.Necessary)
 	for _, o := range b.offers(p.T) {
-		body.Offers = append(body.Offers, preference{o, view.ticked(o.Category)})
+		body.Offers = append(body.Offers, preference{o, view.ticked(o.Category), declared.of(o.Category)})
 	}
 	p.Body = &body
 	b.servePage(ctx, p)

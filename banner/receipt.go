@@ -143,6 +143,9 @@ func (b *Banner) serveErase(ctx *fasthttp.RequestCtx, v *Visit) {
 	}
 	private(ctx)
 	setCookie(ctx, consent.CookieName+"=; Path=/; Max-Age=0; SameSite=Lax"+secure(v)+b.domain())
+	if b.o.Uniform {
+		setCookie(ctx, OwnCookie+"=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"+secure(v))
+	}
 	left := consent.Stand(v.Standing.Regime, nil, v.Standing.GPC)
 	b.expire(ctx, v, left.Granted, local(a.Return))
 	if !form {

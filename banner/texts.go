@@ -2,16 +2,19 @@ package banner
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 	"golang.org/x/text/feature/plural"
@@ -96,19 +99,23 @@ func newLanguages(fallback string, overrides map[string]map[string]string) (*lan
 			merged = texts{"dir": "ltr"}
 			spelling[key] = tag
 		}
-		for k, v := range overrides[tag] {
-			if _, known := keys[k]; !known {
-				errs = append(errs, fmt.Errorf("banner: texts of %q: no text is called %q", tag, k))
+		for _, k := range slices.Sorted(maps.Keys(overrides[tag])) {
+			v := overrides[tag][k]
+			if want, known := keys[k]; known {
+				errs = append(errs, uneven(tag, k, v, want))
+			} else {
+				errs = append(errs, &Fault{"texts." + tag + "." + k, fmt.Sprintf("no text is called %q", k)})
 			}
 			merged[k] = v
 		}
+		errs = append(errs, alike(tag, merged, overrides[tag]))
 		all[key] = merged
 	}
 	l := &languages{index: make(map[string]int, len(all))}
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		for _, k := range slices.Sorted(maps.Keys(keys)) {
 			if all[key][k] == "" {
-				errs = append(errs, fmt.Errorf("banner: texts of %q: %q is missing", spelling[key], k))
+				errs = append(errs, &Fault{"texts." + spelling[key], fmt.Sprintf("the text %q is missing or empty", k)})
 			}
 		}
 		l.index[key] = len(l.list)
@@ -119,11 +126,56 @@ func newLanguages(fallback string, overrides map[string]map[string]string) (*lan
 	}
 	i, ok := l.match([]byte(fallback))
 	if !ok {
-		errs = append(errs, fmt.Errorf("banner: there are no texts in the default language %q", fallback))
+		errs = append(errs, &Fault{"language", fmt.Sprintf("there are no texts in %q", fallback)})
 	}
 	l.fallback = i
 	return l, errors.Join(errs...)
 }
+
+// slots are what texts fill in.
+var slotPattern = regexp.MustCompile(`\{[a-z]*\}`)
+
+// uneven refuses an operator's text that fills in what the embedded one does not,
+// or leaves out whom it is about.
+func uneven(tag, key, text, embedded string) error {
+	for _, name := range slotPattern.FindAllString(text, -1) {
+		if !strings.Contains(embedded, name) {
+			return &Fault{"texts." + tag + "." + key, fmt.Sprintf("%s cannot be filled in here", name)}
+		}
+	}
+	if key == "box_text" {
+		for _, name := range []string{"{vendor}", "{company}", "{country}"} {
+			if !strings.Contains(text, name) {
+				return &Fault{"texts." + tag + "." + key, name + " is missing: a placeholder says to whom data goes, and where"}
+			}
+		}
+	}
+	return nil
+}
+
+// longerLabel is how many times the longest of the labels of accepting and of
+// refusing may be as long as the other.
+const longerLabel = 4
+
+// alike refuses labels of the first layer's buttons that cannot be told apart, or
+// that make refusing the longer read by far.
+func alike(tag string, t texts, said map[string]string) error {
+	for _, key := range []string{"reject_all", "opt_out", "settings", "save"} {
+		_, one := said[key]
+		_, other := said["accept_all"]
+		if (one || other) && strings.EqualFold(strings.TrimSpace(t[key]), strings.TrimSpace(t["accept_all"])) {
+			return &Fault{"texts." + tag + "." + cmp.Or(map[bool]string{true: key}[one], "accept_all"), "reads as accept_all does: " + ruleTexts}
+		}
+	}
+	_, one := said["reject_all"]
+	_, other := said["accept_all"]
+	if a, b := utf8.RuneCountInString(t["accept_all"]), utf8.RuneCountInString(t["reject_all"]); (one || other) && (a > longerLabel*b || b > longerLabel*a) {
+		return &Fault{"texts." + tag + "." + cmp.Or(map[bool]string{true: "reject_all"}[one], "accept_all"), "accepting and refusing are to be read with equal ease: " + ruleTexts}
+	}
+	return nil
+}
+
+const ruleTexts = "EDPB Cookie Banner Taskforce report, practices C to E; CNIL guidelines of 17 September 2020, refusing is as easy as accepting"
 
 // choose returns the language to ask in: that of the page, else the one that
 // the browser likes best, else the site's.

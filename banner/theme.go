@@ -25,10 +25,10 @@ func themeCSS(theme map[string]string) (string, error) {
 	for _, key := range slices.Sorted(maps.Keys(theme)) {
 		name, value := strings.TrimPrefix(key, themePrefix), strings.TrimSpace(theme[key])
 		if !slices.Contains(ThemeProperties[:], name) {
-			errs = append(errs, fmt.Errorf("banner: theme: no property is called %q", key))
+			errs = append(errs, &Fault{"theme." + key, fmt.Sprintf("no property is called %q; there are %s", key, strings.Join(ThemeProperties[:], ", "))})
 		}
 		if value == "" || strings.ContainsFunc(value, func(r rune) bool { return !isThemeRune(r) }) || strings.Contains(strings.ToLower(value), "url(") {
-			errs = append(errs, fmt.Errorf("banner: theme: %s %q: want a colour, a length or a list of fonts, without url()", key, value))
+			errs = append(errs, &Fault{"theme." + key, fmt.Sprintf("%q is no colour, length or list of fonts, or has url() in it", value)})
 		}
 		css.WriteString(themePrefix + name + ":" + value + ";")
 	}

@@ -113,6 +113,9 @@ type Site struct {
 	Caching Caching
 	// Revision is the policy revision, from 1; raising it asks everybody again.
 	Revision uint32
+	// AskOnNewCategory asks those again who chose before a vendor of a category
+	// appeared that the site had used none of.
+	AskOnNewCategory bool
 	// PolicyURL is the site's privacy policy, absolute or a path.
 	PolicyURL string
 	// Prefix begins the paths of the own endpoints; it begins and ends in "/".

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,12 +24,15 @@ const MaxFile = 4 << 20
 // Load reads and checks a configuration file and the lists that it names. Its
 // error is of type Mistakes where the file could be read and says something
 // wrong.
-func Load(path string) (*Config, error) {
+//
+// Judges are asked about each site that is sound so far; what they find is a
+// mistake in the file too, on the line that says it.
+func Load(path string, judges ...Judge) (*Config, error) {
 	text, err := readFile(path, MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	cfg, err := Parse(path, text)
+	cfg, err := Parse(path, text, judges...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,13 +105,18 @@ func FetchedLists(path string) ([]FetchedList, error) {
 // listFile returns the file of a site's j-th list. A name is relative to the
 // configuration file; a list without one is kept in the data folder.
 func (c *Config) listFile(path string, s *Site, j int) string {
-	switch name := s.Lists[j].Name; {
-	case name == "":
-		return filepath.Join(cmp.Or(c.Data, "askfirst-data"), "lists", s.Sources[j][strings.LastIndexByte(s.Sources[j], '/')+1:])
-	default:
+	if name := s.Lists[j].Name; name != "" {
 		return beside(path, name)
 	}
+	return filepath.Join(cmp.Or(c.Data, "askfirst-data"), "lists", s.Sources[j][strings.LastIndexByte(s.Sources[j], '/')+1:])
 }
+
+// Judge finds what is wrong with a site beyond what a Config knows of.
+type Judge func(s *Site) []Fault
+
+// Fault is one thing wrong. At is where it is said, below the site: a path such
+// as banner.theme.accent.
+type Fault struct{ At, Problem string }
 
 func readFile(path string, limit int) ([]byte, error) {
 	file, err := os.Open(path)
@@ -124,12 +133,12 @@ func readFile(path string, limit int) ([]byte, error) {
 
 // Parse checks the text of a configuration file. It does no I/O; file is the
 // name that mistakes are reported under.
-func Parse(file string, text []byte) (*Config, error) {
+func Parse(file string, text []byte, judges ...Judge) (*Config, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		return nil, Mistakes{syntaxMistake(file, err)}
 	}
-	r := &reader{file: file}
+	r := &reader{file: file, judges: judges}
 	cfg := Default()
 	if len(document.Content) == 0 {
 		r.refuse(&yaml.Node{Line: 1, Column: 1}, "", "the file is empty", "name at least one site with its upstream")
@@ -228,12 +237,13 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 			locks = new(bool)
 			r.boolean(n, at, locks)
 		},
-		"revision":   func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
-		"policy_url": func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
-		"prefix":     func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
-		"cookie":     func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
-		"banner":     func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
-		"lists":      func(n *yaml.Node, at string) { r.lists(n, at, s) },
+		"revision":            func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
+		"ask_on_new_category": func(n *yaml.Node, at string) { r.boolean(n, at, &s.AskOnNewCategory) },
+		"policy_url":          func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
+		"prefix":              func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
+		"cookie":              func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
+		"banner":              func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
+		"lists":               func(n *yaml.Node, at string) { r.lists(n, at, s) },
 		"heuristics_off": func(n *yaml.Node, at string) {
 			s.HeuristicsOff = r.list(n, at)
 			for _, name := range s.HeuristicsOff {
@@ -270,6 +280,25 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 	if s.PolicyURL == "" && !r.refused(at+".policy_url") {
 		r.refuse(n, at+".policy_url", "is missing", "visitors must find the privacy policy from the banner (EDPB Guidelines 05/2020 on consent, informed consent)")
 	}
+	r.judge(n, at, s)
+}
+
+// evenHanded refuses a setting by which a banner would not ask fairly, and names
+// the rule.
+func (r *reader) evenHanded(rule string) func(n *yaml.Node, at string) {
+	return func(n *yaml.Node, at string) { r.refuse(n, at, "cannot be set", rule) }
+}
+
+// judge asks the judges about a site, and finds the lines of what they find.
+func (r *reader) judge(n *yaml.Node, at string, s *Site) {
+	if r.refusedUnder(at) {
+		return
+	}
+	for _, judge := range r.judges {
+		for _, f := range judge(s) {
+			r.refuse(find(n, f.At), at+"."+f.At, f.Problem, "")
+		}
+	}
 }
 
 func (r *reader) cookie(n *yaml.Node, at string, c *CookieOptions) {
@@ -299,12 +328,12 @@ func (r *reader) banner(n *yaml.Node, at string, b *Banner) {
 			b.Texts = map[string]map[string]string{}
 			r.entries(n, at, func(language string, n *yaml.Node, at string) { b.Texts[language] = r.strings(n, at) })
 		},
-		"reject": func(n *yaml.Node, at string) {
-			r.refuse(n, at, "cannot be set", "refusing is always offered beside agreeing, in the same weight (EDPB Cookie Banner Taskforce report, practice A; CNIL guidelines of 17 September 2020)")
-		},
-		"preticked": func(n *yaml.Node, at string) {
-			r.refuse(n, at, "cannot be set", "boxes are never ticked beforehand (CJEU C-673/17 Planet49; EDPB Cookie Banner Taskforce report, practice B)")
-		},
+		"reject":    r.evenHanded("refusing is always offered beside agreeing, on the first layer (EDPB Cookie Banner Taskforce report, practice A, paragraph 8; CNIL guidelines of 17 September 2020)"),
+		"preticked": r.evenHanded("boxes are never ticked beforehand (CJEU C-673/17 Planet49; EDPB Cookie Banner Taskforce report, practice B)"),
+		"buttons":   r.evenHanded("the buttons of the first layer are equal in size, colour and weight (EDPB Cookie Banner Taskforce report, practices C to E; CNIL guidelines of 17 September 2020)"),
+		"close":     r.evenHanded("closing or scrolling on is no consent, so that there is nothing to close before a choice (EDPB Guidelines 05/2020 on consent, paragraphs 79 and 86)"),
+		"wall":      r.evenHanded("the site can be used without agreeing; layout: centre asks over the page (EDPB Guidelines 05/2020 on consent, paragraphs 39 to 41)"),
+		"reopen":    r.evenHanded("a choice can always be taken back by the control at the page's edge (GDPR, article 7(3); EDPB Cookie Banner Taskforce report, practice K)"),
 	})
 }
 

@@ -51,6 +51,7 @@ func (ms Mistakes) Error() string {
 // reader turns YAML nodes into values and gathers the mistakes on the way.
 type reader struct {
 	file     string
+	judges   []Judge
 	mistakes Mistakes
 }
 
@@ -112,6 +113,26 @@ func (r *reader) sequence(n *yaml.Node, at string, each func(n *yaml.Node, at st
 func resolve(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return n.Alias
+	}
+	return n
+}
+
+// find returns the node at a path of keys below n, or the last on the way there.
+func find(n *yaml.Node, path string) *yaml.Node {
+	for path != "" {
+		n = resolve(n)
+		at := -1
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			// Keys may have dots in them, and the longest that fits is meant.
+			if key := n.Content[i].Value; (path == key || strings.HasPrefix(path, key+".")) && (at < 0 || len(key) > len(n.Content[at].Value)) {
+				at = i
+			}
+		}
+		if n.Kind != yaml.MappingNode || at < 0 {
+			return n
+		}
+		path = strings.TrimPrefix(strings.TrimPrefix(path, n.Content[at].Value), ".")
+		n = n.Content[at+1]
 	}
 	return n
 }

@@ -38,6 +38,9 @@ func (p *Proxy) count(x *exchange, tags []Sighting) {
 	p.metrics.countTags(x.sighted)
 	p.metrics.countTags(tags)
 	x.site.lock.learn(tags)
+	for i := range tags {
+		x.site.news.learn(&tags[i].Decision)
+	}
 	if p.o.Counter == nil {
 		return
 	}

@@ -173,6 +173,7 @@ func (d *document) begin() {
 		Nonce:          nonce,
 		Locked:         x.site.lock.enforced(x.shown.Granted),
 		Once:           x.once,
+		Since:          x.site.news.since(),
 	}
 	d.options.Rules = x.site.engine
 	d.options.Let = x.once
@@ -284,6 +285,7 @@ func (d *document) makeKey() {
 		k = append(k, byte(c))
 	}
 	k = append(strconv.AppendUint(k, x.site.marker, 16), 0)
+	k = append(strconv.AppendInt(k, d.view.Since, 10), 0)
 	k = append(append(k, x.answer.get(nameContentType)...), 0)
 	k = append(append(k, d.view.AcceptLanguage...), 0)
 	d.key = append(k, d.options.URL...)

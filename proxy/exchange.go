@@ -217,7 +217,7 @@ func (x *exchange) choose() {
 			continue
 		}
 		if value, ok := findCookie(f.value, consent.CookieName); ok && choice == nil {
-			if c, ok := consent.ParseCookie(value, x.begun, x.site.Revision, x.site.Cookie.MaxAge); ok {
+			if c, ok := consent.ParseCookie(value, x.begun, x.site.Revision, x.site.Cookie.MaxAge); ok && c.At.Unix() >= x.site.news.since() {
 				choice = &c
 			}
 		}

@@ -89,6 +89,13 @@ func (l *lock) learn(tags []Sighting) {
 	}
 }
 
+// learnVendor takes in a vendor that a page reported.
+func (l *lock) learnVendor(v *rules.Vendor) {
+	if l != nil && !slices.Contains(l.met.Load().vendors, v) {
+		l.meet("", rules.Decision{Vendor: v})
+	}
+}
+
 // meet remembers a host, if there is one, and the vendor of a decision about it.
 func (l *lock) meet(host string, d rules.Decision) {
 	l.mu.Lock()
@@ -321,18 +328,21 @@ func (x *exchange) appendWorkerLock(out []byte) []byte {
 	return x.appendLock(append(out, "Vary: Cookie, Sec-GPC, Sec-Fetch-Dest\r\n"...))
 }
 
-// watched is an Observer whose reports teach a lock too.
+// watched is an Observer whose reports teach a site too.
 type watched struct {
 	banner.Observer
 	lock *lock
+	news *arrivals
 }
 
 // Report takes in the vendors of a report. Hosts are not believed: a report may
 // come from anybody.
 func (w watched) Report(site string, r *banner.Report) {
 	for i := range r.Tags {
-		if v := r.Tags[i].Decision.Vendor; v != nil && !slices.Contains(w.lock.met.Load().vendors, v) {
-			w.lock.meet("", rules.Decision{Vendor: v})
+		d := &r.Tags[i].Decision
+		w.news.learn(d)
+		if d.Vendor != nil {
+			w.lock.learnVendor(d.Vendor)
 		}
 	}
 	w.Observer.Report(site, r)

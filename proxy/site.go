@@ -22,6 +22,7 @@ type site struct {
 	policy  contentPolicy
 	answers *answers
 	lock    *lock // nil for none
+	news    *arrivals
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
@@ -84,20 +85,16 @@ func newSites(cfg *configs.Config, o Options, m *metrics, before *sites) (*sites
 // them takes a tenth of a second, so it is done once.
 var catalogue = sync.OnceValues(func() (*rules.Engine, error) { return rules.New(rules.Options{}) })
 
-func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
-	engine, err := catalogue()
-	if len(c.Overrides) > 0 || len(c.Lists) > 0 || len(c.HeuristicsOff) > 0 {
-		engine, err = rules.New(c.Rules())
+// Judge is a configs.Judge: it finds what is wrong with a site's banner.
+func Judge(c *configs.Site) (found []configs.Fault) {
+	for _, f := range banner.Check(bannerOptions(c, Options{})) {
+		found = append(found, configs.Fault{At: "banner." + f.At, Problem: f.Problem})
 	}
-	if err != nil {
-		return nil, err
-	}
-	observer := o.Observer
-	second := newLock(c, engine, observer.Seen(c.Name))
-	if second != nil {
-		observer = watched{observer, second}
-	}
-	b, err := banner.New(banner.Options{
+	return found
+}
+
+func bannerOptions(c *configs.Site, o Options) banner.Options {
+	return banner.Options{
 		Site:         c.Name,
 		Title:        c.Title,
 		Prefix:       c.Prefix,
@@ -113,7 +110,20 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		SecondLock:   c.SecondLock,
 		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,
-	}, engine, o.Records, observer)
+	}
+}
+
+func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
+	engine, err := catalogue()
+	if len(c.Overrides) > 0 || len(c.Lists) > 0 || len(c.HeuristicsOff) > 0 {
+		engine, err = rules.New(c.Rules())
+	}
+	if err != nil {
+		return nil, err
+	}
+	seen := o.Observer.Seen(c.Name)
+	watch := watched{o.Observer, newLock(c, engine, seen), newArrivals(c, engine, seen, o.Observer.Since(c.Name))}
+	b, err := banner.New(bannerOptions(c, o), engine, o.Records, watch)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +136,8 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		engine:  engine,
 		banner:  b,
 		servers: servers,
-		lock:    second,
+		lock:    watch.lock,
+		news:    watch.news,
 	}
 	s.policy = newContentPolicy(b, c.Prefix)
 	s.marker = s.mark()

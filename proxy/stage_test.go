@@ -68,6 +68,7 @@ type noObserver struct{}
 
 func (noObserver) Report(string, *banner.Report) {}
 func (noObserver) Seen(string) []string          { return nil }
+func (noObserver) Since(string) (t time.Time)    { return t }
 
 type safeBuffer struct {
 	mu sync.Mutex

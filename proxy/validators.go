@@ -32,6 +32,8 @@ func (x *exchange) variant() uint64 {
 	b[8], b[9] = byte(x.shown.Granted), byte(x.shown.Regime)
 	b[10] = flags(x.shown.Made, x.shown.GPC, x.part, x.secure, x.once != nil, x.shared)
 	h.Write(b[:])
+	binary.LittleEndian.PutUint64(b[:], uint64(x.site.news.since()))
+	h.Write(b[:8])
 	h.Write(x.acceptLanguage())
 	return h.Sum64()
 }

@@ -455,6 +455,25 @@ func (s *Store) Vendors(ctx context.Context, site string) (ids []string, err err
 	return ids, nil
 }
 
+// NewestCategory returns when the last category of vendors was first met on a
+// site, zero where none has been.
+func (s *Store) NewestCategory(ctx context.Context, site string) (at time.Time, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		return c.run(`SELECT max(first) FROM (SELECT min(first) AS first FROM tags
+			WHERE site = ?1 AND category IN ('functional', 'analytics', 'marketing', 'social') GROUP BY category)`,
+			func(st *sqlite3.Stmt) error {
+				if first := st.ColumnInt64(0); first > 0 {
+					at = time.Unix(first, 0)
+				}
+				return nil
+			}, site)
+	})
+	if err != nil {
+		return at, fmt.Errorf("audit: reading categories: %w", err)
+	}
+	return at, nil
+}
+
 // Change is something met for the first time.
 type Change struct {
 	At   time.Time `json:"at"`

@@ -33,6 +33,36 @@ func furnish(t testing.TB, s *Store) {
 	}
 }
 
+func TestNewestCategory(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		ask := func(site string) time.Time {
+			t.Helper()
+			at, err := s.NewestCategory(t.Context(), site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return at.UTC()
+		}
+		if at := ask("shop"); !at.IsZero() {
+			t.Errorf("a site that nothing was met on: %v", at)
+		}
+		furnish(t, s) // all categories of the shop from its first day on
+		day := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+		if at := ask("shop"); !at.Equal(day) {
+			t.Errorf("at first %v, want %v", at, day)
+		}
+		later := day.AddDate(0, 1, 0)
+		s.now = func() time.Time { return later }
+		s.Count("shop", []byte("/"), 0, append(pixel(Held), Sighting{Vendor: "x", Category: consent.Social, Kind: "script", Host: []byte("platform.twitter.com"), Event: Held, Count: 1}))
+		if err := s.flush(); err != nil {
+			t.Fatal(err)
+		}
+		if at := ask("shop"); !at.Equal(later) {
+			t.Errorf("after a new category %v, want %v", at, later)
+		}
+	})
+}
+
 func TestTagsAreSummedAndFiltered(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		furnish(t, s)

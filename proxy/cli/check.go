@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/proxy"
 )
 
 func runCheck(c *console, args []string) error {
@@ -27,7 +28,7 @@ func runCheck(c *console, args []string) error {
 // loadConfig reads a configuration file; whatever is wrong with it is the
 // operator's to mend.
 func loadConfig(file string) (*configs.Config, error) {
-	cfg, err := configs.Load(file)
+	cfg, err := configs.Load(file, proxy.Judge)
 	if mistakes := (configs.Mistakes)(nil); errors.As(err, &mistakes) {
 		return nil, usageError{mistakes}
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/configs"
@@ -105,6 +106,14 @@ func (o *observer) Seen(site string) []string {
 		o.log.Error("vendors that were seen not read", "site", site, "error", err)
 	}
 	return ids
+}
+
+func (o *observer) Since(site string) time.Time {
+	at, err := o.store.NewestCategory(context.Background(), site)
+	if err != nil {
+		o.log.Error("when the last category came not read", "site", site, "error", err)
+	}
+	return at
 }
 
 func sighting(d rules.Decision, k rules.Kind) audit.Sighting {

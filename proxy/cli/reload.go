@@ -47,7 +47,7 @@ func (r *reloader) reload(because string) error {
 	}
 	tellReloading()
 	defer tellSystemd("READY=1")
-	cfg, err := configs.Load(r.file)
+	cfg, err := configs.Load(r.file, proxy.Judge)
 	if err == nil {
 		keepRecords(cfg)
 		err = r.proxy.Reload(cfg)

@@ -34,7 +34,10 @@ type visitor struct {
 // visit opens a browser in which shop.test is askfirst and every other host is
 // a third party. It skips where there is no browser, unless ASKFIRST_BROWSER
 // is "required".
-func visit(t *testing.T, s *stage) *visitor {
+func visit(t *testing.T, s *stage) *visitor { return visitAt(t, s, s.proxy) }
+
+// visitAt is visit with another address for shop.test.
+func visitAt(t *testing.T, s *stage, address string) *visitor {
 	t.Helper()
 	path := browserPath()
 	if path == "" {
@@ -52,7 +55,7 @@ func visit(t *testing.T, s *stage) *visitor {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-gpu", true),
 		chromedp.Flag("ignore-certificate-errors", true),
-		chromedp.Flag("host-resolver-rules", resolver(s)),
+		chromedp.Flag("host-resolver-rules", resolver(s, address)),
 		chromedp.Flag("gaia-url", "https://gaia.invalid/"),
 	)
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), flags...)
@@ -74,8 +77,8 @@ func visit(t *testing.T, s *stage) *visitor {
 
 // resolver leads shop.test to askfirst and all else to the third parties, but
 // for what the browser asks of its maker on its own account.
-func resolver(s *stage) string {
-	rules := []string{"MAP shop.test " + s.proxy}
+func resolver(s *stage, address string) string {
+	rules := []string{"MAP shop.test " + address}
 	for _, host := range []string{"gaia.invalid", "update.googleapis.com", "content-autofill.googleapis.com", "optimizationguide-pa.googleapis.com", "safebrowsing.googleapis.com", "clients2.google.com"} {
 		rules = append(rules, "MAP "+host+" ~NOTFOUND")
 	}
@@ -154,6 +157,12 @@ func (v *visitor) navigates(lead chromedp.Action[chromedp.Void]) {
 	case <-v.ctx.Done():
 		v.t.Fatal("the page's network did not become idle")
 	}
+}
+
+// beforePages runs a script in every page before its own.
+func (v *visitor) beforePages(script string) {
+	v.t.Helper()
+	call(v, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 }
 
 // withoutScripts turns JavaScript off.

@@ -1,7 +1,7 @@
 /** The banner and the boxes, taken over from their forms: no page is left for a choice. */
 import { type Action, choose } from './choice'
 import { freed, isScript, released } from './held'
-import { all, get, set } from './native'
+import { all, get, has, set } from './native'
 import { locked, matcher, once, standing } from './page'
 import { release } from './release'
 
@@ -122,8 +122,17 @@ function loadOnce(box: Element): void {
 	}
 }
 
+/** Keeps the focus in a banner that asks over the page. */
+function keepFocus(event: FocusEvent): void {
+	for (const banner of banners()) {
+		const asks = !standing.made || has(banner, 'data-askfirst-open')
+		if (asks && has(banner, 'data-askfirst-modal') && banner.shadowRoot && event.target !== banner) focus(banner.shadowRoot, '.panel')
+	}
+}
+
 export function guardAsking(): void {
 	document.addEventListener('click', press, true)
+	document.addEventListener('focusin', keepFocus)
 	document.addEventListener('keydown', (event) => {
 		if (event.key !== 'Escape') return
 		const banner = event.composedPath().find((at): at is Element => at instanceof Element && at.localName === 'askfirst-banner')

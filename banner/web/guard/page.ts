@@ -18,6 +18,8 @@ export const regime = setting('regime', 'opt-in')
 export const revision = setting('revision', '1')
 /** Whether the page's policy refuses whom the visitor has not agreed to: what more is agreed to needs the page anew. */
 export const locked = element.hasAttribute('data-locked')
+/** From when on a choice must be to stand, in seconds: before, the visitor could not know of a category that the site uses now. */
+const since = Number(setting('since', '0'))
 const site = setting('site', location.hostname)
 const unclassifiedPass = setting('unclassified', 'pass') === 'pass'
 
@@ -42,7 +44,7 @@ export interface Standing {
 export function chosen(): Standing | undefined {
 	const cookies: string = cookieAccess?.get ? apply(cookieAccess.get, document, []) : ''
 	const m = /(?:^|; )askfirst=1\.(\d+)\.(-|f?a?m?s?)\.(\d+)\.[\w-]{22}(?:;|$)/.exec(cookies)
-	if (!m || !m[2] || m[1] !== revision || Number(m[3]) > Date.now() / 1000 + 60) return
+	if (!m || !m[2] || m[1] !== revision || Number(m[3]) > Date.now() / 1000 + 60 || Number(m[3]) < since) return
 	return { made: true, granted: spelled(m[2]) }
 }
 

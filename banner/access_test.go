@@ -1,0 +1,179 @@
+package banner
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// active names the focused element, in the page or in the banner.
+const active = `(()=>{let e=document.activeElement;while(e?.shadowRoot?.activeElement)e=e.shadowRoot.activeElement;return e.dataset.askfirst||e.className||e.id||e.localName})()`
+
+// TestKeyboard goes the visitor's whole way by keys: what is focused, where focus
+// comes back to, and what Escape does. Settings open and close by Escape; before a
+// choice Escape closes nothing else, since closing is no consent.
+func TestKeyboard(t *testing.T) {
+	browser := startBrowser(t)
+	address := serveSite(t, newBanner(t, Options{PolicyURL: "/privacy"}))
+	ctx := tab(t, browser)
+	do(t, ctx, media("prefers-reduced-motion", "reduce"), chromedp.Navigate(address+"/guarded"))
+	press := func(key, want string) {
+		t.Helper()
+		do(t, ctx, chromedp.KeyEvent(key))
+		if got := get(t, ctx, chromedp.Evaluate[string](active)); got != want {
+			t.Errorf("after %q the focus is on %q, want %q", key, got, want)
+		}
+	}
+	until := func(condition string) {
+		t.Helper()
+		if _, err := chromedp.Run(ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(10*time.Second))); err != nil {
+			t.Fatalf("not %s: %v", condition, err)
+		}
+	}
+	const open, panel = shadow + `.querySelector('details').open`, `getComputedStyle(` + shadow + `.querySelector('.panel')).display!='none'`
+	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent("\t"))
+	press("\t", "settings")
+	do(t, ctx, chromedp.KeyEvent(" "))
+	until(open)
+	// Focus is seen: the browser's own ring is replaced by one of ours.
+	if ring := get(t, ctx, chromedp.Evaluate[string](`(()=>{const s=getComputedStyle(`+shadow+`.activeElement);return s.outlineStyle+' '+s.outlineWidth})()`)); ring != "solid 3px" {
+		t.Errorf("the focused control is outlined %s", ring)
+	}
+	press("\t", "input")
+	press("\x1b", "settings")
+	until(`!` + open + `&&` + panel)
+	press("\x1b", "settings")
+	until(`!` + open + `&&` + panel)
+	press("\t", "reject-all")
+	do(t, ctx, chromedp.KeyEvent("\r"))
+	until(`!(` + panel + `)`)
+	if got := get(t, ctx, chromedp.Evaluate[string](active)); got != "reopen" {
+		t.Errorf("after the choice the focus is on %q", got)
+	}
+	do(t, ctx, chromedp.KeyEvent("\r"))
+	until(panel)
+	if got := get(t, ctx, chromedp.Evaluate[string](active)); got != "panel" {
+		t.Errorf("in the reopened settings the focus is on %q", got)
+	}
+	press("\x1b", "reopen")
+	until(`!(` + panel + `)`)
+}
+
+// TestModal: in the centre nothing beside the banner can be clicked or focused
+// until there is a choice, and refusing is one.
+func TestModal(t *testing.T) {
+	browser := startBrowser(t)
+	address := serveSite(t, newBanner(t, Options{Layout: "centre", PolicyURL: "/privacy"}))
+	ctx := tab(t, browser)
+	do(t, ctx, media("prefers-reduced-motion", "reduce"), chromedp.EmulateViewport(1024, 768), chromedp.Navigate(address+"/guarded"))
+	const at = `(()=>{const e=document.elementFromPoint(200,40);return e?.localName})()`
+	if got := get(t, ctx, chromedp.Evaluate[string](at)); got != "askfirst-banner" {
+		t.Errorf("what can be clicked beside the banner is %s", got)
+	}
+	if got := get(t, ctx, chromedp.Evaluate[string](`(()=>{const p=`+shadow+`.querySelector('.panel');return p.role+p.ariaModal})()`)); got != "dialogtrue" {
+		t.Errorf("it is a %s", got)
+	}
+	for range 12 {
+		do(t, ctx, chromedp.KeyEvent("\t"))
+		if outside := get(t, ctx, chromedp.Evaluate[bool](`![document.body,document.querySelector('askfirst-banner')].includes(document.activeElement)`)); outside {
+			t.Fatalf("the focus left for %s", get(t, ctx, chromedp.Evaluate[string](active)))
+		}
+	}
+	do(t, ctx, script(shadow+`.querySelector('[data-askfirst=reject-all]').click()`))
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](at+`!='askfirst-banner'`, chromedp.WithPollingTimeout(10*time.Second))); err != nil {
+		t.Errorf("after refusing the page cannot be used: %v", err)
+	}
+}
+
+// TestNames reads what a screen reader would say of the banner.
+func TestNames(t *testing.T) {
+	browser := startBrowser(t)
+	b := newBanner(t, Options{PolicyURL: "/privacy"})
+	address := serveSite(t, b)
+	ctx := tab(t, browser)
+	for _, tag := range []string{"en", "ar", "ja"} {
+		do(t, ctx, chromedp.Navigate(address+"/?l="+tag), script(openSettings))
+		l := b.languages.list[b.languages.index[tag]].texts
+		type named struct{ Lang, Dir, Region string }
+		got := get(t, ctx, chromedp.Evaluate[named](`(()=>{const p=`+shadow+`.querySelector('.panel');return {Lang:p.lang,Dir:getComputedStyle(p).direction,Region:`+shadow+`.getElementById(p.getAttribute('aria-labelledby')).textContent}})()`))
+		if want := (named{tag, l["dir"], l["title"]}); got != want {
+			t.Errorf("%s: the banner is %+v, want %+v", tag, got, want)
+		}
+		boxes := get(t, ctx, chromedp.Evaluate[[]string](`[...`+shadow+`.querySelectorAll('input[type=checkbox]')].map(e=>e.labels[0].textContent.trim()+': '+`+shadow+`.getElementById(e.getAttribute('aria-describedby')).textContent.trim())`))
+		want := []string{}
+		for _, c := range []string{"functional", "analytics", "marketing", "social"} {
+			want = append(want, l[c]+": "+l[c+"_text"])
+		}
+		if !slices.Equal(boxes, want) {
+			t.Errorf("%s: the boxes are named %q", tag, boxes)
+		}
+		unnamed := get(t, ctx, chromedp.Evaluate[int](`[...`+shadow+`.querySelectorAll('button,summary,a')].filter(e=>!(e.ariaLabel||e.textContent.trim())).length`))
+		if unnamed != 0 {
+			t.Errorf("%s: %d controls have no name", tag, unnamed)
+		}
+	}
+}
+
+// TestPreferencesOfTheBrowser: motion that is not wanted does not happen, and
+// colours that are forced still leave every edge to be seen.
+func TestPreferencesOfTheBrowser(t *testing.T) {
+	browser := startBrowser(t)
+	address := serveSite(t, newBanner(t, Options{}))
+	ctx := tab(t, browser)
+	const look = `(()=>{const r=` + shadow + `,s=e=>getComputedStyle(r.querySelector(e));return [s('.panel').animationName,s('.panel').borderTopStyle,s('[data-askfirst=accept-all]').borderTopStyle,s('[data-askfirst=reject-all]').backgroundColor==s('[data-askfirst=accept-all]').backgroundColor].join()})()`
+	for _, c := range []struct{ feature, value, want string }{
+		{"prefers-reduced-motion", "no-preference", "in,none,solid,true"},
+		{"prefers-reduced-motion", "reduce", "none,none,solid,true"},
+		{"forced-colors", "active", "in,solid,solid,true"},
+	} {
+		do(t, ctx, media(c.feature, c.value), chromedp.Navigate(address+"/"))
+		if got := get(t, ctx, chromedp.Evaluate[string](look)); got != c.want {
+			t.Errorf("%s: %s: %s, want %s", c.feature, c.value, got, c.want)
+		}
+	}
+}
+
+// TestOwnPagesReflow looks at the own pages at 400% zoom (WCAG 2.2, 1.4.10) with
+// all details open, in long words and from right to left.
+func TestOwnPagesReflow(t *testing.T) {
+	browser := startBrowser(t)
+	seen := &watcher{seen: []string{"google-analytics", "youtube", "matomo", "disqus", "intercom", "stripe"}}
+	b, err := New(Options{Title: "Bags", PolicyURL: "/privacy"}, newEngine(t), &memory{}, seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := serveSite(t, b)
+	ctx := tab(t, browser)
+	do(t, ctx, chromedp.EmulateViewport(320, 256), chromedp.Navigate(address+"/"), choose("analytics"))
+	for _, path := range []string{"preferences", "cookies", "receipt"} {
+		for _, tag := range []string{"de", "fi", "ar", "ja"} {
+			do(t, ctx, chromedp.Navigate(fmt.Sprint(address, "/_askfirst/", path, "?language=", tag)), script(`document.querySelectorAll('details').forEach(d=>d.open=true)`))
+			if wide := get(t, ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`)); wide > 320 {
+				t.Errorf("%s in %s is %d px wide in a window of 320", path, tag, wide)
+			}
+			if dir := get(t, ctx, chromedp.Evaluate[string](`getComputedStyle(document.documentElement).direction`)); (dir == "rtl") != (tag == "ar") {
+				t.Errorf("%s in %s runs %s", path, tag, dir)
+			}
+		}
+	}
+}
+
+// TestPreferencesTellWhoIsAskedFor: the second layer lists each category's
+// vendors, their countries and what they keep for how long.
+func TestPreferencesTellWhoIsAskedFor(t *testing.T) {
+	browser := startBrowser(t)
+	seen := &watcher{seen: []string{"google-analytics", "matomo", "stripe"}}
+	b, err := New(Options{Title: "Bags", PolicyURL: "/privacy"}, newEngine(t), &memory{}, seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := tab(t, browser)
+	do(t, ctx, chromedp.Navigate(serveSite(t, b)+"/_askfirst/preferences"))
+	got := get(t, ctx, chromedp.Evaluate[[]string](`[...document.querySelectorAll('.offers>li')].map(li=>[...li.querySelectorAll('article')].map(a=>a.querySelector('h3').textContent+(a.querySelector('.flag')?' outside':'')+(a.querySelector('.stores .meta')?' keeps':'')).join('; '))`))
+	if want := []string{"Stripe outside keeps", "", "Google Analytics outside keeps; Matomo outside keeps", "", ""}; !slices.Equal(got, want) {
+		t.Errorf("the categories' vendors are %q, want %q", got, want)
+	}
+}
