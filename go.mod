@@ -11,6 +11,7 @@ require (
 	github.com/klauspost/compress v1.20.3
 	github.com/molecule-man/go-brrr v1.3.1
 	github.com/ncruces/go-sqlite3 v0.37.0
+	github.com/oschwald/maxminddb-golang/v2 v2.9.0
 	github.com/valyala/fasthttp v1.78.0
 	go.yaml.in/yaml/v4 v4.0.0
 	golang.org/x/net v0.62.0

@@ -224,6 +224,9 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 	}
 	dst = append(dst, `" data-regime="`...)
 	dst = append(dst, v.Standing.Regime.String()...)
+	if v.Standing.Child {
+		dst = append(dst, `" data-audience="child`...)
+	}
 	dst = append(dst, `" data-unclassified="`...)
 	dst = append(dst, b.o.Unclassified...)
 	dst = append(dst, `" data-revision="`...)
@@ -241,9 +244,12 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 }
 
 // AppendFoot appends what goes before </body>: the banner while no choice
-// stands, the reopen control afterwards.
+// stands, the reopen control afterwards, nothing for a child.
 func (b *Banner) AppendFoot(dst []byte, v *View, lang []byte) []byte {
-	k := askKey{language: b.languages.choose(lang, v.AcceptLanguage), made: v.Standing.Made, regime: v.Standing.Regime, gpc: v.Standing.GPC}
+	if v.Standing.Child {
+		return dst
+	}
+	k := askKey{language: b.languages.choose(lang, v.AcceptLanguage), made: v.Standing.Made, regime: v.Standing.Regime, signal: v.Standing.Objection}
 	return b.appendTree(dst, b.asks.get(k), v, nil)
 }
 

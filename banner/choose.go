@@ -96,6 +96,10 @@ func (b *Banner) serveConsent(ctx *fasthttp.RequestCtx, v *Visit) {
 		b.refuse(ctx, fasthttp.StatusBadRequest, "choice: "+err.Error())
 		return
 	}
+	if v.Standing.Child {
+		b.refuse(ctx, fasthttp.StatusForbidden, "a child is not asked")
+		return
+	}
 	private(ctx)
 	if a.Choice == "once" {
 		setCookie(ctx, OnceCookie+"="+a.Vendor+"; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"+secure(v))
@@ -177,7 +181,7 @@ func (b *Banner) record(ctx *fasthttp.RequestCtx, v *Visit, a *answer, c *consen
 	if v.Standing.Made {
 		r.Before = v.Standing.Choice.Categories
 	}
-	r.Shown = b.asks.get(askKey{i, v.Standing.Made, v.Standing.Regime, v.Standing.GPC}).sum
+	r.Shown = b.asks.get(askKey{i, v.Standing.Made, v.Standing.Regime, v.Standing.Objection}).sum
 	limited, cancel := context.WithTimeout(context.Background(), recordTime)
 	defer cancel()
 	if err := b.records.Record(limited, r); err != nil {

@@ -143,7 +143,7 @@ func (b *Banner) serveErase(ctx *fasthttp.RequestCtx, v *Visit) {
 	}
 	private(ctx)
 	setCookie(ctx, consent.CookieName+"=; Path=/; Max-Age=0; SameSite=Lax"+secure(v)+b.domain())
-	left := consent.Stand(v.Standing.Regime, nil, v.Standing.GPC)
+	left := consent.Stand(v.Standing.Regime, nil, v.Standing.Objection)
 	b.expire(ctx, v, left.Granted, local(a.Return))
 	if !form {
 		ctx.SetStatusCode(fasthttp.StatusNoContent)

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/oschwald/maxminddb-golang/v2"
+
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -29,9 +31,37 @@ type Config struct {
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields
 	// are believed.
 	TrustedProxies []netip.Prefix
-	Limits         Limits
+	// Location is how it is known where a visitor is.
+	Location Location
+	Limits   Limits
 	// Sites has at least one entry, with unique names.
 	Sites []Site
+}
+
+// Location is how it is known where a visitor is: a trusted proxy says so, or a
+// database tells it from the address. Its zero value knows of nobody.
+type Location struct {
+	// CountryHeader and RegionHeader are names of request fields, believed
+	// from TrustedProxies alone; empty for none.
+	CountryHeader, RegionHeader string
+	// File is a MaxMind database of countries or cities, and Database what is
+	// in it; empty and nil for none.
+	File     string
+	Database *maxminddb.Reader
+	line     int
+}
+
+// UnderAge is how pages for children are known: nothing but what is necessary
+// is on them, and nothing is asked. Its zero value knows none.
+type UnderAge struct {
+	// Paths are globs of paths, such as /kids/*.
+	Paths []string
+	// Cookie is a cookie of the site's that says so, and CookieValue its value;
+	// any will do where that is empty.
+	Cookie, CookieValue string
+	// Mark says that pages say so themselves, by data-askfirst-audience="child"
+	// on <html> or <meta name="askfirst-audience" content="child">.
+	Mark bool
 }
 
 // Limits bound what one peer can make the proxy hold or wait for.
@@ -79,7 +109,12 @@ type Site struct {
 	// UpstreamTLS is how https upstreams are trusted.
 	UpstreamTLS UpstreamTLS
 
-	Regime       consent.Regime
+	// Regimes say how consent works; without rules it is the fallback for all.
+	Regimes consent.Regimes
+	// DoNotTrack honours DNT as Sec-GPC is.
+	DoNotTrack bool
+	// UnderAge is how pages for children are known.
+	UnderAge     UnderAge
 	Unclassified Unclassified
 	// Revision is the policy revision, from 1; raising it asks everybody again.
 	Revision uint32
@@ -200,7 +235,6 @@ func Default() Config {
 // upstream.
 func DefaultSite() Site {
 	return Site{
-		Regime:       consent.OptIn,
 		Unclassified: PassUnclassified,
 		Revision:     1,
 		Prefix:       "/_askfirst/",

@@ -32,6 +32,9 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.readDatabase(path); err != nil {
+		return nil, err
+	}
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
 		if len(s.Lists) == 0 {
@@ -39,9 +42,7 @@ func Load(path string) (*Config, error) {
 		}
 		for j := range s.Lists {
 			list := &s.Lists[j]
-			if !filepath.IsAbs(list.Name) {
-				list.Name = filepath.Join(filepath.Dir(path), list.Name)
-			}
+			list.Name = beside(path, list.Name)
 			if list.Text, err = readFile(list.Name, rules.MaxListSize); err != nil {
 				return nil, fmt.Errorf("list of site %s: %w", s.Name, err)
 			}
@@ -51,6 +52,14 @@ func Load(path string) (*Config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// beside returns the path of a file that a configuration file names.
+func beside(path, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(path), name)
 }
 
 func readFile(path string, limit int) ([]byte, error) {
@@ -96,6 +105,7 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		"rewrite":         func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Rewrite) },
 		"proxy_protocol":  func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ProxyProtocol) },
 		"trusted_proxies": func(n *yaml.Node, at string) { r.prefixes(n, at, &cfg.TrustedProxies) },
+		"location":        func(n *yaml.Node, at string) { r.location(n, at, &cfg.Location) },
 		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
 		"sites":           func(n *yaml.Node, at string) { sites = n },
 	})
@@ -107,6 +117,9 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 	r.sequence(sites, "sites", func(n *yaml.Node, at string) {
 		site := DefaultSite()
 		r.site(n, at, &site)
+		if site.Regimes.ByPlace() && cfg.Location.unknown() {
+			r.refuse(n, at+".regime", "depends on where the visitor is, and nothing tells that", "set location: country_header or database")
+		}
 		if line, taken := names[site.Name]; taken {
 			r.refuse(n, at+".name", fmt.Sprintf("the name %q is taken by the site in line %d", site.Name, line), "give each site a name of its own")
 		}
@@ -119,6 +132,9 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		}
 		cfg.Sites = append(cfg.Sites, site)
 	})
+	if cfg.Location.CountryHeader != "" && len(cfg.TrustedProxies) == 0 {
+		r.refuse(n, "location.country_header", "is believed from trusted proxies alone, and none is named", "name the proxy in front in trusted_proxies")
+	}
 	if len(cfg.Sites) == 0 {
 		r.refuse(sites, "sites", "no site is named", "add at least one")
 	}
@@ -150,7 +166,9 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"upstream":     func(n *yaml.Node, at string) { r.upstreams(n, at, s) },
 		"health":       func(n *yaml.Node, at string) { r.health(n, at, &s.Health) },
 		"upstream_tls": func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
-		"regime":       func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
+		"regime":       func(n *yaml.Node, at string) { r.regimes(n, at, &s.Regimes) },
+		"do_not_track": func(n *yaml.Node, at string) { r.boolean(n, at, &s.DoNotTrack) },
+		"under_age":    func(n *yaml.Node, at string) { r.underAge(n, at, &s.UnderAge) },
 		"unclassified": func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
 		"revision":     func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
 		"policy_url":   func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },

@@ -169,7 +169,7 @@ func (d *document) begin() {
 	d.options.URL = x.pageURL()
 	d.options.Granted = x.standing.Granted
 	d.options.RemoveBanners = x.site.RemoveRivals
-	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified
+	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified || x.standing.Child
 	// What redirects is not shown.
 	d.options.Fragment = x.part || x.answer.status/100 == 3
 	media, _, _ := bytes.Cut(x.answer.get(nameContentType), []byte{';'})
@@ -263,7 +263,7 @@ func (d *document) unlike() {
 func (d *document) makeKey() {
 	x := d.x
 	k := append(d.key[:0], byte(d.target), byte(x.standing.Granted), byte(x.standing.Regime))
-	k = append(k, flags(x.standing.Made, x.standing.GPC, x.part, d.view.Integrity, d.options.XML, x.secure))
+	k = append(k, flags(x.standing.Made, x.standing.Child, x.part, d.view.Integrity, d.options.XML, x.secure), byte(x.standing.Objection))
 	for _, c := range d.codings {
 		k = append(k, byte(c))
 	}
@@ -378,6 +378,10 @@ func (d *document) run() error {
 	d.transcoded = in.order != 0
 	if in.data() {
 		d.options.Fragment = true
+	}
+	if x.site.UnderAge.Mark && in.isForChildren() {
+		d.view.Standing = consent.StandChild(x.standing.Objection)
+		d.options.Granted, d.options.HoldUnclassified, d.options.Let = 0, true, nil
 	}
 	d.rewriter = rewrite.Acquire(w, &d.options)
 	var decoded int64

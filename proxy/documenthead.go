@@ -104,5 +104,10 @@ func (x *exchange) appendVary(out []byte) []byte {
 			out = append(append(out, name...), ", "...)
 		}
 	}
+	for _, name := range x.site.varies {
+		if !x.answer.lists(nameVary, name) {
+			out = append(append(out, name...), ", "...)
+		}
+	}
 	return append(out[:len(out)-2], "\r\n"...)
 }

@@ -39,6 +39,8 @@ type exchange struct {
 
 	// The choice.
 	site     *site
+	place    consent.Place // where the visitor is, if the site asks
+	located  string        // what told it
 	standing consent.Standing
 	once     *rules.Vendor // a vendor that the visitor lets in this time
 	withheld [][]byte      // names of cookies that were taken out of the request
@@ -86,6 +88,7 @@ func releaseExchange(x *exchange) {
 	x.request.reset()
 	x.answer.reset()
 	x.target, x.address, x.host = nil, nil, x.host[:0]
+	x.place, x.located = 0, ""
 	x.site, x.once, x.link, x.sending, x.v, x.sites, x.cfg = nil, nil, nil, nil, nil, nil, nil
 	x.withheld, x.url = x.withheld[:0], x.url[:0]
 	x.expects, x.last, x.switches, x.part, x.revalidates, x.answered, x.unsent = false, false, false, false, false, false, false
@@ -147,6 +150,7 @@ func (x *exchange) receive() (err error) {
 // choose reads the choice that the visitor has made.
 func (x *exchange) choose() {
 	var choice *consent.Choice
+	child := x.isForChildren()
 	for i := range x.request.fields {
 		f := &x.request.fields[i]
 		if f.id != nameCookie {
@@ -160,8 +164,14 @@ func (x *exchange) choose() {
 		if value, ok := findCookie(f.value, onceCookie); ok {
 			x.once = x.site.engine.Vendor(string(value))
 		}
+		child = child || x.isChild(f.value)
 	}
-	x.standing = x.site.stand(choice, string(x.request.get(nameSecGPC)) == "1")
+	if child {
+		x.once, x.standing = nil, consent.StandChild(x.objection())
+		return
+	}
+	x.place, x.located = x.locate()
+	x.standing = x.site.stand(x.place, choice, x.objection())
 }
 
 // ask sends the request to the upstream and reads the head of its answer.

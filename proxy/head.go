@@ -35,6 +35,7 @@ const (
 	nameXRealIP
 	nameAuthorization
 	nameCookie
+	nameDNT
 	nameSecGPC
 	// What is asked for.
 	nameAccept
@@ -92,7 +93,7 @@ var spellings = [names]string{
 	nameTrailer: "trailer", nameTransferEncoding: "transfer-encoding", nameUpgrade: "upgrade", nameVia: "via",
 	nameForwarded: "forwarded", nameXForwardedFor: "x-forwarded-for", nameXForwardedHost: "x-forwarded-host",
 	nameXForwardedPort: "x-forwarded-port", nameXForwardedProto: "x-forwarded-proto", nameXRealIP: "x-real-ip",
-	nameAuthorization: "authorization", nameCookie: "cookie", nameSecGPC: "sec-gpc",
+	nameAuthorization: "authorization", nameCookie: "cookie", nameDNT: "dnt", nameSecGPC: "sec-gpc",
 	nameAccept: "accept", nameAcceptEncoding: "accept-encoding", nameAcceptLanguage: "accept-language",
 	nameAvailableDictionary: "available-dictionary", nameHXRequest: "hx-request", nameIfMatch: "if-match",
 	nameIfModifiedSince: "if-modified-since", nameIfNoneMatch: "if-none-match", nameIfRange: "if-range",

@@ -76,7 +76,7 @@ func (x *exchange) serveOwn() (keep bool) {
 	ctx.Response.Header.SetNoDefaultContentType(true)
 	x.site.banner.Serve(ctx, &banner.Visit{
 		Standing:   x.standing,
-		RegimeRule: "default",
+		RegimeRule: x.regimeRule(),
 		Secure:     x.secure,
 		Host:       string(x.address),
 		Address:    truncate(x.client).String(),

@@ -20,6 +20,10 @@ type site struct {
 	banner  *banner.Banner
 	servers *servers
 	policy  contentPolicy
+	places  *places
+	// varies names the request fields that the site's configuration makes
+	// pages depend on.
+	varies []string
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
@@ -98,7 +102,9 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		engine:  engine,
 		banner:  b,
 		servers: servers,
+		places:  newPlaces(&cfg.Location),
 	}
+	s.varies = s.fieldsAsked(&cfg.Location)
 	s.policy = newContentPolicy(b, c.Prefix)
 	s.marker = s.mark()
 	return s, nil
@@ -130,8 +136,8 @@ func (t *sites) find(host []byte) *site {
 }
 
 // stand works out what holds for a visitor.
-func (s *site) stand(choice *consent.Choice, gpc bool) consent.Standing {
-	st := consent.Stand(s.Regime, choice, gpc)
+func (s *site) stand(at consent.Place, choice *consent.Choice, objection consent.Objection) consent.Standing {
+	st := consent.Stand(s.Regimes.Regime(at), choice, objection)
 	if s.Unclassified == configs.PassUnclassified || st.Granted.Has(consent.Marketing) {
 		st.Granted = st.Granted.With(consent.Unclassified)
 	}

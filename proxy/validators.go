@@ -27,10 +27,11 @@ const (
 // far as that does not depend on the upstream's answer.
 func (x *exchange) variant() uint64 {
 	h := fnv.New64a()
-	var b [12]byte
+	var b [16]byte
 	binary.LittleEndian.PutUint64(b[:], x.site.marker)
 	b[8], b[9] = byte(x.standing.Granted), byte(x.standing.Regime)
-	b[10] = flags(x.standing.Made, x.standing.GPC, x.part, x.secure, x.once != nil)
+	b[10] = flags(x.standing.Made, x.standing.Child, x.part, x.secure, x.once != nil)
+	b[11] = byte(x.standing.Objection)
 	h.Write(b[:])
 	h.Write(x.request.get(nameAcceptLanguage))
 	return h.Sum64()

@@ -17,7 +17,9 @@ export const prefix = new URL('.', element.src).pathname
 export const regime = setting('regime', 'opt-in')
 export const revision = setting('revision', '1')
 const site = setting('site', location.hostname)
-const unclassifiedPass = setting('unclassified', 'pass') === 'pass'
+/** Whether the site says that the visitor is a child: nothing is granted and nothing asked. */
+export const child = get(element, 'data-audience') === 'child'
+const unclassifiedPass = setting('unclassified', 'pass') === 'pass' && !child
 
 declare global {
 	interface Window {
@@ -40,7 +42,7 @@ export interface Standing {
 export function chosen(): Standing | undefined {
 	const cookies: string = cookieAccess?.get ? apply(cookieAccess.get, document, []) : ''
 	const m = /(?:^|; )askfirst=1\.(\d+)\.(-|f?a?m?s?)\.(\d+)\.[\w-]{22}(?:;|$)/.exec(cookies)
-	if (!m || !m[2] || m[1] !== revision || Number(m[3]) > Date.now() / 1000 + 60) return
+	if (child || !m || !m[2] || m[1] !== revision || Number(m[3]) > Date.now() / 1000 + 60) return
 	return { made: true, granted: spelled(m[2]) }
 }
 
