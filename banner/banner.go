@@ -60,6 +60,8 @@ type Options struct {
 	// Unclassified is pass or hold: what becomes of third parties that no
 	// rule knows. Empty for pass.
 	Unclassified string
+	// Signals are how other software is told of choices.
+	Signals Signals
 	// Log takes what goes wrong. Nil for slog.Default.
 	Log *slog.Logger
 }
@@ -91,6 +93,8 @@ type View struct {
 	AcceptLanguage []byte
 	// Nonce is that of the page's Content-Security-Policy. Empty for none.
 	Nonce []byte
+	// GPP is the section of the GPP that is in force, empty for none.
+	GPP string
 	// Integrity says that the page's policy names the guard by GuardHash, so
 	// that its element must carry the hash too.
 	Integrity bool
@@ -133,7 +137,7 @@ func New(o Options, e *rules.Engine, records Records, observer Observer) (*Banne
 		return nil, err
 	}
 	b := &Banner{o: o, engine: e, records: records, observer: observer, log: o.Log, languages: l, offered: consent.SetOf(o.Categories...)}
-	b.guard = newGuard(o.Prefix, e)
+	b.guard = newGuard(o.Prefix, e, &o.Signals)
 	b.askCSS = compact(styles("tokens", "ask", "layout-"+o.Layout)) + theme
 	b.boxCSS = compact(styles("tokens", "box")) + theme
 	b.pageCSS = compact(styles("tokens", "page")) + theme
@@ -226,6 +230,10 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 	dst = append(dst, v.Standing.Regime.String()...)
 	if v.Standing.Child {
 		dst = append(dst, `" data-audience="child`...)
+	}
+	if v.GPP != "" {
+		dst = append(dst, `" data-gpp="`...)
+		dst = append(dst, v.GPP...)
 	}
 	dst = append(dst, `" data-unclassified="`...)
 	dst = append(dst, b.o.Unclassified...)

@@ -160,6 +160,7 @@ func (b *Banner) choose(ctx *fasthttp.RequestCtx, v *Visit, a *answer, granted c
 	b.record(ctx, v, a, &choice)
 	value := string(choice.AppendCookie(nil))
 	setCookie(ctx, consent.CookieName+"="+value+"; Path=/; Max-Age="+strconv.Itoa(int(b.o.CookieMaxAge/time.Second))+"; SameSite=Lax"+secure(v)+b.domain())
+	b.setTCCookie(ctx, v, &choice)
 	b.expire(ctx, v, granted, local(a.Return))
 }
 
@@ -175,6 +176,7 @@ func (b *Banner) record(ctx *fasthttp.RequestCtx, v *Visit, a *answer, c *consen
 		Action: a.Choice, Method: consent.Method(a.Method), Vendors: b.listed(), Language: b.languages.list[i].tag,
 		Address: v.Address, Browser: browser(string(ctx.UserAgent())),
 	}
+	r.TC, r.GPP = b.o.Signals.strings(v, c)
 	if r.Action == "always" {
 		r.Action = "save"
 	}

@@ -30,6 +30,8 @@ type receipt struct {
 	Shown      string    `json:"shown"` // SHA-256, hexadecimal
 	Address    string    `json:"address"`
 	Browser    string    `json:"browser"`
+	TC         string    `json:"tc_string,omitempty"`
+	GPP        string    `json:"gpp_string,omitempty"`
 }
 
 func newReceipt(r *consent.Receipt) *receipt {
@@ -47,7 +49,7 @@ func newReceipt(r *consent.Receipt) *receipt {
 	return &receipt{
 		ID: r.ID.String(), Site: r.Site, At: r.At.UTC(), Revision: r.Revision, Categories: names(r.Categories), Before: names(r.Before),
 		Regime: r.Regime.String(), RegimeRule: r.RegimeRule, Action: r.Action, Method: string(r.Method), Vendors: vendors,
-		Language: r.Language, Shown: hex.EncodeToString(r.Shown[:]), Address: r.Address, Browser: r.Browser,
+		Language: r.Language, Shown: hex.EncodeToString(r.Shown[:]), Address: r.Address, Browser: r.Browser, TC: r.TC, GPP: r.GPP,
 	}
 }
 
@@ -143,6 +145,9 @@ func (b *Banner) serveErase(ctx *fasthttp.RequestCtx, v *Visit) {
 	}
 	private(ctx)
 	setCookie(ctx, consent.CookieName+"=; Path=/; Max-Age=0; SameSite=Lax"+secure(v)+b.domain())
+	if b.o.Signals.TCCookie {
+		setCookie(ctx, tcCookie+"=; Path=/; Max-Age=0; SameSite=Lax"+secure(v)+b.domain())
+	}
 	left := consent.Stand(v.Standing.Regime, nil, v.Standing.Objection)
 	b.expire(ctx, v, left.Granted, local(a.Return))
 	if !form {

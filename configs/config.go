@@ -9,6 +9,7 @@ import (
 
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
+	"github.com/askfirst/askfirst/rules/consent/iab"
 )
 
 // Config is everything that an operator can say. It is valid as Load returns
@@ -49,6 +50,18 @@ type Location struct {
 	File     string
 	Database *maxminddb.Reader
 	line     int
+}
+
+// TCF is the IAB's Transparency and Consent Framework.
+type TCF struct {
+	iab.TCF
+	// Cookie keeps the TC string in the cookie euconsent-v2 too.
+	Cookie bool
+	// File is the vendor list, and Only the IDs of the vendors in it that
+	// visitors are told of; nil for all.
+	File string
+	Only []int
+	line int
 }
 
 // UnderAge is how pages for children are known: nothing but what is necessary
@@ -111,6 +124,11 @@ type Site struct {
 
 	// Regimes say how consent works; without rules it is the fallback for all.
 	Regimes consent.Regimes
+	// Google is how Google Consent Mode is spoken.
+	Google consent.Google
+	// TCF is off where its CMP is 0, GPP where it has no sections.
+	TCF TCF
+	GPP iab.GPP
 	// DoNotTrack honours DNT as Sec-GPC is.
 	DoNotTrack bool
 	// UnderAge is how pages for children are known.
@@ -170,7 +188,7 @@ type UpstreamTLS struct {
 
 // Rules are the options by which the site's rules are compiled.
 func (s *Site) Rules() rules.Options {
-	return rules.Options{Overrides: s.Overrides, Lists: s.Lists, HeuristicsOff: s.HeuristicsOff}
+	return rules.Options{Overrides: s.Overrides, Lists: s.Lists, HeuristicsOff: s.HeuristicsOff, ConsentMode: s.Google.Mode == consent.GoogleAdvanced}
 }
 
 // Unclassified is what becomes of third parties that no rule knows.

@@ -37,6 +37,9 @@ func Load(path string) (*Config, error) {
 	}
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
+		if err := s.TCF.readList(path, fmt.Sprintf("sites[%d].tcf", i)); err != nil {
+			return nil, err
+		}
 		if len(s.Lists) == 0 {
 			continue
 		}
@@ -160,22 +163,25 @@ func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
 
 func (r *reader) site(n *yaml.Node, at string, s *Site) {
 	r.mapping(n, at, fields{
-		"name":         func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
-		"title":        func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
-		"hosts":        func(n *yaml.Node, at string) { r.hosts(n, at, &s.Hosts) },
-		"upstream":     func(n *yaml.Node, at string) { r.upstreams(n, at, s) },
-		"health":       func(n *yaml.Node, at string) { r.health(n, at, &s.Health) },
-		"upstream_tls": func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
-		"regime":       func(n *yaml.Node, at string) { r.regimes(n, at, &s.Regimes) },
-		"do_not_track": func(n *yaml.Node, at string) { r.boolean(n, at, &s.DoNotTrack) },
-		"under_age":    func(n *yaml.Node, at string) { r.underAge(n, at, &s.UnderAge) },
-		"unclassified": func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
-		"revision":     func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
-		"policy_url":   func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
-		"prefix":       func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
-		"cookie":       func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
-		"banner":       func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
-		"lists":        func(n *yaml.Node, at string) { r.lists(n, at, &s.Lists) },
+		"name":                func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
+		"title":               func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
+		"hosts":               func(n *yaml.Node, at string) { r.hosts(n, at, &s.Hosts) },
+		"upstream":            func(n *yaml.Node, at string) { r.upstreams(n, at, s) },
+		"health":              func(n *yaml.Node, at string) { r.health(n, at, &s.Health) },
+		"upstream_tls":        func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
+		"regime":              func(n *yaml.Node, at string) { r.regimes(n, at, &s.Regimes) },
+		"google_consent_mode": func(n *yaml.Node, at string) { r.google(n, at, &s.Google) },
+		"tcf":                 func(n *yaml.Node, at string) { r.tcf(n, at, &s.TCF) },
+		"gpp":                 func(n *yaml.Node, at string) { r.gpp(n, at, &s.GPP) },
+		"do_not_track":        func(n *yaml.Node, at string) { r.boolean(n, at, &s.DoNotTrack) },
+		"under_age":           func(n *yaml.Node, at string) { r.underAge(n, at, &s.UnderAge) },
+		"unclassified":        func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
+		"revision":            func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
+		"policy_url":          func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
+		"prefix":              func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
+		"cookie":              func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
+		"banner":              func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
+		"lists":               func(n *yaml.Node, at string) { r.lists(n, at, &s.Lists) },
 		"heuristics_off": func(n *yaml.Node, at string) {
 			s.HeuristicsOff = r.list(n, at)
 			for _, name := range s.HeuristicsOff {
@@ -189,6 +195,9 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
 		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
 	})
+	// The choice does not say in which language it was made: the strings say the
+	// site's.
+	s.TCF.Language, _, _ = strings.Cut(s.Banner.Language, "-")
 	if s.Name == "" {
 		r.refuse(n, at+".name", "is missing", "name the site; records are kept under this name")
 	}

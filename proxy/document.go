@@ -163,6 +163,7 @@ func (d *document) begin() {
 		Return:         x.target,
 		AcceptLanguage: x.request.get(nameAcceptLanguage),
 		Nonce:          nonce,
+		GPP:            x.section(),
 	}
 	d.options.Rules = x.site.engine
 	d.options.Let = x.once
@@ -270,6 +271,7 @@ func (d *document) makeKey() {
 	k = append(strconv.AppendUint(k, x.site.marker, 16), 0)
 	k = append(append(k, x.answer.get(nameContentType)...), 0)
 	k = append(append(k, d.view.AcceptLanguage...), 0)
+	k = append(append(k, d.view.GPP...), 0)
 	d.key = append(k, d.options.URL...)
 }
 

@@ -77,6 +77,7 @@ func (x *exchange) serveOwn() (keep bool) {
 	x.site.banner.Serve(ctx, &banner.Visit{
 		Standing:   x.standing,
 		RegimeRule: x.regimeRule(),
+		GPP:        x.section(),
 		Secure:     x.secure,
 		Host:       string(x.address),
 		Address:    truncate(x.client).String(),

@@ -8,10 +8,23 @@ import (
 	"github.com/oschwald/maxminddb-golang/v2"
 	"golang.org/x/net/html"
 
+	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
 )
+
+// signals returns how other software is told of choices on a site.
+func signals(c *configs.Site) (s banner.Signals) {
+	s.Google = c.Google
+	if c.TCF.CMP != 0 {
+		s.TCF, s.TCCookie = &c.TCF.TCF, c.TCF.Cookie
+	}
+	if len(c.GPP.Sections) > 0 {
+		s.GPP = &c.GPP
+	}
+	return s
+}
 
 // What a request tells about its visitor, beside the choice.
 
@@ -46,7 +59,7 @@ func (x *exchange) locate() (at consent.Place, by string) {
 
 // regimeRule says what decided the regime, as receipts carry it.
 func (x *exchange) regimeRule() string {
-	if !x.site.asksPlace() {
+	if !x.site.Regimes.ByPlace() {
 		return "default"
 	}
 	_, rule := x.site.Regimes.Decide(x.place)
@@ -57,7 +70,15 @@ func (x *exchange) regimeRule() string {
 }
 
 // asksPlace reports whether what the site does depends on where a visitor is.
-func (s *site) asksPlace() bool { return s.Regimes.ByPlace() }
+func (s *site) asksPlace() bool { return s.Regimes.ByPlace() || len(s.GPP.Sections) > 0 }
+
+// section returns the section of the GPP that is in force for the visitor.
+func (x *exchange) section() string {
+	if len(x.site.GPP.Sections) == 0 || x.standing.Child {
+		return ""
+	}
+	return x.site.GPP.InForce(x.place, x.standing.Regime)
+}
 
 // fieldsAsked names the request fields that pages depend on by the site's
 // configuration.

@@ -69,7 +69,7 @@ var catalogue = sync.OnceValues(func() (*rules.Engine, error) { return rules.New
 
 func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	engine, err := catalogue()
-	if len(c.Overrides) > 0 || len(c.Lists) > 0 || len(c.HeuristicsOff) > 0 {
+	if len(c.Overrides) > 0 || len(c.Lists) > 0 || len(c.HeuristicsOff) > 0 || c.Google.Mode == consent.GoogleAdvanced {
 		engine, err = rules.New(c.Rules())
 	}
 	if err != nil {
@@ -88,6 +88,7 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		CookieDomain: c.Cookie.Domain,
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),
+		Signals:      signals(c),
 		Log:          o.Log,
 	}, engine, o.Records, o.Observer)
 	if err != nil {

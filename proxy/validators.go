@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"strconv"
 
 	"github.com/askfirst/askfirst/banner"
@@ -34,6 +35,7 @@ func (x *exchange) variant() uint64 {
 	b[11] = byte(x.standing.Objection)
 	h.Write(b[:])
 	h.Write(x.request.get(nameAcceptLanguage))
+	io.WriteString(h, x.section())
 	return h.Sum64()
 }
 
@@ -47,6 +49,7 @@ func (s *site) mark() uint64 {
 	c := *s.Site
 	c.Upstream, c.Others = nil, nil
 	c.Overrides, c.Lists = nil, nil // the revision tells them
+	c.TCF.List = nil                // the guard's address tells it
 	fmt.Fprintf(h, "%+v", c)
 	v := banner.View{Host: []byte(s.Name), Return: []byte("/")}
 	h.Write(s.banner.AppendFoot(s.banner.AppendHead(nil, &v, nil), &v, nil))
