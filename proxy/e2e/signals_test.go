@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -398,4 +399,34 @@ func (v *visitor) gpc() {
 	call(v, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
 		Source: `Object.defineProperty(Navigator.prototype, "globalPrivacyControl", {get: () => true})`,
 	})
+}
+
+// In advanced mode Google's tags run before a choice, told to keep nothing; all
+// others stay held, and what Google's tags could keep is refused.
+func TestAdvancedConsentMode(t *testing.T) {
+	s := raiseWith(t, demoSite(), "google_consent_mode: {mode: advanced}")
+	v := visit(t, s)
+	v.open("/")
+	v.settle()
+	if len(s.reached()) == 0 {
+		t.Error("no tag of Google's has run")
+	}
+	for _, hit := range s.reached() {
+		if !strings.Contains(hit, "google") && !strings.Contains(hit, "doubleclick.net") {
+			t.Errorf("%s was contacted before a choice", hit)
+		}
+	}
+	if got := eval[string](v, `dataLayer[0][0] + dataLayer[0][1] + Object.values(dataLayer[0][2]).filter(x => x === "denied").length`); got != "consentdefault6" {
+		t.Errorf("Google's tags were first told %s", got)
+	}
+	if cookies := v.cookies(); slices.ContainsFunc(cookies, func(c string) bool { return strings.HasPrefix(c, "shop.test ") }) {
+		t.Errorf("before a choice the browser keeps %q", cookies)
+	}
+	v.click(acceptAll)
+	v.chosen()
+	v.until(`(window.demoFired || []).some(x => x.startsWith("static.hotjar.com"))`)
+	if got := eval[string](v, `[...dataLayer].filter(e => e[1] === "update").map(e => e[2].ad_storage).join()`); got != "granted" {
+		t.Errorf("after the choice Google's tags were told %q", got)
+	}
+	v.nothingThrew()
 }

@@ -103,8 +103,8 @@ function meet(name: string): void {
 		get: () => value,
 		set(tag) {
 			const first = !value
-			value = tag
-			tell(say, tag, first)
+			// The same again is no other tag: var x = window.x = window.x || [].
+			if (tag !== value) tell(say, (value = tag), first)
 		},
 	})
 }
