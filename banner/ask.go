@@ -70,6 +70,7 @@ type ask struct {
 	Reject    string
 	Reopen    string
 	Objection string
+	Uniform   bool
 	Offers    []offer
 }
 
@@ -77,7 +78,7 @@ func (b *Banner) renderAsk(k askKey) *tree {
 	l := b.languages.list[k.language]
 	a := ask{
 		T: l.texts, Lang: l.tag, State: k.state(), Made: k.made, Layout: b.o.Layout, Prefix: b.o.Prefix,
-		PolicyURL: b.o.PolicyURL, Objection: objection(l.texts, k.signal), Offers: b.offers(l.texts),
+		PolicyURL: b.o.PolicyURL, Objection: objection(l.texts, k.signal), Uniform: b.o.Uniform, Offers: b.offers(l.texts),
 	}
 	title := b.o.Title
 	if title == "" {

@@ -74,10 +74,10 @@ func (s *site) asksPlace() bool { return s.Regimes.ByPlace() || len(s.GPP.Sectio
 
 // section returns the section of the GPP that is in force for the visitor.
 func (x *exchange) section() string {
-	if len(x.site.GPP.Sections) == 0 || x.standing.Child {
+	if len(x.site.GPP.Sections) == 0 || x.shown.Child {
 		return ""
 	}
-	return x.site.GPP.InForce(x.place, x.standing.Regime)
+	return x.site.GPP.InForce(x.place, x.shown.Regime)
 }
 
 // fieldsAsked names the request fields that pages depend on by the site's

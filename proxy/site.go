@@ -23,7 +23,9 @@ type site struct {
 	places  *places
 	// varies names the request fields that the site's configuration makes
 	// pages depend on.
-	varies []string
+	varies  []string
+	answers *answers
+	lock    *lock // nil for none
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
@@ -36,17 +38,32 @@ type sites struct {
 	exact    map[string]*site
 	wildcard map[string]*site // by what follows the asterisk, with its dot
 	other    *site
+
+	certificates *certificates
+	tracer       *tracer // nil for none
 }
 
-func newSites(cfg *configs.Config, o Options) (*sites, error) {
+// newSites compiles cfg; before is what is in force, nil for nothing.
+func newSites(cfg *configs.Config, o Options, m *metrics, before *sites) (*sites, error) {
 	t := &sites{cfg: cfg, exact: make(map[string]*site), wildcard: make(map[string]*site)}
 	var errs []error
+	var standing *issuer
+	var tracing *tracer
+	if before != nil {
+		standing, tracing = before.certificates.issuer, before.tracer
+	}
+	t.tracer = newTracer(cfg, tracing, &m.lostSpans, o.Log)
+	var err error
+	if t.certificates, err = loadCertificates(cfg, standing); err != nil {
+		errs = append(errs, err)
+	}
 	for i := range cfg.Sites {
 		s, err := newSite(cfg, &cfg.Sites[i], o)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("site %s: %w", cfg.Sites[i].Name, err))
 			continue
 		}
+		s.answers = m.of(s.Name)
 		t.all = append(t.all, s)
 		for _, h := range s.Hosts {
 			h = strings.ToLower(h)
@@ -60,7 +77,11 @@ func newSites(cfg *configs.Config, o Options) (*sites, error) {
 			}
 		}
 	}
-	return t, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
 }
 
 // catalogue returns the rules of sites that have none of their own. Compiling
@@ -74,6 +95,11 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	observer := o.Observer
+	second := newLock(c, engine, observer.Seen(c.Name))
+	if second != nil {
+		observer = watched{observer, second}
 	}
 	b, err := banner.New(banner.Options{
 		Site:         c.Name,
@@ -89,8 +115,10 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),
 		Signals:      signals(c),
+		SecondLock:   c.SecondLock,
+		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,
-	}, engine, o.Records, o.Observer)
+	}, engine, o.Records, observer)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +132,7 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		banner:  b,
 		servers: servers,
 		places:  newPlaces(&cfg.Location),
+		lock:    second,
 	}
 	s.varies = s.fieldsAsked(&cfg.Location)
 	s.policy = newContentPolicy(b, c.Prefix)

@@ -28,13 +28,12 @@ const (
 // far as that does not depend on the upstream's answer.
 func (x *exchange) variant() uint64 {
 	h := fnv.New64a()
-	var b [16]byte
+	var b [12]byte
 	binary.LittleEndian.PutUint64(b[:], x.site.marker)
-	b[8], b[9] = byte(x.standing.Granted), byte(x.standing.Regime)
-	b[10] = flags(x.standing.Made, x.standing.Child, x.part, x.secure, x.once != nil)
-	b[11] = byte(x.standing.Objection)
+	b[8], b[9], b[10] = byte(x.shown.Granted), byte(x.shown.Regime), byte(x.shown.Objection)
+	b[11] = flags(x.shown.Made, x.shown.Child, x.part, x.secure, x.once != nil, x.shared)
 	h.Write(b[:])
-	h.Write(x.request.get(nameAcceptLanguage))
+	h.Write(x.acceptLanguage())
 	io.WriteString(h, x.section())
 	return h.Sum64()
 }
@@ -47,7 +46,7 @@ func (s *site) mark() uint64 {
 	revision := s.engine.Revision()
 	h.Write(revision[:])
 	c := *s.Site
-	c.Upstream, c.Others = nil, nil
+	c.Upstream, c.Others, c.Weights = nil, nil, nil
 	c.Overrides, c.Lists = nil, nil // the revision tells them
 	c.TCF.List = nil                // the guard's address tells it
 	fmt.Fprintf(h, "%+v", c)

@@ -125,6 +125,21 @@ type process struct {
 	mu    sync.Mutex
 	lines []string
 	more  chan struct{} // something was logged
+
+	ended sync.WaitGroup
+	out   output // the access log
+}
+
+// log returns the access log so far.
+func (p *process) log() string { return p.out.String() }
+
+// stop asks askfirst to end and waits until it has.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.ended.Wait()
 }
 
 // launch runs askfirst until the test ends.
@@ -138,7 +153,14 @@ func launch(t *testing.T, args ...string) (listen, admin string) {
 // 0.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(program, args...), more: make(chan struct{}, 1)}
+	return begin(t, exec.Command(program, args...))
+}
+
+// begin does the same with a command that ends up being askfirst.
+func begin(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, more: make(chan struct{}, 1)}
+	p.cmd.Stdout = &p.out
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -146,8 +168,7 @@ func start(t *testing.T, args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var logged sync.WaitGroup
-	logged.Go(func() {
+	p.ended.Go(func() {
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			p.mu.Lock()
 			p.lines = append(p.lines, lines.Text())
@@ -161,7 +182,7 @@ func start(t *testing.T, args ...string) *process {
 	})
 	t.Cleanup(func() {
 		p.cmd.Process.Signal(syscall.SIGTERM)
-		logged.Wait()
+		p.ended.Wait()
 		if err := p.cmd.Wait(); err != nil {
 			t.Errorf("askfirst after SIGTERM: %v", err)
 		}
