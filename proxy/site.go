@@ -173,3 +173,15 @@ func (s *site) stand(at consent.Place, choice *consent.Choice, objection consent
 	}
 	return st
 }
+
+// signals returns how other software is told of choices on a site.
+func signals(c *configs.Site) (s banner.Signals) {
+	s.Google = c.Google
+	if c.TCF.CMP != 0 {
+		s.TCF, s.TCCookie = &c.TCF.TCF, c.TCF.Cookie
+	}
+	if len(c.GPP.Sections) > 0 {
+		s.GPP = &c.GPP
+	}
+	return s
+}
