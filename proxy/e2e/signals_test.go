@@ -11,6 +11,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
@@ -36,6 +38,15 @@ func (v *visitor) saying(fields map[string]string) {
 		headers[name] = value
 	}
 	call(v, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers})
+}
+
+// reloads presses a control that makes the page load again, and waits until it
+// has: frames have lives of their own, which navigates does not tell apart.
+func (v *visitor) reloads(selector string) {
+	v.t.Helper()
+	loaded := func(page.EventLoadEventFired) bool { return true }
+	_, err := chromedp.Run(v.ctx, chromedp.WaitEvent(page.LoadEventFired, loaded, v.clicking(selector)))
+	v.must(err)
 }
 
 // receipt returns the visitor's own record.
@@ -91,7 +102,7 @@ func TestRegimeByPlace(t *testing.T) {
 				v.chosen()
 			} else {
 				// What runs already is only ended by loading the page again.
-				v.navigates(v.clicking(rejectAll))
+				v.reloads(rejectAll)
 			}
 			v.settle()
 			if got := label(reopen); got != c.reopen {
@@ -302,7 +313,7 @@ __tcfapi("ping", 2, data => self.pinged = data);
 	if shown := data(`heard[1][0]`); shown.Status != "cmpuishown" || shown.TC != second.TC {
 		t.Errorf("reopened: %+v", shown)
 	}
-	v.navigates(v.clicking(withdraw))
+	v.reloads(withdraw)
 	last := data(`heard[0][0]`)
 	if set(last.Purpose.Consents) != "" || last.Status != "tcloaded" || last.TC == second.TC {
 		t.Errorf("after withdrawing: %+v", last)
@@ -349,7 +360,7 @@ __gpp("ping", data => self.pinged = data);
 				t.Errorf("%s %s: %s, want %s", call[0], call[1], got, want)
 			}
 		}
-		v.navigates(v.clicking(rejectAll))
+		v.reloads(rejectAll)
 		if got := ask(v, "getField", "usca.SharingOptOut"); got != `[1,true]` {
 			t.Errorf("after the opt-out: %s", got)
 		}

@@ -52,7 +52,7 @@ export function chosen(): Standing | undefined {
 export const standing: Standing = chosen() ?? { made: setting('made', '0') === '1', granted: spelled(setting('granted', '-')) }
 
 /** The vendors that the visitor let act on this page alone. */
-export const once = new Set([setting('once', '')])
+export const once = new Set([setting('once', '')].filter((id) => id))
 
 /** The categories as the consent cookie spells them. */
 export const letters = (): string => optional.filter((c) => standing.granted.has(c)).map((c) => c.charAt(0)).join('') || '-'
