@@ -50,7 +50,7 @@ type askKey struct {
 	language int
 	made     bool
 	regime   consent.Regime
-	gpc      bool
+	signal   consent.Objection
 }
 
 // state is how data-askfirst-state spells whether a choice stands.
@@ -80,7 +80,8 @@ type ask struct {
 	PolicyURL string
 	Intro     string
 	Reject    string
-	GPC       bool
+	Reopen    string
+	Objection string
 	Uniform   bool
 	Offers    []offer
 }
@@ -89,13 +90,18 @@ func (b *Banner) renderAsk(k askKey) *tree {
 	l := b.languages.list[k.language]
 	a := ask{
 		T: l.texts, Lang: l.tag, State: k.state(), Made: k.made, Modal: b.o.Layout == "centre", Prefix: b.o.Prefix,
-		PolicyURL: b.o.PolicyURL, GPC: k.gpc, Uniform: b.o.Uniform, Offers: b.offers(l.texts),
+		PolicyURL: b.o.PolicyURL, Objection: objection(l.texts, k.signal), Uniform: b.o.Uniform, Offers: b.offers(l.texts),
 	}
 	title := b.o.Title
 	if title == "" {
 		title = "⟦host⟧"
 	}
 	a.Intro, a.Reject = wording(l.texts, title, k.regime)
+	// Who may opt out must find how under that name on every page (CCPA
+	// regulations, 11 CCR §7013).
+	if a.Reopen = l.texts["reopen"]; k.regime == consent.OptOut {
+		a.Reopen = a.Reject
+	}
 	return b.renderTree("ask.html", b.askCSS, a)
 }
 
@@ -109,6 +115,18 @@ func wording(t texts, title string, r consent.Regime) (intro, reject string) {
 		introduction = "intro_notice"
 	}
 	return t.fill(introduction, "{site}", title), reject
+}
+
+// objection returns what is said of the browser's signal; empty where it sends
+// none. Every language has the name of Global Privacy Control as it is.
+func objection(t texts, signal consent.Objection) string {
+	switch signal {
+	case consent.GPC:
+		return t["gpc"]
+	case consent.DNT:
+		return strings.Replace(t["gpc"], "Global Privacy Control", "Do Not Track", 1)
+	}
+	return ""
 }
 
 func (b *Banner) offers(t texts) []offer {

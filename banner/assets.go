@@ -20,6 +20,9 @@ import (
 //go:embed dist/guard.js
 var guardBundle []byte
 
+//go:embed dist/iab.js
+var iabBundle []byte
+
 // asset is a file that never changes under its address.
 type asset struct {
 	url       string
@@ -85,12 +88,17 @@ func gzipped(body []byte) []byte {
 	return out.Bytes()
 }
 
-// newGuard puts the rules in front of the guard's bundle.
-func newGuard(prefix string, e *rules.Engine) *asset {
+// newGuard puts the rules and what the page must know of s in front of the
+// guard's bundle, and after it that of the IAB's interfaces, where s has one.
+func newGuard(prefix string, e *rules.Engine, s *Signals) *asset {
 	body := append([]byte(nil), "self.__askfirst_rules="...)
 	body = e.AppendTable(body)
 	body = append(body, ";\n"...)
+	body = s.appendSettings(body)
 	body = append(body, guardBundle...)
+	if s.TCF != nil || s.GPP != nil {
+		body = append(body, iabBundle...)
+	}
 	name := sha256.Sum256(body)
 	integrity := sha512.Sum384(body)
 	return &asset{

@@ -60,6 +60,8 @@ type Options struct {
 	// Unclassified is pass or hold: what becomes of third parties that no
 	// rule knows. Empty for pass.
 	Unclassified string
+	// Signals are how other software is told of choices.
+	Signals Signals
 	// Uniform says that one page is made for all, so that a visitor who chooses
 	// without a script is told apart by OwnCookie.
 	Uniform bool
@@ -100,6 +102,8 @@ type View struct {
 	AcceptLanguage []byte
 	// Nonce is that of the page's Content-Security-Policy. Empty for none.
 	Nonce []byte
+	// GPP is the section of the GPP that is in force, empty for none.
+	GPP string
 	// Integrity says that the page's policy names the guard by GuardHash, so
 	// that its element must carry the hash too.
 	Integrity bool
@@ -151,7 +155,7 @@ func New(o Options, e *rules.Engine, records Records, observer Observer) (*Banne
 		return nil, err
 	}
 	b := &Banner{o: o, engine: e, records: records, observer: observer, log: o.Log, languages: l, offered: consent.SetOf(o.Categories...)}
-	b.guard = newGuard(o.Prefix, e)
+	b.guard = newGuard(o.Prefix, e, &o.Signals)
 	b.askCSS = compact(styles("tokens", "ask", "layout-"+o.Layout)) + theme
 	b.boxCSS = compact(styles("tokens", "box")) + theme
 	b.pageCSS = compact(styles("tokens", "page")) + theme
@@ -242,6 +246,13 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 	}
 	dst = append(dst, `" data-regime="`...)
 	dst = append(dst, v.Standing.Regime.String()...)
+	if v.Standing.Child {
+		dst = append(dst, `" data-audience="child`...)
+	}
+	if v.GPP != "" {
+		dst = append(dst, `" data-gpp="`...)
+		dst = append(dst, v.GPP...)
+	}
 	dst = append(dst, `" data-unclassified="`...)
 	dst = append(dst, b.o.Unclassified...)
 	dst = append(dst, `" data-revision="`...)
@@ -272,9 +283,12 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 }
 
 // AppendFoot appends what goes before </body>: the banner while no choice
-// stands, the reopen control afterwards.
+// stands, the reopen control afterwards, nothing for a child.
 func (b *Banner) AppendFoot(dst []byte, v *View, lang []byte) []byte {
-	k := askKey{language: b.languages.choose(lang, v.AcceptLanguage), made: v.Standing.Made, regime: v.Standing.Regime, gpc: v.Standing.GPC}
+	if v.Standing.Child {
+		return dst
+	}
+	k := askKey{language: b.languages.choose(lang, v.AcceptLanguage), made: v.Standing.Made, regime: v.Standing.Regime, signal: v.Standing.Objection}
 	return b.appendTree(dst, b.asks.get(k), v, nil)
 }
 

@@ -154,7 +154,7 @@ func golden(t *testing.T, name, got string) {
 
 var (
 	choice = consent.Choice{Revision: 1, Categories: consent.SetOf(consent.Analytics), At: time.Unix(1700000000, 0)}
-	made   = consent.Stand(consent.OptIn, &choice, false)
+	made   = consent.Stand(consent.OptIn, &choice, consent.NoObjection)
 	video  = &rules.Vendor{ID: "youtube", Name: "YouTube", Company: "Google LLC", Country: "US", Category: consent.Marketing, Widget: "video"}
 )
 
@@ -167,8 +167,8 @@ func TestMarkup(t *testing.T) {
 	}{
 		{"ask-en", "en", consent.Standing{}},
 		{"ask-ar", "ar", consent.Standing{}},
-		{"ask-opt-out", "en", consent.Stand(consent.OptOut, nil, true)},
-		{"ask-notice", "en", consent.Stand(consent.Notice, nil, false)},
+		{"ask-opt-out", "en", consent.Stand(consent.OptOut, nil, consent.GPC)},
+		{"ask-notice", "en", consent.Stand(consent.Notice, nil, consent.NoObjection)},
 		{"made-de", "de", made},
 	} {
 		v := view

@@ -33,6 +33,8 @@ type boxKey struct {
 	language int
 	vendor   *rules.Vendor
 	category consent.Category
+	// child says that nothing can be loaded by a press.
+	child bool
 }
 
 // AppendPlaceholder appends the box that stands in for a held element, up to
@@ -62,7 +64,7 @@ func (b *Banner) AppendPlaceholder(dst []byte, v *View, lang []byte, box *Box) [
 		dst = appendAttribute(dst, ` style="`, box.Style)
 	}
 	dst = append(dst, '>')
-	k := boxKey{b.languages.choose(lang, v.AcceptLanguage), box.Vendor, category}
+	k := boxKey{b.languages.choose(lang, v.AcceptLanguage), box.Vendor, category, v.Standing.Child}
 	return b.appendTree(dst, b.boxes.get(k), v, box)
 }
 
@@ -134,6 +136,7 @@ type placeholder struct {
 	Vendor   string
 	Locked   bool   // only a page loaded anew can let the vendor in
 	Icon     string // path of a 24×24 drawing, stroked
+	Child    bool
 }
 
 // icons are drawn by hand for this package, one for each rules.Vendor.Widget
@@ -156,7 +159,7 @@ func (b *Banner) renderBox(k boxKey) *tree {
 	l := b.languages.list[k.language]
 	p := placeholder{
 		T: l.texts, Lang: l.tag, Prefix: b.o.Prefix, Category: k.category,
-		Label: l.texts["box_embed"], Text: l.texts["box_unknown"], Icon: embedIcon, Locked: b.o.SecondLock,
+		Label: l.texts["box_embed"], Text: l.texts["box_unknown"], Icon: embedIcon, Locked: b.o.SecondLock, Child: k.child,
 	}
 	if b.offered.Has(k.category) {
 		p.Always = l.texts.fill("always", "{category}", l.texts[k.category.String()])

@@ -135,9 +135,9 @@ func (quiet) Printf(string, ...any) {}
 func standing(ctx *fasthttp.RequestCtx) consent.Standing {
 	choice, ok := consent.ParseCookie(ctx.Request.Header.Cookie(consent.CookieName), time.Now(), 1, consent.DefaultMaxAge)
 	if !ok {
-		return consent.Stand(consent.OptIn, nil, false)
+		return consent.Stand(consent.OptIn, nil, consent.NoObjection)
 	}
-	return consent.Stand(consent.OptIn, &choice, false)
+	return consent.Stand(consent.OptIn, &choice, consent.NoObjection)
 }
 
 const story = `<p>Made by hand in a small workshop by the sea, from leather that has been tanned with bark and water for three hundred days. <a href="/how">Read how</a>.</p><h2>The workshop</h2><p>Nothing here is in a hurry. A bag takes a week, and then another week to rest; what is good is rarely quick. Six people work in two rooms with large windows to the north.</p>`

@@ -100,6 +100,10 @@ func (b *Banner) serveConsent(ctx *fasthttp.RequestCtx, v *Visit) {
 		b.refuse(ctx, fasthttp.StatusBadRequest, "choice: "+err.Error())
 		return
 	}
+	if v.Standing.Child {
+		b.refuse(ctx, fasthttp.StatusForbidden, "a child is not asked")
+		return
+	}
 	private(ctx)
 	if a.Choice == "once" {
 		setCookie(ctx, OnceCookie+"="+a.Vendor+"; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"+secure(v))
@@ -174,6 +178,7 @@ func (b *Banner) choose(ctx *fasthttp.RequestCtx, v *Visit, a *answer, granted c
 	b.record(ctx, v, a, &choice)
 	value := string(choice.AppendCookie(nil))
 	setCookie(ctx, consent.CookieName+"="+value+"; Path=/; Max-Age="+strconv.Itoa(int(b.o.CookieMaxAge/time.Second))+"; SameSite=Lax"+secure(v)+b.domain())
+	b.setTCCookie(ctx, v, &choice)
 	b.expire(ctx, v, granted, local(a.Return))
 }
 
@@ -189,13 +194,14 @@ func (b *Banner) record(ctx *fasthttp.RequestCtx, v *Visit, a *answer, c *consen
 		Action: a.Choice, Method: consent.Method(a.Method), Vendors: b.listed(), Language: b.languages.list[i].tag,
 		Address: v.Address, Browser: browser(string(ctx.UserAgent())),
 	}
+	r.TC, r.GPP = b.o.Signals.strings(v, c)
 	if r.Action == "always" {
 		r.Action = "save"
 	}
 	if v.Standing.Made {
 		r.Before = v.Standing.Choice.Categories
 	}
-	r.Shown = b.asks.get(askKey{i, v.Standing.Made, v.Standing.Regime, v.Standing.GPC}).sum
+	r.Shown = b.asks.get(askKey{i, v.Standing.Made, v.Standing.Regime, v.Standing.Objection}).sum
 	limited, cancel := context.WithTimeout(context.Background(), recordTime)
 	defer cancel()
 	if err := b.records.Record(limited, r); err != nil {

@@ -5,6 +5,8 @@ import (
 
 	tags "golang.org/x/text/language"
 	"golang.org/x/text/language/display"
+
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // country returns the name of a country in the language, or the code itself
@@ -21,8 +23,8 @@ func (l *language) country(code string) string {
 	return namer.Name(region)
 }
 
-// eea are the countries of the European Economic Area. To send data anywhere
-// else is a transfer (GDPR, chapter V).
-const eea = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
-
-func inEEA(code string) bool { return len(code) == 2 && strings.Contains(eea, strings.ToUpper(code)) }
+// inEEA reports whether a country is in the European Economic Area. To send data
+// anywhere else is a transfer (GDPR, chapter V).
+func inEEA(code string) bool {
+	return len(code) == 2 && strings.Contains(consent.EEA, strings.ToUpper(code))
+}

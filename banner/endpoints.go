@@ -17,6 +17,8 @@ type Visit struct {
 	Standing consent.Standing
 	// RegimeRule says what decided the regime.
 	RegimeRule string
+	// GPP is the section of the GPP that is in force, empty for none.
+	GPP string
 	// Secure says that the visitor came by https.
 	Secure bool
 	// Host is the page's host, with its port if it has one.

@@ -157,7 +157,7 @@ func TestChoices(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := serve(t, Options{})
-			e.visit.Standing = consent.Stand(consent.OptIn, c.before, false)
+			e.visit.Standing = consent.Stand(consent.OptIn, c.before, consent.NoObjection)
 			start := time.Now()
 			a := e.do("POST", "/_askfirst/consent", c.body+"&return=/a%3Fb&language=de", "Content-Type", formType, "Sec-Fetch-Site", "same-origin",
 				"User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36")
@@ -220,7 +220,7 @@ func TestOnlyWhatIsAskedAbout(t *testing.T) {
 func TestIDsAreFresh(t *testing.T) {
 	e := serve(t, Options{})
 	_, first := e.cookie(e.json("/_askfirst/consent", `{"choice":"accept-all"}`))
-	e.visit.Standing = consent.Stand(consent.OptIn, &first, false)
+	e.visit.Standing = consent.Stand(consent.OptIn, &first, consent.NoObjection)
 	_, second := e.cookie(e.json("/_askfirst/consent", `{"choice":"accept-all"}`))
 	if first.ID == second.ID {
 		t.Error("two choices have one ID")
@@ -452,7 +452,7 @@ func TestWithdrawalExpiresCookies(t *testing.T) {
 	e.visit.Host = "www.shop.co.uk:8443"
 	e.visit.Secure = true
 	before := consent.Choice{Revision: 1, Categories: consent.All, At: time.Now(), ID: consent.NewID()}
-	e.visit.Standing = consent.Stand(consent.OptIn, &before, false)
+	e.visit.Standing = consent.Stand(consent.OptIn, &before, consent.NoObjection)
 	a := e.do("POST", "/_askfirst/consent", "choice=save&categories=analytics&return=/blog/post?x", "Content-Type", formType, "Sec-Fetch-Site", "same-origin",
 		"Cookie", `session=1; _ga=GA1.2.3; _fbp=fb.1; askfirst=`+string(before.AppendCookie(nil))+`; askfirst-once=x; bad name=1; =2; _fbp=again`)
 	e.status(a, http.StatusSeeOther)
@@ -571,7 +571,7 @@ func TestGuardAsset(t *testing.T) {
 func TestPages(t *testing.T) {
 	e := serve(t, Options{Title: `Tom & "Co"`, PolicyURL: "/privacy"})
 	choice := consent.Choice{Revision: 1, Categories: consent.SetOf(consent.Social), At: time.Now(), ID: consent.NewID()}
-	e.visit.Standing = consent.Stand(consent.OptIn, &choice, true)
+	e.visit.Standing = consent.Stand(consent.OptIn, &choice, consent.GPC)
 	e.records.receipts = map[consent.ID]*consent.Receipt{choice.ID: {Choice: choice, Site: "Shop", Action: "save", Vendors: []string{"x"}}}
 	for _, path := range []string{"/_askfirst/preferences", "/_askfirst/cookies", "/_askfirst/receipt"} {
 		for _, tag := range Languages() {
@@ -612,7 +612,7 @@ func TestReceipt(t *testing.T) {
 	e.status(e.do("GET", "/_askfirst/receipt.json", ""), 404)
 	a := e.json("/_askfirst/consent", `{"choice":"save","categories":["analytics"]}`)
 	_, choice := e.cookie(a)
-	e.visit.Standing = consent.Stand(consent.OptIn, &choice, false)
+	e.visit.Standing = consent.Stand(consent.OptIn, &choice, consent.NoObjection)
 	a = e.do("GET", "/_askfirst/receipt.json", "")
 	e.status(a, 200)
 	var got receipt

@@ -9,7 +9,7 @@ import (
 // preferences is the body of the preferences page.
 type preferences struct {
 	Intro, Reject string
-	GPC           bool
+	Objection     string
 	Saved         bool
 	Made          bool
 	At            string
@@ -31,7 +31,7 @@ type preference struct {
 func (b *Banner) servePreferences(ctx *fasthttp.RequestCtx, v *Visit) {
 	p := b.newPage(ctx, v, "preferences")
 	p.Heading, p.Lead = p.T["reopen"], p.T.fill("preferences_text", "{site}", p.Title)
-	body := preferences{GPC: v.Standing.GPC, Made: v.Standing.Made, Saved: ctx.QueryArgs().Has("saved"), Back: p.Return}
+	body := preferences{Objection: objection(p.T, v.Standing.Objection), Made: v.Standing.Made, Saved: ctx.QueryArgs().Has("saved"), Back: p.Return}
 	body.Intro, body.Reject = wording(p.T, p.Title, v.Standing.Regime)
 	if !ctx.QueryArgs().Has("return") {
 		body.Back = b.o.Prefix + "preferences?saved"

@@ -30,6 +30,8 @@ type receipt struct {
 	Shown      string    `json:"shown"` // SHA-256, hexadecimal
 	Address    string    `json:"address"`
 	Browser    string    `json:"browser"`
+	TC         string    `json:"tc_string,omitempty"`
+	GPP        string    `json:"gpp_string,omitempty"`
 }
 
 func newReceipt(r *consent.Receipt) *receipt {
@@ -47,7 +49,7 @@ func newReceipt(r *consent.Receipt) *receipt {
 	return &receipt{
 		ID: r.ID.String(), Site: r.Site, At: r.At.UTC(), Revision: r.Revision, Categories: names(r.Categories), Before: names(r.Before),
 		Regime: r.Regime.String(), RegimeRule: r.RegimeRule, Action: r.Action, Method: string(r.Method), Vendors: vendors,
-		Language: r.Language, Shown: hex.EncodeToString(r.Shown[:]), Address: r.Address, Browser: r.Browser,
+		Language: r.Language, Shown: hex.EncodeToString(r.Shown[:]), Address: r.Address, Browser: r.Browser, TC: r.TC, GPP: r.GPP,
 	}
 }
 
@@ -146,7 +148,10 @@ func (b *Banner) serveErase(ctx *fasthttp.RequestCtx, v *Visit) {
 	if b.o.Uniform {
 		setCookie(ctx, OwnCookie+"=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"+secure(v))
 	}
-	left := consent.Stand(v.Standing.Regime, nil, v.Standing.GPC)
+	if b.o.Signals.TCCookie {
+		setCookie(ctx, tcCookie+"=; Path=/; Max-Age=0; SameSite=Lax"+secure(v)+b.domain())
+	}
+	left := consent.Stand(v.Standing.Regime, nil, v.Standing.Objection)
 	b.expire(ctx, v, left.Granted, local(a.Return))
 	if !form {
 		ctx.SetStatusCode(fasthttp.StatusNoContent)

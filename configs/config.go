@@ -5,8 +5,11 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/oschwald/maxminddb-golang/v2"
+
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
+	"github.com/askfirst/askfirst/rules/consent/iab"
 )
 
 // Config is everything that an operator can say. It is valid as Load returns
@@ -48,11 +51,51 @@ type Config struct {
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields
 	// are believed.
 	TrustedProxies []netip.Prefix
+	// Location is how it is known where a visitor is.
+	Location Location
 	// Alerts are what is told at once.
 	Alerts Alerts
 	Limits Limits
 	// Sites has at least one entry, with unique names.
 	Sites []Site
+}
+
+// Location is how it is known where a visitor is: a trusted proxy says so, or a
+// database tells it from the address. Its zero value knows of nobody.
+type Location struct {
+	// CountryHeader and RegionHeader are names of request fields, believed
+	// from TrustedProxies alone; empty for none.
+	CountryHeader, RegionHeader string
+	// File is a MaxMind database of countries or cities, and Database what is
+	// in it; empty and nil for none.
+	File     string
+	Database *maxminddb.Reader
+	line     int
+}
+
+// TCF is the IAB's Transparency and Consent Framework.
+type TCF struct {
+	iab.TCF
+	// Cookie keeps the TC string in the cookie euconsent-v2 too.
+	Cookie bool
+	// File is the vendor list, and Only the IDs of the vendors in it that
+	// visitors are told of; nil for all.
+	File string
+	Only []int
+	line int
+}
+
+// UnderAge is how pages for children are known: nothing but what is necessary
+// is on them, and nothing is asked. Its zero value knows none.
+type UnderAge struct {
+	// Paths are globs of paths, such as /kids/*.
+	Paths []string
+	// Cookie is a cookie of the site's that says so, and CookieValue its value;
+	// any will do where that is empty.
+	Cookie, CookieValue string
+	// Mark says that pages say so themselves, by data-askfirst-audience="child"
+	// on <html> or <meta name="askfirst-audience" content="child">.
+	Mark bool
 }
 
 // Limits bound what one peer can make the proxy hold or wait for.
@@ -103,7 +146,17 @@ type Site struct {
 	// UpstreamTLS is how https upstreams are trusted.
 	UpstreamTLS UpstreamTLS
 
-	Regime       consent.Regime
+	// Regimes say how consent works; without rules it is the fallback for all.
+	Regimes consent.Regimes
+	// Google is how Google Consent Mode is spoken.
+	Google consent.Google
+	// TCF is off where its CMP is 0, GPP where it has no sections.
+	TCF TCF
+	GPP iab.GPP
+	// DoNotTrack honours DNT as Sec-GPC is.
+	DoNotTrack bool
+	// UnderAge is how pages for children are known.
+	UnderAge     UnderAge
 	Unclassified Unclassified
 	// SecondLock sends a Content-Security-Policy that names whom a page may
 	// contact under a choice. The browser refuses the others where unclassified
@@ -174,7 +227,7 @@ type UpstreamTLS struct {
 
 // Rules are the options by which the site's rules are compiled.
 func (s *Site) Rules() rules.Options {
-	return rules.Options{Overrides: s.Overrides, Lists: s.Lists, HeuristicsOff: s.HeuristicsOff}
+	return rules.Options{Overrides: s.Overrides, Lists: s.Lists, HeuristicsOff: s.HeuristicsOff, ConsentMode: s.Google.Mode == consent.GoogleAdvanced}
 }
 
 // Unclassified is what becomes of third parties that no rule knows.
@@ -253,7 +306,6 @@ func Default() Config {
 // upstream.
 func DefaultSite() Site {
 	return Site{
-		Regime:       consent.OptIn,
 		Unclassified: PassUnclassified,
 		Caching:      PerChoice,
 		Revision:     1,

@@ -39,6 +39,9 @@ func Load(path string, judges ...Judge) (*Config, error) {
 	if err := cfg.TLS.load(path); err != nil {
 		return nil, err
 	}
+	if err := cfg.readDatabase(path); err != nil {
+		return nil, err
+	}
 	for _, name := range []*string{&cfg.AdminAccess.Certificate, &cfg.AdminAccess.Key, &cfg.AdminAccess.ClientCA} {
 		if *name != "" {
 			*name = beside(path, *name)
@@ -46,6 +49,9 @@ func Load(path string, judges ...Judge) (*Config, error) {
 	}
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
+		if err := s.TCF.readList(path, fmt.Sprintf("sites[%d].tcf", i)); err != nil {
+			return nil, err
+		}
 		if err := s.readOverrides(path); err != nil {
 			return nil, err
 		}
@@ -168,6 +174,7 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		"reuse_port":      func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ReusePort) },
 		"watch":           func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Watch) },
 		"trusted_proxies": func(n *yaml.Node, at string) { r.prefixes(n, at, &cfg.TrustedProxies) },
+		"location":        func(n *yaml.Node, at string) { r.location(n, at, &cfg.Location) },
 		"alerts":          func(n *yaml.Node, at string) { r.alerts(n, at, &cfg.Alerts) },
 		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
 		"sites":           func(n *yaml.Node, at string) { sites = n },
@@ -183,6 +190,9 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 	r.sequence(sites, "sites", func(n *yaml.Node, at string) {
 		site := DefaultSite()
 		r.site(n, at, &site)
+		if site.Regimes.ByPlace() && cfg.Location.unknown() {
+			r.refuse(n, at+".regime", "depends on where the visitor is, and nothing tells that", "set location: country_header or database")
+		}
 		if line, taken := names[site.Name]; taken {
 			r.refuse(n, at+".name", fmt.Sprintf("the name %q is taken by the site in line %d", site.Name, line), "give each site a name of its own")
 		}
@@ -195,6 +205,9 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		}
 		cfg.Sites = append(cfg.Sites, site)
 	})
+	if cfg.Location.CountryHeader != "" && len(cfg.TrustedProxies) == 0 {
+		r.refuse(n, "location.country_header", "is believed from trusted proxies alone, and none is named", "name the proxy in front in trusted_proxies")
+	}
 	if len(cfg.Sites) == 0 {
 		r.refuse(sites, "sites", "no site is named", "add at least one")
 	}
@@ -224,15 +237,20 @@ func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
 func (r *reader) site(n *yaml.Node, at string, s *Site) {
 	var locks *bool
 	r.mapping(n, at, fields{
-		"name":         func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
-		"title":        func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
-		"hosts":        func(n *yaml.Node, at string) { r.hosts(n, at, &s.Hosts) },
-		"upstream":     func(n *yaml.Node, at string) { r.upstreams(n, at, s) },
-		"health":       func(n *yaml.Node, at string) { r.health(n, at, &s.Health) },
-		"upstream_tls": func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
-		"regime":       func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
-		"unclassified": func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
-		"caching":      func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Caching, PerChoice, Uniform) },
+		"name":                func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
+		"title":               func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
+		"hosts":               func(n *yaml.Node, at string) { r.hosts(n, at, &s.Hosts) },
+		"upstream":            func(n *yaml.Node, at string) { r.upstreams(n, at, s) },
+		"health":              func(n *yaml.Node, at string) { r.health(n, at, &s.Health) },
+		"upstream_tls":        func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
+		"regime":              func(n *yaml.Node, at string) { r.regimes(n, at, &s.Regimes) },
+		"google_consent_mode": func(n *yaml.Node, at string) { r.google(n, at, &s.Google) },
+		"tcf":                 func(n *yaml.Node, at string) { r.tcf(n, at, &s.TCF) },
+		"gpp":                 func(n *yaml.Node, at string) { r.gpp(n, at, &s.GPP) },
+		"do_not_track":        func(n *yaml.Node, at string) { r.boolean(n, at, &s.DoNotTrack) },
+		"under_age":           func(n *yaml.Node, at string) { r.underAge(n, at, &s.UnderAge) },
+		"unclassified":        func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
+		"caching":             func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Caching, PerChoice, Uniform) },
 		"second_lock": func(n *yaml.Node, at string) {
 			locks = new(bool)
 			r.boolean(n, at, locks)
@@ -258,6 +276,9 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
 		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
 	})
+	// The choice does not say in which language it was made: the strings say the
+	// site's.
+	s.TCF.Language, _, _ = strings.Cut(s.Banner.Language, "-")
 	s.SecondLock = s.Unclassified == HoldUnclassified && s.Caching == PerChoice
 	if locks != nil {
 		s.SecondLock = *locks
@@ -265,8 +286,14 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 	if s.Caching == Uniform && s.SecondLock {
 		r.refuse(n, at+".second_lock", "cannot stand beside caching: uniform", "its policy follows each visitor's choice, and one page for all has one policy; use caching: per-choice")
 	}
-	if s.Caching == Uniform && s.Regime != consent.OptIn {
-		r.refuse(n, at+".caching", fmt.Sprintf("cannot be uniform under the regime %s", s.Regime), "one page for all holds everything until its visitor agrees, which is opt-in; use caching: per-choice")
+	if s.Caching == Uniform && s.Regimes.Fallback != consent.OptIn {
+		r.refuse(n, at+".caching", fmt.Sprintf("cannot be uniform under the regime %s", s.Regimes.Fallback), "one page for all holds everything until its visitor agrees, which is opt-in; use caching: per-choice")
+	}
+	if s.Caching == Uniform && s.Regimes.ByPlace() {
+		r.refuse(n, at+".caching", "cannot be uniform where the regime depends on where the visitor is", "one page for all holds everything until its visitor agrees; use caching: per-choice, or one regime for everybody")
+	}
+	if s.Caching == Uniform && s.UnderAge.Cookie != "" {
+		r.refuse(n, at+".caching", "cannot be uniform where a cookie says that the visitor is a child", "name pages for children by under_age.paths or mark, or use caching: per-choice")
 	}
 	if s.Name == "" {
 		r.refuse(n, at+".name", "is missing", "name the site; records are kept under this name")

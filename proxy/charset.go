@@ -45,6 +45,7 @@ type charsetReader struct {
 	left  [4]byte
 	kept  int // of left: bytes of an unfinished character
 	out   []byte
+	ahead []byte // has been read ahead as next returns it
 }
 
 // prescan is how far into a page a declaration of its encoding may stand (HTML,
@@ -89,6 +90,10 @@ func (c *charsetReader) data() bool {
 // next returns the next bytes, valid until the next call. The error may come
 // with bytes.
 func (c *charsetReader) next() ([]byte, error) {
+	if p := c.ahead; len(p) > 0 {
+		c.ahead = nil
+		return p, c.err
+	}
 	p, err := c.ready, c.err
 	c.ready = nil
 	if p == nil && err == nil {

@@ -171,6 +171,7 @@ func (d *document) begin() {
 		Return:         x.wayBack(),
 		AcceptLanguage: x.acceptLanguage(),
 		Nonce:          nonce,
+		GPP:            x.section(),
 		Locked:         x.site.lock.enforced(x.shown.Granted),
 		Once:           x.once,
 		Since:          x.site.news.since(),
@@ -180,7 +181,7 @@ func (d *document) begin() {
 	d.options.URL = x.pageURL()
 	d.options.Granted = x.shown.Granted
 	d.options.RemoveBanners = x.site.RemoveRivals
-	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified
+	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified || x.shown.Child
 	// What redirects is not shown.
 	d.options.Fragment = x.part || x.answer.status/100 == 3
 	media, _, _ := bytes.Cut(x.answer.get(nameContentType), []byte{';'})
@@ -279,8 +280,8 @@ func (d *document) unlike() {
 // makeKey names all that the finished page depends on beside the body.
 func (d *document) makeKey() {
 	x := d.x
-	k := append(d.key[:0], byte(d.target), byte(x.shown.Granted), byte(x.shown.Regime))
-	k = append(k, flags(x.shown.Made, x.shown.GPC, x.part, d.view.Integrity, d.options.XML, x.secure))
+	k := append(d.key[:0], byte(d.target), byte(x.shown.Granted), byte(x.shown.Regime), byte(x.shown.Objection))
+	k = append(k, flags(x.shown.Made, x.shown.Child, x.part, d.view.Integrity, d.options.XML, x.secure))
 	for _, c := range d.codings {
 		k = append(k, byte(c))
 	}
@@ -288,6 +289,7 @@ func (d *document) makeKey() {
 	k = append(strconv.AppendInt(k, d.view.Since, 10), 0)
 	k = append(append(k, x.answer.get(nameContentType)...), 0)
 	k = append(append(k, d.view.AcceptLanguage...), 0)
+	k = append(append(k, d.view.GPP...), 0)
 	d.key = append(k, d.options.URL...)
 }
 
@@ -413,6 +415,10 @@ func (d *document) open() error {
 	var w io.Writer = (*sink)(d)
 	if d.encoder = newEncoder(w, d.target); d.encoder != nil {
 		w = d.encoder
+	}
+	if x.site.UnderAge.Mark && d.text.isForChildren() {
+		d.view.Standing = consent.StandChild(x.shown.Objection)
+		d.options.Granted, d.options.HoldUnclassified, d.options.Let = 0, true, nil
 	}
 	d.rewriter = rewrite.Acquire(w, &d.options)
 	return nil

@@ -82,9 +82,9 @@ var varies = [...]string{"Accept-Encoding", "Accept-Language", "Cookie", "Sec-GP
 // appendVary says on what of the request the page depends: one for all, on the
 // encoding alone.
 func (x *exchange) appendVary(out []byte, shared bool) []byte {
-	varies := varies[:]
+	varies, more := varies[:], x.site.varies
 	if shared {
-		varies = varies[:1]
+		varies, more = varies[:1], nil
 	}
 	out = append(out, "Vary: "...)
 	if x.answer.lists(nameVary, "*") {
@@ -96,6 +96,11 @@ func (x *exchange) appendVary(out []byte, shared bool) []byte {
 		}
 	}
 	for _, name := range varies {
+		if !x.answer.lists(nameVary, name) {
+			out = append(append(out, name...), ", "...)
+		}
+	}
+	for _, name := range more {
 		if !x.answer.lists(nameVary, name) {
 			out = append(append(out, name...), ", "...)
 		}

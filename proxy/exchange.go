@@ -47,6 +47,8 @@ type exchange struct {
 
 	// The choice.
 	site     *site
+	place    consent.Place // where the visitor is, if the site asks
+	located  string        // what told it
 	standing consent.Standing
 	shown    consent.Standing // what the page is made for: the visitor's standing, or nobody's
 	shared   bool             // the page is made for all
@@ -113,6 +115,7 @@ func releaseExchange(x *exchange) {
 	x.request.reset()
 	x.answer.reset()
 	x.target, x.address, x.host = nil, nil, x.host[:0]
+	x.place, x.located = 0, ""
 	x.site, x.once, x.link, x.sending, x.v, x.sites, x.cfg = nil, nil, nil, nil, nil, nil, nil
 	x.ctx, x.fault, x.w, x.err, x.ahead, x.payload = nil, nil, nil, nil, nil, nil
 	x.withheld, x.url = x.withheld[:0], x.url[:0]
@@ -210,7 +213,7 @@ func (x *exchange) receive() (err error) {
 // choose reads the choice that the visitor has made.
 func (x *exchange) choose() {
 	var choice *consent.Choice
-	own := false
+	own, child := false, x.isForChildren()
 	for i := range x.request.fields {
 		f := &x.request.fields[i]
 		if f.id != nameCookie {
@@ -227,8 +230,14 @@ func (x *exchange) choose() {
 		if _, ok := findCookie(f.value, ownCookie); ok {
 			own = true
 		}
+		child = child || x.isChild(f.value)
 	}
-	x.standing = x.site.stand(choice, string(x.request.get(nameSecGPC)) == "1")
+	if child {
+		x.once, x.standing = nil, consent.StandChild(x.objection())
+	} else {
+		x.place, x.located = x.locate()
+		x.standing = x.site.stand(x.place, choice, x.objection())
+	}
 	x.show(own)
 }
 

@@ -37,6 +37,7 @@ const (
 	nameTraceparent
 	nameAuthorization
 	nameCookie
+	nameDNT
 	nameSecGPC
 	// What is asked for.
 	nameAccept
@@ -95,7 +96,7 @@ var spellings = [names]string{
 	nameForwarded: "forwarded", nameXForwardedFor: "x-forwarded-for", nameXForwardedHost: "x-forwarded-host",
 	nameXForwardedPort: "x-forwarded-port", nameXForwardedProto: "x-forwarded-proto", nameXRealIP: "x-real-ip",
 	nameXRequestID: "x-request-id", nameTraceparent: "traceparent",
-	nameAuthorization: "authorization", nameCookie: "cookie", nameSecGPC: "sec-gpc",
+	nameAuthorization: "authorization", nameCookie: "cookie", nameDNT: "dnt", nameSecGPC: "sec-gpc",
 	nameAccept: "accept", nameAcceptEncoding: "accept-encoding", nameAcceptLanguage: "accept-language",
 	nameAvailableDictionary: "available-dictionary", nameHXRequest: "hx-request", nameIfMatch: "if-match",
 	nameIfModifiedSince: "if-modified-since", nameIfNoneMatch: "if-none-match", nameIfRange: "if-range",

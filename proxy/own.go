@@ -42,7 +42,8 @@ func (x *exchange) serveOwn() error {
 	x.ctx.Request.SetBodyRaw(payload)
 	x.site.banner.Serve(x.ctx, &banner.Visit{
 		Standing:   x.standing,
-		RegimeRule: "default",
+		RegimeRule: x.regimeRule(),
+		GPP:        x.section(),
 		Secure:     x.secure,
 		Host:       string(x.address),
 		Address:    truncate(x.client).String(),

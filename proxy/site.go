@@ -20,6 +20,10 @@ type site struct {
 	banner  *banner.Banner
 	servers *servers
 	policy  contentPolicy
+	places  *places
+	// varies names the request fields that the site's configuration makes
+	// pages depend on.
+	varies  []string
 	answers *answers
 	lock    *lock // nil for none
 	news    *arrivals
@@ -107,6 +111,7 @@ func bannerOptions(c *configs.Site, o Options) banner.Options {
 		CookieDomain: c.Cookie.Domain,
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),
+		Signals:      signals(c),
 		SecondLock:   c.SecondLock,
 		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,
@@ -115,7 +120,7 @@ func bannerOptions(c *configs.Site, o Options) banner.Options {
 
 func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	engine, err := catalogue()
-	if len(c.Overrides) > 0 || len(c.Lists) > 0 || len(c.HeuristicsOff) > 0 {
+	if len(c.Overrides) > 0 || len(c.Lists) > 0 || len(c.HeuristicsOff) > 0 || c.Google.Mode == consent.GoogleAdvanced {
 		engine, err = rules.New(c.Rules())
 	}
 	if err != nil {
@@ -138,7 +143,9 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		servers: servers,
 		lock:    watch.lock,
 		news:    watch.news,
+		places:  newPlaces(&cfg.Location),
 	}
+	s.varies = s.fieldsAsked(&cfg.Location)
 	s.policy = newContentPolicy(b, c.Prefix)
 	s.marker = s.mark()
 	return s, nil
@@ -170,10 +177,22 @@ func (t *sites) find(host []byte) *site {
 }
 
 // stand works out what holds for a visitor.
-func (s *site) stand(choice *consent.Choice, gpc bool) consent.Standing {
-	st := consent.Stand(s.Regime, choice, gpc)
+func (s *site) stand(at consent.Place, choice *consent.Choice, objection consent.Objection) consent.Standing {
+	st := consent.Stand(s.Regimes.Regime(at), choice, objection)
 	if s.Unclassified == configs.PassUnclassified || st.Granted.Has(consent.Marketing) {
 		st.Granted = st.Granted.With(consent.Unclassified)
 	}
 	return st
+}
+
+// signals returns how other software is told of choices on a site.
+func signals(c *configs.Site) (s banner.Signals) {
+	s.Google = c.Google
+	if c.TCF.CMP != 0 {
+		s.TCF, s.TCCookie = &c.TCF.TCF, c.TCF.Cookie
+	}
+	if len(c.GPP.Sections) > 0 {
+		s.GPP = &c.GPP
+	}
+	return s
 }

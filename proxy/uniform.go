@@ -3,6 +3,7 @@ package proxy
 import (
 	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 const ownCookie = banner.OwnCookie
@@ -15,7 +16,9 @@ const ownCookie = banner.OwnCookie
 func (x *exchange) show(own bool) {
 	x.shown = x.standing
 	if x.shared = x.site.Caching == configs.Uniform && !own && x.once == nil; x.shared {
-		x.shown = x.site.stand(nil, false)
+		if x.shown = x.site.stand(0, nil, consent.NoObjection); x.standing.Child {
+			x.shown = consent.StandChild(consent.NoObjection)
+		}
 		x.part = false
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"strconv"
 
 	"github.com/askfirst/askfirst/banner"
@@ -29,12 +30,13 @@ func (x *exchange) variant() uint64 {
 	h := fnv.New64a()
 	var b [12]byte
 	binary.LittleEndian.PutUint64(b[:], x.site.marker)
-	b[8], b[9] = byte(x.shown.Granted), byte(x.shown.Regime)
-	b[10] = flags(x.shown.Made, x.shown.GPC, x.part, x.secure, x.once != nil, x.shared)
+	b[8], b[9], b[10] = byte(x.shown.Granted), byte(x.shown.Regime), byte(x.shown.Objection)
+	b[11] = flags(x.shown.Made, x.shown.Child, x.part, x.secure, x.once != nil, x.shared)
 	h.Write(b[:])
 	binary.LittleEndian.PutUint64(b[:], uint64(x.site.news.since()))
 	h.Write(b[:8])
 	h.Write(x.acceptLanguage())
+	io.WriteString(h, x.section())
 	return h.Sum64()
 }
 
@@ -48,6 +50,7 @@ func (s *site) mark() uint64 {
 	c := *s.Site
 	c.Upstream, c.Others, c.Weights = nil, nil, nil
 	c.Overrides, c.Lists = nil, nil // the revision tells them
+	c.TCF.List = nil                // the guard's address tells it
 	fmt.Fprintf(h, "%+v", c)
 	v := banner.View{Host: []byte(s.Name), Return: []byte("/")}
 	h.Write(s.banner.AppendFoot(s.banner.AppendHead(nil, &v, nil), &v, nil))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -43,6 +44,9 @@ type Options struct {
 	Aliases *Aliases
 	// HeuristicsOff names the heuristics that are not asked, see Heuristics.
 	HeuristicsOff []string
+	// ConsentMode lets tags that heed Google Consent Mode pass whatever was
+	// agreed to; what they keep in the browser stays what it is.
+	ConsentMode bool
 }
 
 // New compiles the embedded catalogue with the given options. Its error joins
@@ -74,6 +78,9 @@ func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine,
 	var mistakes []error
 	if err := e.setHeuristics(o.HeuristicsOff); err != nil {
 		mistakes = append(mistakes, err)
+	}
+	if o.ConsentMode {
+		o.Overrides = append(slices.Clip(o.Overrides), consentModeOverrides(e.vendors)...)
 	}
 	for i := range o.Overrides {
 		if err := e.addOverride(&o.Overrides[i], order+i); err != nil {

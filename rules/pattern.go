@@ -112,6 +112,10 @@ func queryHas(query []byte, key, glob string) bool {
 	return false
 }
 
+// MatchPath reports whether a glob of paths, such as overrides name pages by,
+// matches a path.
+func MatchPath(glob string, path []byte) bool { return globMatch(glob, path) }
+
 // globMatch reports whether glob matches the whole of s. "*" in it stands for
 // any bytes, "$" at its end for the end itself. It takes time in proportion to
 // the product of the lengths at worst.

@@ -22,16 +22,18 @@ func workingDir(t testing.TB) string {
 }
 
 func TestBundleIsFresh(t *testing.T) {
-	want, err := Bundle(workingDir(t), Guard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile("../dist/guard.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("dist/guard.js is not what guard/ bundles to: run go generate ./banner/web")
+	for file, entry := range map[string]string{"../dist/guard.js": Guard, "../dist/iab.js": IAB} {
+		want, err := Bundle(workingDir(t), entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is not what guard/ bundles to: run go generate ./banner/web", file)
+		}
 	}
 }
 

@@ -141,7 +141,7 @@ func TestConsentMode(t *testing.T) {
 	if string(text) != want {
 		t.Errorf("dataLayer is\n%s, want\n%s", text, want)
 	}
-	if got := do[string](t, ctx, `return JSON.stringify([calls, _paq, uetq])`); got != `[["consentv2"],[["setConsentGiven"]],["consent","update",{"ad_storage":"denied"}]]` {
+	if got := do[string](t, ctx, `return JSON.stringify([calls, _paq, uetq])`); got != `[["consentv2","consentv2"],[["setConsentGiven"],["setCookieConsentGiven"]],["consent","default",{"ad_storage":"denied"},"consent","update",{"ad_storage":"denied"}]]` {
 		t.Errorf("running tags were told %s", got)
 	}
 }

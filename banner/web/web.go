@@ -10,6 +10,7 @@
 package web
 
 //go:generate go run ./bundle ../dist/guard.js
+//go:generate go run ./bundle ../dist/iab.js guard/iab.ts
 
 import (
 	"errors"
@@ -20,6 +21,10 @@ import (
 
 // Guard is the entry point of the guard, relative to this folder.
 const Guard = "guard/main.ts"
+
+// IAB is that of the IAB's interfaces, which follow the guard where a site has
+// switched them on.
+const IAB = "guard/iab.ts"
 
 // Bundle returns an entry point and all that it imports as one script. dir is
 // the folder of this package, which entry is relative to.

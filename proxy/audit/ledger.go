@@ -239,6 +239,8 @@ type receiptBody struct {
 	Shown      string   `json:"shown"`
 	Address    string   `json:"address,omitempty"`
 	Browser    string   `json:"browser,omitempty"`
+	TC         string   `json:"tc,omitempty"`
+	GPP        string   `json:"gpp,omitempty"`
 }
 
 func encodeReceipt(r *consent.Receipt) ([]byte, error) {
@@ -248,7 +250,7 @@ func encodeReceipt(r *consent.Receipt) ([]byte, error) {
 		Before: r.Before.String(), After: r.Categories.String(),
 		Regime: r.Regime.String(), RegimeRule: r.RegimeRule,
 		Vendors: r.Vendors, Language: r.Language, Shown: hex.EncodeToString(r.Shown[:]),
-		Address: r.Address, Browser: r.Browser,
+		Address: r.Address, Browser: r.Browser, TC: r.TC, GPP: r.GPP,
 	})
 }
 
@@ -261,6 +263,7 @@ func decodeReceipt(body []byte) (*consent.Receipt, error) {
 		Choice: consent.Choice{Revision: b.Revision, At: time.Unix(b.At, 0)},
 		Site:   b.Site, RegimeRule: b.RegimeRule, Action: b.Action, Method: consent.Method(b.Method),
 		Vendors: b.Vendors, Language: b.Language, Address: b.Address, Browser: b.Browser,
+		TC: b.TC, GPP: b.GPP,
 	}
 	var ok bool
 	if r.ID, ok = consent.ParseID(b.ID); !ok {

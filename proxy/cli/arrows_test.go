@@ -15,19 +15,20 @@ const module = "github.com/askfirst/askfirst"
 // arrows says which packages of ours each package may import. What is not
 // listed may import none; tests and programs of their own are left out.
 var arrows = map[string]string{
-	".":             "proxy/cli",
-	"proxy/cli":     "proxy proxy/admin proxy/alert proxy/audit proxy/demo configs banner rewrite rules rules/consent",
-	"proxy":         "configs banner rewrite rules rules/consent",
-	"proxy/admin":   "proxy/audit configs rules rules/consent",
-	"proxy/alert":   "proxy/audit configs",
-	"proxy/audit":   "rules/consent",
-	"proxy/demo":    "rules",
-	"configs":       "rules rules/consent",
-	"banner":        "rules rules/consent",
-	"rewrite":       "rewrite/scan rules rules/consent",
-	"rules":         "rules/consent",
-	"rules/consent": "",
-	"rewrite/scan":  "",
+	".":                 "proxy/cli",
+	"proxy/cli":         "proxy proxy/admin proxy/alert proxy/audit proxy/demo configs banner rewrite rules rules/consent",
+	"proxy":             "configs banner rewrite rules rules/consent rules/consent/iab",
+	"proxy/admin":       "proxy/audit configs rules rules/consent",
+	"proxy/alert":       "proxy/audit configs",
+	"proxy/audit":       "rules/consent",
+	"proxy/demo":        "rules",
+	"configs":           "rules rules/consent rules/consent/iab",
+	"banner":            "rules rules/consent rules/consent/iab",
+	"rewrite":           "rewrite/scan rules rules/consent",
+	"rules":             "rules/consent",
+	"rules/consent":     "",
+	"rules/consent/iab": "rules/consent",
+	"rewrite/scan":      "",
 }
 
 func TestArrowsPointDown(t *testing.T) {

@@ -39,7 +39,7 @@ func runServe(c *console, args []string) error {
 	f.StringVar(&cfg.Admin, "admin", cfg.Admin, "the loopback `address` of audit, health and metrics, or off")
 	f.StringVar(&cfg.Data, "data", "", "the `folder` that records are kept in (default "+dataFolder+"/PORT)")
 	unclassified := f.String("unclassified", string(site.Unclassified), "fate of third parties that no rule knows: `pass or hold`")
-	regime := f.String("regime", site.Regime.String(), "how consent works: `opt-in, opt-out or notice`")
+	regime := f.String("regime", site.Regimes.Fallback.String(), "how consent works: `opt-in, opt-out or notice`")
 	f.BoolVar(&cfg.Rewrite, "rewrite", true, "false makes a plain proxy that changes no page")
 	logger := c.logFormat(f)
 	if err := parse(f, args, 0); err != nil {
@@ -89,7 +89,7 @@ func runServe(c *console, args []string) error {
 	}
 	site.SecondLock = site.Unclassified == configs.HoldUnclassified
 	var ok bool
-	if site.Regime, ok = consent.ParseRegime(*regime); !ok {
+	if site.Regimes.Fallback, ok = consent.ParseRegime(*regime); !ok {
 		wrong(fmt.Errorf("--regime is %q; it can be opt-in, opt-out or notice", *regime))
 	}
 	if mistakes != nil {

@@ -25,26 +25,44 @@ type Standing struct {
 	// Made reports whether a valid choice stands; without one the visitor
 	// is asked.
 	Made bool
-	// GPC reports whether the browser sent Sec-GPC: 1.
-	GPC bool
+	// Objection is how the browser says that its user objects to being
+	// tracked.
+	Objection Objection
+	// Child reports that the site says that the visitor is a child: nothing
+	// beyond Necessary is granted and nothing is asked.
+	Child bool
 	// Choice is the choice that stands, if Made.
 	Choice Choice
 }
 
+// Objection is a signal by which a browser objects to tracking on its user's
+// behalf.
+type Objection uint8
+
+// The signals.
+const (
+	NoObjection Objection = iota
+	GPC                   // Sec-GPC: 1, Global Privacy Control
+	DNT                   // DNT: 1, Do Not Track, where the site honours it
+)
+
+// StandChild returns what holds for a child.
+func StandChild(objection Objection) Standing { return Standing{Objection: objection, Child: true} }
+
 // Stand works out what holds for a visitor. choice is nil where none stands.
 //
 // Without a choice the regime decides: nothing is granted under OptIn,
-// everything under OptOut and Notice. Global Privacy Control takes Marketing
-// and Social out wherever no choice was made by hand.
-func Stand(regime Regime, choice *Choice, gpc bool) Standing {
-	s := Standing{Regime: regime, GPC: gpc}
+// everything under OptOut and Notice. An objection takes Marketing and Social
+// out wherever no choice was made by hand.
+func Stand(regime Regime, choice *Choice, objection Objection) Standing {
+	s := Standing{Regime: regime, Objection: objection}
 	switch {
 	case choice != nil:
 		s.Made, s.Choice, s.Granted = true, *choice, choice.Categories
 	case regime == OptIn:
 	default:
 		s.Granted = All
-		if gpc {
+		if objection != NoObjection {
 			s.Granted = s.Granted.Without(Marketing).Without(Social)
 		}
 	}

@@ -68,21 +68,22 @@ func TestStand(t *testing.T) {
 	for _, c := range []struct {
 		regime Regime
 		choice *Choice
-		gpc    bool
+		signal Objection
 		want   Set
 	}{
-		{OptIn, nil, false, 0},
-		{OptIn, nil, true, 0},
-		{OptIn, &made, true, SetOf(Analytics)},
-		{OptOut, nil, false, All},
-		{OptOut, nil, true, SetOf(Functional, Analytics)},
-		{OptOut, &made, false, SetOf(Analytics)},
-		{Notice, nil, false, All},
-		{Notice, nil, true, SetOf(Functional, Analytics)},
+		{OptIn, nil, NoObjection, 0},
+		{OptIn, nil, GPC, 0},
+		{OptIn, &made, GPC, SetOf(Analytics)},
+		{OptOut, nil, NoObjection, All},
+		{OptOut, nil, GPC, SetOf(Functional, Analytics)},
+		{OptOut, &made, NoObjection, SetOf(Analytics)},
+		{Notice, nil, NoObjection, All},
+		{Notice, nil, GPC, SetOf(Functional, Analytics)},
+		{OptOut, nil, DNT, SetOf(Functional, Analytics)},
 	} {
-		got := Stand(c.regime, c.choice, c.gpc)
+		got := Stand(c.regime, c.choice, c.signal)
 		if got.Granted != c.want || got.Made != (c.choice != nil) {
-			t.Errorf("Stand(%s, %v, %t) grants %s, want %s", c.regime, c.choice != nil, c.gpc, got.Granted, c.want)
+			t.Errorf("Stand(%s, %v, %d) grants %s, want %s", c.regime, c.choice != nil, c.signal, got.Granted, c.want)
 		}
 	}
 }

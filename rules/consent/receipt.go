@@ -37,6 +37,10 @@ type Receipt struct {
 	Address string
 	// Browser is the browser's family, without version.
 	Browser string
+	// TC and GPP are the strings that other software is given of the choice;
+	// empty where the site has not switched them on or the visitor's regime
+	// knows none.
+	TC, GPP string
 	// Erased is when the visitor had the record erased; zero otherwise.
 	Erased time.Time
 }

@@ -1,4 +1,5 @@
-// Command bundle writes the guard as one script to the file that it is given.
+// Command bundle writes an entry point, the guard unless another is named, as one
+// script to the file that it is given.
 // It runs in the folder of package web, as go generate does.
 package main
 
@@ -17,14 +18,19 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("usage: bundle FILE")
+	entry := web.Guard
+	switch len(args) {
+	case 1:
+	case 2:
+		entry = args[1]
+	default:
+		return fmt.Errorf("usage: bundle FILE [ENTRY]")
 	}
 	dir, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	script, err := web.Bundle(dir, web.Guard)
+	script, err := web.Bundle(dir, entry)
 	if err != nil {
 		return err
 	}

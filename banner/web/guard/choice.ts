@@ -1,6 +1,6 @@
 /** The visitor's choice: given to the proxy first, obeyed when its receipt is durable. */
 import { nativeFetch } from './native'
-import { type Optional, type Standing, chosen, locked, once, optional, prefix, standing } from './page'
+import { type Optional, type Standing, child, chosen, locked, once, optional, prefix, standing } from './page'
 import { release } from './release'
 import { send } from './reports'
 import { signalChoice } from './signals'
@@ -19,6 +19,7 @@ export function on(listener: Listener): () => void {
 
 /** Makes a choice. Resolves when it is recorded and what it releases has run; rejects when the proxy did not take it. */
 export async function choose(action: Action, categories: readonly string[] = [], more: { language?: string | undefined; method?: 'api' } = {}): Promise<void> {
+	if (child) throw new Error('askfirst: a child is not asked')
 	const answer = await nativeFetch.call(self, prefix + 'consent', {
 		method: 'POST',
 		credentials: 'same-origin',

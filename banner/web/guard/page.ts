@@ -21,7 +21,9 @@ export const locked = element.hasAttribute('data-locked')
 /** From when on a choice must be to stand, in seconds: before, the visitor could not know of a category that the site uses now. */
 const since = Number(setting('since', '0'))
 const site = setting('site', location.hostname)
-const unclassifiedPass = setting('unclassified', 'pass') === 'pass'
+/** Whether the site says that the visitor is a child: nothing is granted and nothing asked. */
+export const child = get(element, 'data-audience') === 'child'
+const unclassifiedPass = setting('unclassified', 'pass') === 'pass' && !child
 
 declare global {
 	interface Window {
@@ -44,7 +46,7 @@ export interface Standing {
 export function chosen(): Standing | undefined {
 	const cookies: string = cookieAccess?.get ? apply(cookieAccess.get, document, []) : ''
 	const m = /(?:^|; )askfirst=1\.(\d+)\.(-|f?a?m?s?)\.(\d+)\.[\w-]{22}(?:;|$)/.exec(cookies)
-	if (!m || !m[2] || m[1] !== revision || Number(m[3]) > Date.now() / 1000 + 60 || Number(m[3]) < since) return
+	if (child || !m || !m[2] || m[1] !== revision || Number(m[3]) > Date.now() / 1000 + 60 || Number(m[3]) < since) return
 	return { made: true, granted: spelled(m[2]) }
 }
 
@@ -52,7 +54,7 @@ export function chosen(): Standing | undefined {
 export const standing: Standing = chosen() ?? { made: setting('made', '0') === '1', granted: spelled(setting('granted', '-')) }
 
 /** The vendors that the visitor let act on this page alone. */
-export const once = new Set([setting('once', '')])
+export const once = new Set([setting('once', '')].filter((id) => id))
 
 /** The categories as the consent cookie spells them. */
 export const letters = (): string => optional.filter((c) => standing.granted.has(c)).map((c) => c.charAt(0)).join('') || '-'

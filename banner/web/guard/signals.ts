@@ -5,6 +5,12 @@ type Say = (...words: unknown[]) => void
 type Globals = Record<string, any>
 const global = self as unknown as Globals
 
+/** What the site's configuration says of signals. What is absent is as the documentation has it. */
+export interface Site {
+	google?: { mode?: 'off' | 'advanced'; wait?: number; urlPassthrough?: boolean; adsDataRedaction?: boolean; regions?: string[] }
+}
+const google = (global.__askfirst_site as Site | undefined)?.google ?? {}
+
 /** Google's consent types by the category that grants them. */
 const types: Record<Optional, string[]> = {
 	functional: ['functionality_storage', 'personalization_storage'],
@@ -20,13 +26,13 @@ function enter(entry: unknown): void {
 
 function push(..._words: unknown[]): void {
 	// Google reads an arguments object, not an array.
-	enter(arguments)
+	if (google.mode !== 'off') enter(arguments)
 }
 
 const word = (granted: boolean): string => (granted ? 'granted' : 'denied')
 
-function state(granted: Set<Optional>): Record<string, string> {
-	const all: Record<string, string> = { security_storage: 'granted' }
+function state(granted: Set<Optional>): Record<string, unknown> {
+	const all: Record<string, unknown> = { security_storage: 'granted' }
 	for (const c of optional) for (const type of types[c]) all[type] = word(granted.has(c))
 	return all
 }
@@ -35,37 +41,77 @@ function state(granted: Set<Optional>): Record<string, string> {
  * Denies everything before any tag can read it, then grants what stands. gtag is
  * there from now on, as Google's own snippet defines it: a tag that calls it may
  * be released while that snippet, of another category, is held.
+ *
+ * Where regions are named, what a regime grants without a choice is the default
+ * outside of them only: they can tighten what stands, never loosen it.
  */
 export function signalDefault(): void {
-	global.gtag ??= push
-	push('consent', 'default', { ...state(new Set()), wait_for_update: 500 })
-	if (standing.granted.size) push('consent', 'update', state(standing.granted))
+	if (google.mode !== 'off') global.gtag ??= push
+	const { regions: region, wait: wait_for_update = 500 } = google
+	const unasked = region && !standing.made
+	push('consent', 'default', { ...state(unasked ? standing.granted : new Set()), wait_for_update })
+	if (region) push('consent', 'default', { ...state(new Set()), region, wait_for_update })
+	if (google.urlPassthrough) push('set', 'url_passthrough', true)
+	if (google.adsDataRedaction) push('set', 'ads_data_redaction', true)
+	if (standing.granted.size && !unasked) push('consent', 'update', state(standing.granted))
 	if (standing.made) announce()
+	for (const name of Object.keys(queues)) meet(name)
 }
 
 function announce(): void {
 	enter({ event: 'askfirst_consent', askfirst: { categories: [...standing.granted] } })
 }
 
-/** Tells a running tag, if it is there; what it answers or throws is its own business. */
-function tell(name: string, say: (tag: any) => void): void {
+const ads = (): boolean => standing.granted.has('marketing')
+const statistics = (): boolean => standing.granted.has('analytics')
+
+/** Tags that take words before they have loaded: they are told as soon as the page makes their queue, before their first request. */
+const queues: Record<string, (tag: any, first?: boolean) => void> = {
+	uetq: (uetq: { push: Say }, first) => {
+		if (first) uetq.push('consent', 'default', { ad_storage: 'denied' })
+		if (!first || ads()) uetq.push('consent', 'update', { ad_storage: word(ads()) })
+	},
+	clarity: (clarity: Say) => clarity('consentv2', { ad_Storage: word(ads()), analytics_Storage: word(statistics()) }),
+	_paq: (paq: { push: Say }, first) => {
+		if (!first || statistics()) for (const what of ['Consent', 'CookieConsent']) paq.push([(statistics() ? 'set' : 'forget') + what + 'Given'])
+	},
+}
+
+/** Tags that can be told only while they run; they run only once the visitor has agreed. */
+const running: Record<string, (tag: any) => void> = {
+	fbq: (fbq: Say) => fbq('consent', ads() ? 'grant' : 'revoke'),
+	ttq: (ttq) => (ads() ? ttq.grantConsent?.() : ttq.revokeConsent?.()),
+	pintrk: (pintrk: Say) => pintrk('setconsent', ads()),
+}
+
+/** Tells a tag, if it is there; what it answers or throws is its own business. */
+function tell(say: (tag: any, first?: boolean) => void, tag: unknown, first?: boolean): void {
 	try {
-		if (global[name]) say(global[name])
+		if (tag) say(tag, first)
 	} catch {
 		// The tag is broken or of another version.
 	}
 }
 
+/** Waits for the page to set a global, and tells what it is set to. */
+function meet(name: string): void {
+	const say = queues[name] as (tag: any, first?: boolean) => void
+	let value = global[name]
+	tell(say, value, true)
+	Object.defineProperty(self, name, {
+		configurable: true,
+		get: () => value,
+		set(tag) {
+			const first = !value
+			// The same again is no other tag: var x = window.x = window.x || [].
+			if (tag !== value) tell(say, (value = tag), first)
+		},
+	})
+}
+
 /** Tells everything that runs on this page about a choice. */
 export function signalChoice(): void {
-	const ads = standing.granted.has('marketing')
-	const statistics = standing.granted.has('analytics')
 	push('consent', 'update', state(standing.granted))
 	announce()
-	tell('fbq', (fbq: Say) => fbq('consent', ads ? 'grant' : 'revoke'))
-	tell('_paq', (paq: unknown[]) => paq.push([statistics ? 'setConsentGiven' : 'forgetConsentGiven']))
-	tell('clarity', (clarity: Say) => clarity('consentv2', { ad_Storage: word(ads), analytics_Storage: word(statistics) }))
-	tell('uetq', (uetq: { push: Say }) => uetq.push('consent', 'update', { ad_storage: word(ads) }))
-	tell('ttq', (ttq) => (ads ? ttq.grantConsent?.() : ttq.revokeConsent?.()))
-	tell('pintrk', (pintrk: Say) => pintrk('setconsent', ads))
+	for (const [name, say] of Object.entries({ ...queues, ...running })) tell(say, global[name])
 }

@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"bytes"
+
+	"golang.org/x/net/html"
+
+	"github.com/askfirst/askfirst/rules"
+)
+
+// isForChildren reports whether the site says that what is at this path is for
+// children.
+func (x *exchange) isForChildren() bool {
+	for _, glob := range x.site.UnderAge.Paths {
+		if rules.MatchPath(glob, x.path()) {
+			return true
+		}
+	}
+	return false
+}
+
+// isChild reports whether the site's cookie in a Cookie field says that the
+// visitor is a child.
+func (x *exchange) isChild(cookies []byte) bool {
+	u := &x.site.UnderAge
+	if u.Cookie == "" {
+		return false
+	}
+	value, ok := findCookie(cookies, u.Cookie)
+	return ok && (u.CookieValue == "" || string(value) == u.CookieValue)
+}
+
+// isForChildren reports whether the page says so itself, as early as browsers
+// look for its encoding. What is read ahead for that is returned by next.
+func (c *charsetReader) isForChildren() bool {
+	var ahead []byte
+	var err error
+	for len(ahead) < prescan && err == nil {
+		var p []byte
+		p, err = c.next()
+		ahead = append(ahead, p...)
+	}
+	c.ahead = ahead
+	return containsFold(ahead, "askfirst-audience") && saysChild(ahead[:min(len(ahead), prescan)])
+}
+
+// saysChild reads the beginning of a page.
+func saysChild(page []byte) bool {
+	for z := html.NewTokenizer(bytes.NewReader(page)); ; {
+		switch z.Next() {
+		case html.ErrorToken:
+			return false
+		case html.StartTagToken, html.SelfClosingTagToken:
+			t := z.Token()
+			mark, says := "", map[string]string{}
+			for _, a := range t.Attr {
+				says[a.Key] = a.Val
+			}
+			switch t.Data {
+			case "html":
+				mark = says["data-askfirst-audience"]
+			case "meta":
+				if says["name"] == "askfirst-audience" {
+					mark = says["content"]
+				}
+			case "body":
+				return false
+			}
+			if mark == "child" {
+				return true
+			}
+		}
+	}
+}
