@@ -126,6 +126,9 @@ type Site struct {
 	OverridesFile string
 	// Lists are the operator's lists of trackers, read from their files.
 	Lists []rules.List
+	// Sources has, for each of Lists, the address that it is fetched from, empty
+	// for those kept by hand.
+	Sources []string
 	// HeuristicsOff names the heuristics that are not asked; see
 	// rules.Heuristics.
 	HeuristicsOff []string

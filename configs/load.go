@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -49,8 +50,12 @@ func Load(path string) (*Config, error) {
 		}
 		for j := range s.Lists {
 			list := &s.Lists[j]
-			list.Name = beside(path, list.Name)
-			if list.Text, err = readFile(list.Name, rules.MaxListSize); err != nil {
+			list.Name = cfg.listFile(path, s, j)
+			list.Text, err = readFile(list.Name, rules.MaxListSize)
+			switch {
+			case err != nil && s.Sources[j] != "" && os.IsNotExist(err):
+				return nil, fmt.Errorf("list of site %s: %w; fetch it with askfirst lists update", s.Name, err)
+			case err != nil:
 				return nil, fmt.Errorf("list of site %s: %w", s.Name, err)
 			}
 		}
@@ -59,6 +64,49 @@ func Load(path string) (*Config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// FetchedList is a list that is fetched from its address.
+type FetchedList struct {
+	// List is the list without its text; its name is the file's.
+	rules.List
+	URL string
+}
+
+// FetchedLists checks a configuration file and returns the lists in it that have
+// an address, each file once. It does not read the lists.
+func FetchedLists(path string) ([]FetchedList, error) {
+	text, err := readFile(path, MaxFile)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	cfg, err := Parse(path, text)
+	if err != nil {
+		return nil, err
+	}
+	var lists []FetchedList
+	for i := range cfg.Sites {
+		s := &cfg.Sites[i]
+		for j, url := range s.Sources {
+			list := s.Lists[j]
+			list.Name = cfg.listFile(path, s, j)
+			if url != "" && !slices.ContainsFunc(lists, func(l FetchedList) bool { return l.Name == list.Name }) {
+				lists = append(lists, FetchedList{list, url})
+			}
+		}
+	}
+	return lists, nil
+}
+
+// listFile returns the file of a site's j-th list. A name is relative to the
+// configuration file; a list without one is kept in the data folder.
+func (c *Config) listFile(path string, s *Site, j int) string {
+	switch name := s.Lists[j].Name; {
+	case name == "":
+		return filepath.Join(cmp.Or(c.Data, "askfirst-data"), "lists", s.Sources[j][strings.LastIndexByte(s.Sources[j], '/')+1:])
+	default:
+		return beside(path, name)
+	}
 }
 
 func readFile(path string, limit int) ([]byte, error) {
@@ -185,7 +233,7 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"prefix":     func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
 		"cookie":     func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
 		"banner":     func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
-		"lists":      func(n *yaml.Node, at string) { r.lists(n, at, &s.Lists) },
+		"lists":      func(n *yaml.Node, at string) { r.lists(n, at, s) },
 		"heuristics_off": func(n *yaml.Node, at string) {
 			s.HeuristicsOff = r.list(n, at)
 			for _, name := range s.HeuristicsOff {
@@ -299,20 +347,28 @@ func (r *reader) overrides(n *yaml.Node, at string, overrides *[]rules.Override)
 
 // lists reads what is said of lists; their names are those of files that are
 // still to be read.
-func (r *reader) lists(n *yaml.Node, at string, lists *[]rules.List) {
+func (r *reader) lists(n *yaml.Node, at string, s *Site) {
 	r.sequence(n, at, func(n *yaml.Node, at string) {
+		source := ""
 		list := rules.List{Format: rules.FormatABP, Category: consent.Marketing}
 		r.mapping(n, at, fields{
 			"file": func(n *yaml.Node, at string) { r.text(n, at, &list.Name) },
+			"url": func(n *yaml.Node, at string) {
+				r.text(n, at, &source)
+				u, err := url.Parse(source)
+				if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.HasPrefix(u.Path[strings.LastIndexByte(u.Path, '/')+1:], ".") || strings.HasSuffix(u.Path, "/") || u.Path == "" || u.RawQuery != "" || u.Fragment != "" {
+					r.refuse(n, at, fmt.Sprintf("%q is not the address of a file", source), "write one such as https://lists.example/easyprivacy.txt")
+				}
+			},
 			"format": func(n *yaml.Node, at string) {
 				oneOf(r, n, at, &list.Format, rules.FormatABP, rules.FormatHosts, rules.FormatDisconnect, rules.FormatTrackerDB, rules.FormatTrackerRadar)
 			},
 			"category": func(n *yaml.Node, at string) { r.category(n, at, &list.Category) },
 		})
-		if list.Name == "" && !r.refused(at+".file") {
-			r.refuse(n, at+".file", "is missing", "name the file, relative to this one")
+		if list.Name == "" && source == "" && !r.refused(at+".file") {
+			r.refuse(n, at+".file", "is missing", "name the file, relative to this one, or the url that it is fetched from")
 		}
-		*lists = append(*lists, list)
+		s.Lists, s.Sources = append(s.Lists, list), append(s.Sources, source)
 	})
 }
 

@@ -31,10 +31,15 @@ func (m *Mistake) Error() string { return fmt.Sprintf("%s:%d: %s", m.File, m.Lin
 // Widgets are what a vendor's Widget may be.
 var Widgets = [...]string{"video", "map", "comments", "social", "chat", "form", "signin", "captcha", "audio", "embed"}
 
+// checks are the public sources in which a vendor may be said to have been
+// found, by a domain, a cookie or its number; NOTICE names them in full.
+var checks = []string{"third-party-web", "open-cookie-database", "iab", "prebid", "documentation"}
+
 // source is a vendor with the places where its rules were written, each at the
 // index of the rule.
 type source struct {
 	Vendor
+	checked                                             []string // of checks; not in the compiled form
 	file                                                string
 	line                                                int
 	domains, urls, inline, marks, cookieLines, storages []int
@@ -149,6 +154,12 @@ func (r *reader) vendor(n *yaml.Node) *source {
 				r.refuse(value.Line, "iab %q is not a number from 1 to 65535", value.Value)
 			}
 			v.IAB = uint16(id)
+		case "checked":
+			v.checked, _ = r.list(value, func(n *yaml.Node, s string) {
+				if !slices.Contains(checks, s) {
+					r.refuse(n.Line, "checked %q is none of %s", s, strings.Join(checks, ", "))
+				}
+			})
 		case "domains":
 			v.Domains, v.domains = r.list(value, func(n *yaml.Node, s string) {
 				switch domain, err := parseDomain(s); {

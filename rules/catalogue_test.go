@@ -31,6 +31,26 @@ func TestCatalogueMistakes(t *testing.T) {
 	}
 }
 
+// checkedWanted is how many vendors are described in full and were found in a
+// public source, at least.
+const checkedWanted = 550
+
+func TestCatalogueChecked(t *testing.T) {
+	sources, err := readCatalogue(embedded, "catalogue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := 0
+	for _, s := range sources {
+		if s.Company != "" && s.Country != "" && s.Policy != "" && len(s.Domains) > 0 && len(s.checked) > 0 {
+			full++
+		}
+	}
+	if full < checkedWanted {
+		t.Errorf("%d vendors are described in full and checked, want at least %d", full, checkedWanted)
+	}
+}
+
 func TestOverrideMistakes(t *testing.T) {
 	_, err := New(Options{Overrides: []Override{
 		{File: "site.yml", Line: 1},
@@ -112,6 +132,10 @@ func TestContainer(t *testing.T) {
 
 func TestHeuristics(t *testing.T) {
 	e := newEngine(t, Options{})
+	without := map[string]*Engine{} // each of the heuristics
+	for _, name := range Heuristics() {
+		without["heuristic:"+name] = newEngine(t, Options{HeuristicsOff: []string{name}})
+	}
 	p := newPage("https://shop.example/")
 	for _, c := range []struct {
 		ref  string
@@ -120,19 +144,36 @@ func TestHeuristics(t *testing.T) {
 		rule string
 	}{
 		{"https://x.example/a.png", Image, Tiny, "heuristic:pixel"},
-		{"https://x.example/a.png", Image, Hidden, "heuristic:pixel"},
+		{"https://x.example/a.gif", Image, Hidden, "heuristic:pixel"},
+		{"https://x.example/a?site=1", Image, Hidden, "heuristic:pixel"},
+		{"https://x.example/photo.png", Image, Hidden, ""},
 		{"https://x.example/a.png", Image, 0, ""},
 		{"/a.png", Image, Tiny | Noscript, ""},
 		{"https://x.example/f", Frame, Hidden, "heuristic:hidden-frame"},
 		{"https://x.example/f", Frame, 0, ""},
 		{"https://x.example/p?id=1", Image, Noscript, "heuristic:noscript-image"},
 		{"https://x.example/photo.JPG", Image, Noscript, ""},
+		{"https://x.example/photo.JPG?site=1", Image, Noscript, ""},
+		{"https://x.example/render?w=300&image=7", Image, Noscript, ""},
+		{"https://x.example/Media/17", Image, Noscript, ""},
+		{"https://x.example/watch/17", Image, Noscript, "heuristic:noscript-image"},
+		{"https://x.example/watch/17", Image, Hidden, "heuristic:pixel"},
+		{"https://x.example/clear.gif", Image, Noscript, "heuristic:noscript-image"},
 		{"https://x.example/b", Ping, 0, "heuristic:beacon"},
 		{"/b", Ping, 0, ""},
 		{"https://x.example/b", Connect, 0, ""},
 		{"https://x.example/1.gif?u=4f3c2a1b9d8e7f60&t=1700000000000&r=https", Image, 0, "heuristic:gif-query"},
 		{"https://x.example/1.gif?width=300&height=200&fit=crop&format=auto", Image, 0, ""},
 		{"https://x.example/cat.gif", Image, 0, ""},
+		{"https://ads.x.example/a.js", Script, 0, "heuristic:tracker-host"},
+		{"https://eu.track2.x.example/", Frame, 0, "heuristic:tracker-host"},
+		{"https://stats.x.example/a.png", Image, 0, ""},
+		{"https://ads.x.example/a.css", Style, 0, ""},
+		{"https://ads.x.example/api", Connect, 0, ""},
+		{"https://ads.example/a.js", Script, 0, ""},
+		{"https://loads.x.example/a.js", Script, 0, ""},
+		{"https://downloads.stats-blog.example/a.js", Script, 0, ""},
+		{"https://ads.shop.example/a.js", Script, 0, ""},
 	} {
 		d := e.URLWith(p, []byte(c.ref), c.kind, c.sign)
 		got := ""
@@ -141,6 +182,12 @@ func TestHeuristics(t *testing.T) {
 		}
 		if got != c.rule || (got != "") != (d.Category == consent.Marketing) {
 			t.Errorf("%v %s: %v by %q, want %q", c.kind, c.ref, d.Category, got, c.rule)
+		}
+		if c.rule == "" {
+			continue
+		}
+		if d := without[c.rule].URLWith(p, []byte(c.ref), c.kind, c.sign); d.Rule != nil && d.Rule.Text == c.rule {
+			t.Errorf("%v %s: %s decides though it is off", c.kind, c.ref, c.rule)
 		}
 	}
 	off := newEngine(t, Options{HeuristicsOff: Heuristics()})

@@ -33,29 +33,86 @@ type heuristic struct {
 
 // The heuristics, in the order in which they are asked. Each yields Marketing.
 var heuristics = [...]heuristic{
-	{"pixel", func(_ *address, k Kind, s Sign) bool { return k == Image && s&(Tiny|Hidden) != 0 }},
+	{"pixel", func(a *address, k Kind, s Sign) bool {
+		return k == Image && (s&Tiny != 0 || s&Hidden != 0 && !isPicture(a))
+	}},
 	{"hidden-frame", func(_ *address, k Kind, s Sign) bool { return k == Frame && s&(Tiny|Hidden) != 0 }},
 	{"noscript-image", func(a *address, k Kind, s Sign) bool {
-		return k == Image && s&Noscript != 0 && !isPicture(a.path())
+		return k == Image && s&Noscript != 0 && !isPicture(a)
 	}},
 	{"beacon", func(_ *address, k Kind, _ Sign) bool { return k == Ping }},
 	{"gif-query", func(a *address, k Kind, _ Sign) bool {
 		return k == Image && bytes.HasSuffix(a.path(), gifSuffix) && isUnique(a.query())
+	}},
+	{"tracker-host", func(a *address, k Kind, _ Sign) bool {
+		return (k == Script || k == Frame) && !a.ip && isTrackerHost(a.host())
 	}},
 }
 
 var (
 	gifSuffix = []byte(".gif")
 	pictures  = [...]string{".jpg", ".jpeg", ".png", ".webp", ".avif", ".svg"}
+	// folders are what a path has that leads to pictures without an ending.
+	folders = [...]string{"/media", "/image", "/img", "/photo", "/upload"}
+	// sizes are the keys by which services that scale pictures are told how.
+	sizes = [...]string{"w", "h", "width", "height", "size", "resize", "fit", "crop", "quality", "q", "format", "fm", "mw", "mh"}
 )
 
-// isPicture reports whether a path ends as those of pictures do, which pages
-// that load them late repeat inside <noscript>.
-func isPicture(path []byte) bool {
-	for _, p := range pictures {
-		if n := len(path) - len(p); n >= 0 && equalFold(path[n:], p) {
+// isPicture reports whether an image is there to be seen, as pages that load
+// their pictures late repeat them inside <noscript> and hide them: its path has
+// the ending of one or a folder of them, or its query says how to scale it.
+func isPicture(a *address) bool {
+	path := a.path()
+	if bytes.HasSuffix(path, gifSuffix) {
+		return false
+	}
+	for i, c := range path {
+		if c == '.' && startsFold(path[i:], pictures[:]) || c == '/' && startsFold(path[i:], folders[:]) {
 			return true
 		}
+	}
+	for _, key := range sizes {
+		if queryHas(a.query(), key, "*") {
+			return true
+		}
+	}
+	return false
+}
+
+// startsFold reports whether s starts with one of the words, in any case.
+func startsFold(s []byte, words []string) bool {
+	for _, w := range words {
+		if len(s) >= len(w) && equalFold(s[:len(w)], w) {
+			return true
+		}
+	}
+	return false
+}
+
+// trackerLabels are what hosts that count visitors or serve ads are called by
+// those who run them, a number at the end left out.
+var trackerLabels = map[string]bool{
+	"ad": true, "ads": true, "adserv": true, "adserver": true, "adtag": true, "adtags": true, "adv": true,
+	"affiliate": true, "analytics": true, "banner": true, "banners": true, "beacon": true, "count": true,
+	"counter": true, "hitcount": true, "metrics": true, "pixel": true, "pixelcounter": true, "smetrics": true,
+	"stat": true, "stats": true, "telemetry": true, "track": true, "tracker": true, "tracking": true, "webtrack": true,
+}
+
+// isTrackerHost reports whether a label of the host before its last two is one
+// of trackerLabels.
+func isTrackerHost(host []byte) bool {
+	end := bytes.LastIndexByte(host, '.')
+	if end < 0 {
+		return false
+	}
+	end = bytes.LastIndexByte(host[:end], '.')
+	for end > 0 {
+		start := bytes.LastIndexByte(host[:end], '.') + 1
+		label := bytes.TrimRight(host[start:end], "0123456789")
+		if trackerLabels[string(label)] {
+			return true
+		}
+		end = start - 1
 	}
 	return false
 }

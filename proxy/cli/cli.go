@@ -34,6 +34,7 @@ Usage:
   askfirst check --config FILE         find every mistake in a configuration
   askfirst audit URL|FILE...           list every tag of a page: vendor, category, fate
   askfirst explain URL|cookie:NAME     say which rule decides, and why
+  askfirst lists update --config FILE  fetch the lists of trackers that have a url
   askfirst receipts verify|find|export|erase
                                        prove, look up and erase records of choices
   askfirst store prune                 take out what is older than it is kept
@@ -54,6 +55,7 @@ var commands = map[string]command{
 	"check":    runCheck,
 	"audit":    runAudit,
 	"explain":  runExplain,
+	"lists":    runLists,
 	"receipts": runReceipts,
 	"store":    runStore,
 	"report":   runReport,

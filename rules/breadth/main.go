@@ -1,12 +1,16 @@
 // Command breadth makes rules/breadth.tsv, the facts about domains beyond the
-// catalogue, from the data of the npm package third-party-web (MIT).
+// catalogue, from the data of the npm package third-party-web (MIT) and from the
+// adapters of the npm package prebid.js (Apache-2.0).
 //
-//	npm pack third-party-web@0.30.0
-//	tar xzf third-party-web-0.30.0.tgz
-//	go run ./rules/breadth package/dist/entities-nostats.json > rules/breadth.tsv
+//	npm pack third-party-web@0.30.0 prebid.js@11.36.0
+//	mkdir third-party-web prebid
+//	tar xzf third-party-web-0.30.0.tgz -C third-party-web
+//	tar xzf prebid.js-11.36.0.tgz -C prebid
+//	go run ./rules/breadth third-party-web/package/dist/entities-nostats.json \
+//	    prebid/package/dist/src/modules > rules/breadth.tsv
 //
 // Only facts are taken: which domain belongs to which product of which company,
-// and what kind of product that is.
+// what kind of product that is, and which domain an adapter sends to.
 package main
 
 import (
@@ -47,17 +51,17 @@ type entity struct {
 }
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: breadth entities-nostats.json > breadth.tsv")
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: breadth entities-nostats.json modules > breadth.tsv")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1]); err != nil {
+	if err := run(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "breadth:", err)
 		os.Exit(1)
 	}
 }
 
-func run(file string) error {
+func run(file, modules string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -80,6 +84,9 @@ func run(file string) error {
 			rows[domain] = strings.Join([]string{domain, category, clean(e.Name), clean(e.Company)}, "\t")
 		}
 	}
+	if err := addAdapters(modules, rows); err != nil {
+		return err
+	}
 	domains := make([]string, 0, len(rows))
 	for d := range rows {
 		domains = append(domains, d)
@@ -87,7 +94,7 @@ func run(file string) error {
 	slices.Sort(domains)
 	out := bufio.NewWriter(os.Stdout)
 	fmt.Fprintln(out, "# Domains beyond the catalogue: domain, category, product, company.")
-	fmt.Fprintln(out, "# Made by rules/breadth from the npm package third-party-web, MIT, see NOTICE.")
+	fmt.Fprintln(out, "# Made by rules/breadth from the npm packages third-party-web, MIT, and prebid.js, Apache-2.0, see NOTICE.")
 	for _, d := range domains {
 		fmt.Fprintln(out, rows[d])
 	}

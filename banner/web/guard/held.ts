@@ -84,8 +84,12 @@ function unseen(el: Element): boolean {
 	const style = get(el, 'style') ?? ''
 	const size = (name: string) => parseFloat(new RegExp(`(?:^|[;\\s])${name}\\s*:\\s*([\\d.]+)(?:px|\\s*(?:;|$))`, 'i').exec(style)?.[1] ?? get(el, name) ?? 'NaN')
 	const [width, height] = [size('width'), size('height')]
-	return (width <= 1 && height <= 1) || width === 0 || height === 0 || has(el, 'hidden') || /display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])/i.test(style)
+	if ((width <= 1 && height <= 1) || width === 0 || height === 0) return true
+	return !(el.localName === 'img' && picture.test(get(el, 'src') ?? '')) && (has(el, 'hidden') || /display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])/i.test(style))
 }
+
+/** What an image is called that is there to be seen, though it is hidden at first. */
+const picture = /^(?![^?]*\.gif(\?|$))([^?]*(\.(jpe?g|png|webp|avif|svg)|\/(media|image|img|photo|upload))|.*[?&](w|h|width|height|size|resize|fit|crop|quality|q|format|fm|mw|mh)=)/i
 
 /** The addresses in an attribute's value. */
 function references(attribute: string, value: string): string[] {

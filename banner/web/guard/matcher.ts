@@ -200,6 +200,10 @@ function unique(query: string): boolean {
 	return query.length >= 40 && (query.match(/[0-9a-z-]{12,}/gi) ?? []).some((run) => (run.match(/\d/g) ?? []).length >= 4)
 }
 
+/** What hosts that count visitors or serve ads are called by those who run them. */
+const trackerHost =
+	/(^|\.)(ads?|adserv|adserver|adtags?|adv|affiliate|analytics|banners?|beacon|count|counter|hitcount|s?metrics|pixel|pixelcounter|stats?|telemetry|track|tracker|tracking|webtrack)\d*\.[^.]+\./
+
 export class Matcher {
 	private overrides: Layer[]
 	private catalogue: Layer
@@ -251,6 +255,7 @@ export class Matcher {
 	/** Asks the heuristics about a third party that no rule knows. */
 	private guess(url: URL | undefined, kind: Kind, unseen: boolean): boolean {
 		const asked = (h: Heuristic) => !!this.table.heuristics?.includes(h)
+		if (url && asked('tracker-host') && /^(script|frame)$/.test(kind) && trackerHost.test(url.hostname)) return true
 		switch (kind) {
 			case 'image':
 				return (unseen && asked('pixel')) || (!!url?.pathname.endsWith('.gif') && unique(url.search.slice(1)) && asked('gif-query'))

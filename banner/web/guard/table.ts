@@ -22,7 +22,7 @@ export interface RuleSet {
 	byVendor?: Record<string, Target>
 }
 
-export type Heuristic = 'pixel' | 'hidden-frame' | 'noscript-image' | 'beacon' | 'gif-query'
+export type Heuristic = 'pixel' | 'hidden-frame' | 'noscript-image' | 'beacon' | 'gif-query' | 'tracker-host'
 
 export interface Table extends RuleSet {
 	vendors: Vendor[]
