@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"encoding/json"
+	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -57,5 +59,35 @@ func TestAccessLog(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestAccessLogOfTunnels finds a WebSocket in the log once it has ended, with
+// what went through it.
+func TestAccessLogOfTunnels(t *testing.T) {
+	log := new(lines)
+	s := newStage(t, script(t, func(_ int, p *peer) {
+		p.head()
+		p.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n" + strings.Repeat("x", 5000))
+		p.rest()
+	}), func(c *configs.Config) { c.AccessLog = "common" })
+	s.proxy.o.Access = log
+	p := s.dial().send("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+	p.head()
+	p.bytes(5000)
+	p.send(strings.Repeat("y", 7000)).Conn.(*net.TCPConn).CloseWrite()
+	p.rest() // ends when the tunnel has
+	if err := s.proxy.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`"GET /ws HTTP/1.1" 101 (\d+)\n$`).FindStringSubmatch(log.take())
+	if m == nil {
+		t.Fatal("the log lacks it")
+	}
+	if sent, _ := strconv.Atoi(m[1]); sent < 5000 || sent > 5300 {
+		t.Errorf("logged as %d bytes", sent)
+	}
+	if n := s.proxy.metrics.received.Load(); n < 7000 || n > 7200 {
+		t.Errorf("%d bytes were received", n)
 	}
 }

@@ -185,6 +185,7 @@ func takeOver(c net.Conn) {
 	x := v.x
 	defer x.guard()
 	if x.switches {
+		x.status, x.sent = x.answer.status, v.out
 		x.carry()
 		return
 	}

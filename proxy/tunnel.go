@@ -55,9 +55,10 @@ func (x *exchange) carry() {
 func carry(v *visitor, l *link, rest time.Duration) {
 	var last atomic.Int64 // when something came, in Unix nanoseconds
 	last.Store(time.Now().UnixNano())
-	done := make(chan struct{})
+	came := make(chan int64, 1)
 	go func() {
-		defer close(done)
+		var n int64
+		defer func() { came <- n }()
 		buf := getBuffer(largeBuffer)
 		defer putBuffer(buf)
 		if p := v.in.buffered(); len(p) > 0 {
@@ -67,24 +68,25 @@ func carry(v *visitor, l *link, rest time.Duration) {
 			}
 			v.in.take(len(p))
 		}
-		pour(l.Conn, v.Conn, buf, rest, &last)
+		n = pour(l.Conn, v.Conn, buf, rest, &last)
 	}()
 	buf := getBuffer(largeBuffer)
-	pour(v.Conn, l.Conn, buf, rest, &last)
+	v.out += pour(v.Conn, l.Conn, buf, rest, &last)
 	putBuffer(buf)
-	<-done
+	v.in.in += <-came
 }
 
-// pour copies from src to dst until src ends. An error on either closes both,
+// pour copies from src to dst until src ends, and returns how much. An error on either closes both,
 // so that the copy in the other direction ends too.
-func pour(dst, src net.Conn, buf []byte, rest time.Duration, last *atomic.Int64) {
+func pour(dst, src net.Conn, buf []byte, rest time.Duration, last *atomic.Int64) (copied int64) {
 	for {
 		src.SetReadDeadline(time.Now().Add(rest))
 		n, err := src.Read(buf)
 		if n > 0 {
 			last.Store(time.Now().UnixNano())
 			dst.SetWriteDeadline(time.Now().Add(rest))
-			if _, werr := dst.Write(buf[:n]); werr != nil {
+			n, werr := dst.Write(buf[:n])
+			if copied += int64(n); werr != nil {
 				err = werr
 			}
 		}
@@ -92,16 +94,16 @@ func pour(dst, src net.Conn, buf []byte, rest time.Duration, last *atomic.Int64)
 		case err == nil:
 		case errors.Is(err, io.EOF):
 			if c, ok := dst.(interface{ CloseWrite() error }); ok && c.CloseWrite() == nil {
-				return
+				return copied
 			}
 			dst.Close()
-			return
+			return copied
 		case errors.Is(err, os.ErrDeadlineExceeded) && time.Since(time.Unix(0, last.Load())) < rest:
 			// The other direction is alive.
 		default:
 			src.Close()
 			dst.Close()
-			return
+			return copied
 		}
 	}
 }
