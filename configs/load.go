@@ -33,8 +33,19 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.TLS.load(path); err != nil {
+		return nil, err
+	}
+	for _, name := range []*string{&cfg.AdminAccess.Certificate, &cfg.AdminAccess.Key, &cfg.AdminAccess.ClientCA} {
+		if *name != "" {
+			*name = beside(path, *name)
+		}
+	}
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
+		if err := s.readOverrides(path); err != nil {
+			return nil, err
+		}
 		if len(s.Lists) == 0 {
 			continue
 		}
@@ -91,14 +102,10 @@ func FetchedLists(path string) ([]FetchedList, error) {
 // listFile returns the file of a site's j-th list. A name is relative to the
 // configuration file; a list without one is kept in the data folder.
 func (c *Config) listFile(path string, s *Site, j int) string {
-	switch name := s.Lists[j].Name; {
-	case name == "":
-		return filepath.Join(cmp.Or(c.Data, "askfirst-data"), "lists", s.Sources[j][strings.LastIndexByte(s.Sources[j], '/')+1:])
-	case !filepath.IsAbs(name):
-		return filepath.Join(filepath.Dir(path), name)
-	default:
-		return name
+	if name := s.Lists[j].Name; name != "" {
+		return beside(path, name)
 	}
+	return filepath.Join(cmp.Or(c.Data, "askfirst-data"), "lists", s.Sources[j][strings.LastIndexByte(s.Sources[j], '/')+1:])
 }
 
 func readFile(path string, limit int) ([]byte, error) {
@@ -135,18 +142,29 @@ func Parse(file string, text []byte) (*Config, error) {
 }
 
 func (r *reader) config(n *yaml.Node, cfg *Config) {
-	var sites *yaml.Node
+	var sites, admin, tls *yaml.Node
 	r.mapping(n, "", fields{
 		"listen":          func(n *yaml.Node, at string) { r.address(n, at, &cfg.Listen) },
-		"admin":           func(n *yaml.Node, at string) { r.adminAddress(n, at, &cfg.Admin) },
+		"admin":           func(n *yaml.Node, at string) { admin = n; r.admin(n, at, cfg) },
 		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
 		"access_log":      func(n *yaml.Node, at string) { oneOf(r, n, at, &cfg.AccessLog, "common", "combined", "json") },
+		"whole_addresses": func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.WholeAddresses) },
+		"server_timing":   func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ServerTiming) },
+		"profiling":       func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Profiling) },
+		"tracing":         func(n *yaml.Node, at string) { r.tracing(n, at, &cfg.Tracing) },
 		"rewrite":         func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Rewrite) },
 		"proxy_protocol":  func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ProxyProtocol) },
+		"tls":             func(n *yaml.Node, at string) { tls = n; r.tls(n, at, &cfg.TLS) },
+		"reuse_port":      func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ReusePort) },
+		"watch":           func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Watch) },
 		"trusted_proxies": func(n *yaml.Node, at string) { r.prefixes(n, at, &cfg.TrustedProxies) },
+		"alerts":          func(n *yaml.Node, at string) { r.alerts(n, at, &cfg.Alerts) },
 		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
 		"sites":           func(n *yaml.Node, at string) { sites = n },
 	})
+	if cfg.AdminAccess.BehindTLS && len(cfg.TrustedProxies) == 0 && !r.refused("trusted_proxies") {
+		r.refuse(admin, "admin.behind_tls", "no proxy is trusted to speak TLS", "name the one in front in trusted_proxies")
+	}
 	if sites == nil {
 		r.refuse(n, "sites", "no site is named", "add sites: with at least a name, hosts and an upstream")
 		return
@@ -170,6 +188,9 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 	if len(cfg.Sites) == 0 {
 		r.refuse(sites, "sites", "no site is named", "add at least one")
 	}
+	if tls != nil {
+		r.checkTLS(tls, cfg)
+	}
 }
 
 func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
@@ -191,6 +212,7 @@ func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
 }
 
 func (r *reader) site(n *yaml.Node, at string, s *Site) {
+	var locks *bool
 	r.mapping(n, at, fields{
 		"name":         func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
 		"title":        func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
@@ -200,12 +222,17 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"upstream_tls": func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
 		"regime":       func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
 		"unclassified": func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
-		"revision":     func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
-		"policy_url":   func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
-		"prefix":       func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
-		"cookie":       func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
-		"banner":       func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
-		"lists":        func(n *yaml.Node, at string) { r.lists(n, at, s) },
+		"caching":      func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Caching, PerChoice, Uniform) },
+		"second_lock": func(n *yaml.Node, at string) {
+			locks = new(bool)
+			r.boolean(n, at, locks)
+		},
+		"revision":   func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
+		"policy_url": func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
+		"prefix":     func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
+		"cookie":     func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
+		"banner":     func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
+		"lists":      func(n *yaml.Node, at string) { r.lists(n, at, s) },
 		"heuristics_off": func(n *yaml.Node, at string) {
 			s.HeuristicsOff = r.list(n, at)
 			for _, name := range s.HeuristicsOff {
@@ -215,10 +242,21 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 			}
 		},
 		"overrides":         func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
+		"overrides_file":    func(n *yaml.Node, at string) { r.text(n, at, &s.OverridesFile) },
 		"truncate_address":  func(n *yaml.Node, at string) { r.boolean(n, at, &s.TruncateAddress) },
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
 		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
 	})
+	s.SecondLock = s.Unclassified == HoldUnclassified && s.Caching == PerChoice
+	if locks != nil {
+		s.SecondLock = *locks
+	}
+	if s.Caching == Uniform && s.SecondLock {
+		r.refuse(n, at+".second_lock", "cannot stand beside caching: uniform", "its policy follows each visitor's choice, and one page for all has one policy; use caching: per-choice")
+	}
+	if s.Caching == Uniform && s.Regime != consent.OptIn {
+		r.refuse(n, at+".caching", fmt.Sprintf("cannot be uniform under the regime %s", s.Regime), "one page for all holds everything until its visitor agrees, which is opt-in; use caching: per-choice")
+	}
 	if s.Name == "" {
 		r.refuse(n, at+".name", "is missing", "name the site; records are kept under this name")
 	}
@@ -377,7 +415,8 @@ func (r *reader) upstream(n *yaml.Node, at string, to **url.URL) {
 	*to = u
 }
 
-// upstreams reads one address of a site, or a list of those of its servers.
+// upstreams reads one address of a site, or a list of those of its servers, each
+// an address or a mapping of it and its weight.
 func (r *reader) upstreams(n *yaml.Node, at string, s *Site) {
 	if resolve(n).Kind != yaml.SequenceNode {
 		r.upstream(n, at, &s.Upstream)
@@ -385,11 +424,27 @@ func (r *reader) upstreams(n *yaml.Node, at string, s *Site) {
 	}
 	r.sequence(n, at, func(n *yaml.Node, at string) {
 		var u *url.URL
-		if r.upstream(n, at, &u); s.Upstream == nil {
+		weight := 1
+		if resolve(n).Kind == yaml.MappingNode {
+			r.mapping(n, at, fields{
+				"url":    func(n *yaml.Node, at string) { r.upstream(n, at, &u) },
+				"weight": func(n *yaml.Node, at string) { r.number(n, at, &weight, 1, 100) },
+			})
+			if u == nil && !r.refusedUnder(at+".url") {
+				r.refuse(n, at+".url", "is missing", "write the address of the server, such as http://127.0.0.1:3000")
+			}
+		} else {
+			r.upstream(n, at, &u)
+		}
+		if u == nil {
+			return
+		}
+		if s.Upstream == nil {
 			s.Upstream = u
-		} else if u != nil {
+		} else {
 			s.Others = append(s.Others, u)
 		}
+		s.Weights = append(s.Weights, weight)
 	})
 }
 
@@ -516,32 +571,6 @@ func CheckAddress(address string) error {
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
 		return fmt.Errorf("%q has no valid port", address)
-	}
-	return nil
-}
-
-func (r *reader) adminAddress(n *yaml.Node, at string, to *string) {
-	var text string
-	r.text(n, at, &text)
-	if text == "off" {
-		*to = ""
-		return
-	}
-	*to = text
-	if err := CheckAdmin(text); err != nil {
-		r.refuse(n, at, err.Error(), "write 127.0.0.1:9090, or off for none")
-	}
-}
-
-// CheckAdmin tells what is wrong with the admin listener's address: it shows
-// records, and so answers on loopback only.
-func CheckAdmin(address string) error {
-	if err := CheckAddress(address); err != nil {
-		return err
-	}
-	host, _, _ := net.SplitHostPort(address)
-	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return fmt.Errorf("the admin listener answers on a loopback address only, and %q is none", address)
 	}
 	return nil
 }

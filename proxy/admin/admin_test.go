@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules/consent"
 	"golang.org/x/net/html"
@@ -214,7 +215,7 @@ func TestReportStandsAlone(t *testing.T) {
 }
 
 func TestForeignNamesAreRefused(t *testing.T) {
-	a, _ := newAdmin(t, Options{Hosts: []string{"audit.example"}})
+	a, _ := newAdmin(t, Options{Access: configs.AdminAccess{Hosts: []string{"audit.example"}}})
 	for host, want := range map[string]int{
 		"localhost": 200, "localhost:9090": 200, "LOCALHOST.:9090": 200, "127.0.0.1:9090": 200, "[::1]:9090": 200, "[::1]": 200,
 		"demo.localhost:9090": 200, "10.0.0.7:9090": 200, "audit.example": 200, "audit.example:443": 200,
@@ -436,5 +437,26 @@ func TestYAMLTextCannotBreakOut(t *testing.T) {
 		if got := yamlText(host); got != want {
 			t.Errorf("%q: got %s, want %s", host, got, want)
 		}
+	}
+}
+
+// Profiles are there where the operator asks for them, and behind the same
+// checks as all else.
+func TestProfiling(t *testing.T) {
+	off, _ := newAdmin(t, Options{})
+	if w := get(t, off.Handler(), "/debug/pprof/"); w.Code != http.StatusNotFound {
+		t.Errorf("unasked: %d", w.Code)
+	}
+	on, _ := newAdmin(t, Options{Profiling: true})
+	for _, target := range []string{"/debug/pprof/", "/debug/pprof/heap?debug=1", "/debug/pprof/goroutine"} {
+		if w := get(t, on.Handler(), target); w.Code != http.StatusOK || w.Body.Len() == 0 {
+			t.Errorf("%s: %d", target, w.Code)
+		}
+	}
+	r := httptest.NewRequest("GET", "http://elsewhere.example/debug/pprof/heap", nil)
+	w := httptest.NewRecorder()
+	on.Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusMisdirectedRequest {
+		t.Errorf("under another name: %d", w.Code)
 	}
 }
