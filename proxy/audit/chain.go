@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -15,6 +17,8 @@ type chains struct {
 	t      tx
 	writer string
 	heads  map[string]*head // by site
+	// entries are those to be kept, ten columns each.
+	entries []any
 }
 
 // head is the end of a chain, and its start.
@@ -50,9 +54,9 @@ func (h *head) read(r row) error {
 	return nil
 }
 
-// append queues an entry at the end of a site's chain, whose head was taken.
-// The salt keeps the digest that outlives an erased body from telling anything
-// about it.
+// append adds an entry at the end of a site's chain, whose head was taken. The
+// salt keeps the digest that outlives an erased body from telling anything about
+// it.
 func (c *chains) append(site string, kind int, id consent.ID, at int64, shown, body []byte) {
 	h := c.heads[site]
 	var salt [16]byte
@@ -60,12 +64,12 @@ func (c *chains) append(site string, kind int, id consent.ID, at int64, shown, b
 	digest := digestOf(kind, salt[:], body)
 	link := linkOf(h.link, digest[:])
 	h.n, h.link, h.moved = h.n+1, link[:], true
-	c.t.queue(`INSERT INTO ledger (chain, n, kind, id, at, shown, salt, body, digest, link) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`, nil,
-		h.id, h.n, kind, id[:], at, shown, salt[:], body, digest[:], h.link)
+	c.entries = append(c.entries, h.id, h.n, kind, id[:], at, shown, salt[:], body, digest[:], h.link)
 }
 
-// save queues for the heads to be kept.
+// save queues for the entries and the heads to be kept.
 func (c *chains) save() {
+	queueRows(c.t, `INSERT INTO ledger (chain, n, kind, id, at, shown, salt, body, digest, link) VALUES `, "", 10, c.entries, nil)
 	for _, h := range c.heads {
 		if h.moved {
 			c.t.queue(`UPDATE chains SET n = ?2, link = ?3 WHERE id = ?1`, nil, h.id, h.n, h.link)
@@ -81,6 +85,7 @@ func (c *chains) record(list []*receipt) error {
 	}
 	first := make(map[consent.ID]*receipt, len(list))
 	var sites []string
+	var ids []any
 	for _, r := range list {
 		r.fresh, r.clash = false, false
 		if known := first[r.id]; known != nil {
@@ -88,15 +93,16 @@ func (c *chains) record(list []*receipt) error {
 			continue
 		}
 		first[r.id], r.fresh = r, true
-		c.t.queue(`SELECT body FROM ledger WHERE id = ?1 AND kind = 1`, func(row row) error {
-			old := row.ColumnRawBlob(0)
-			r.fresh, r.clash = false, old != nil && !bytes.Equal(old, r.body)
-			return nil
-		}, r.id[:])
+		ids = append(ids, r.id[:])
 		if !slices.Contains(sites, r.choice.site) {
 			sites = append(sites, r.choice.site)
 		}
 	}
+	queueRows(c.t, `SELECT id, body FROM ledger WHERE kind = 1 AND id IN (`, ")", 1, ids, func(row row) error {
+		r, old := first[consent.ID(row.ColumnRawBlob(0))], row.ColumnRawBlob(1)
+		r.fresh, r.clash = false, old != nil && !bytes.Equal(old, r.body)
+		return nil
+	})
 	c.take(sites...)
 	if _, err := c.t.run("", nil); err != nil {
 		return err
@@ -129,6 +135,51 @@ func (c *chains) record(list []*receipt) error {
 			k.site, k.day, k.action, k.method, k.regime, k.language, k.granted, choices[k])
 	}
 	return nil
+}
+
+// rowSizes are how many rows one statement takes: few sizes, so that few are
+// prepared.
+var rowSizes = [...]int{64, 8, 1}
+
+// queueRows queues a statement for all rows of args, as many at once as fit.
+// Between head and tail stand the parameters, in brackets where a row has more
+// than one.
+func queueRows(t tx, head, tail string, columns int, args []any, each func(row) error) {
+	for _, size := range rowSizes {
+		for len(args) >= size*columns {
+			t.queue(rowStatement(head, tail, columns, size), each, args[:size*columns]...)
+			args = args[size*columns:]
+		}
+	}
+}
+
+type rowKey struct {
+	head string
+	size int
+}
+
+var rowStatements sync.Map // rowKey to string
+
+func rowStatement(head, tail string, columns, size int) string {
+	if sql, ok := rowStatements.Load(rowKey{head, size}); ok {
+		return sql.(string)
+	}
+	sql := []byte(head)
+	for i := range size * columns {
+		if i > 0 {
+			sql = append(sql, ", "...)
+		}
+		if columns > 1 && i%columns == 0 {
+			sql = append(sql, '(')
+		}
+		sql = fmt.Appendf(sql, "?%d", i+1)
+		if columns > 1 && i%columns == columns-1 {
+			sql = append(sql, ')')
+		}
+	}
+	sql = append(sql, tail...)
+	rowStatements.Store(rowKey{head, size}, string(sql))
+	return string(sql)
 }
 
 const insertText = `INSERT INTO texts (hash, at, text) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO NOTHING`

@@ -14,12 +14,14 @@ import (
 )
 
 const (
-	// retryEvery is how often a shared database that is away is tried.
-	retryEvery = time.Second
+	// A shared database that is away is tried after retryFirst, and then ever
+	// more seldom, every retryLast at last.
+	retryFirst = 100 * time.Millisecond
+	retryLast  = 2 * time.Second
 	// sendWait is how long sending a portion may take.
 	sendWait = 10 * time.Second
 	// maxPortion is how much of the spool is sent in one transaction.
-	maxPortion = 256
+	maxPortion = 1000
 	// maxSpooledBatches is how many batches of counts are put by. What is
 	// beyond stays in memory, where it is folded.
 	maxSpooledBatches = 50_000
@@ -34,6 +36,7 @@ var errClash = errors.New("audit: another receipt has this ID")
 type spool struct {
 	db     *sqlite
 	writer string
+	left   chan struct{} // has one entry when the database has gone
 }
 
 func openSpool(ctx context.Context, dir string, log *slog.Logger) (*spool, error) {
@@ -41,7 +44,7 @@ func openSpool(ctx context.Context, dir string, log *slog.Logger) (*spool, error
 	if err != nil {
 		return nil, err
 	}
-	p := &spool{db: db}
+	p := &spool{db: db, left: make(chan struct{}, 1)}
 	if err := db.view(ctx, func(t tx) error { return readMeta(t, "writer", &p.writer) }); err != nil {
 		db.close()
 		return nil, fmt.Errorf("audit: %s: %w", SpoolName, err)
@@ -143,8 +146,11 @@ func (p *spool) next(ctx context.Context, n int) (*portion, error) {
 		if err != nil {
 			return err
 		}
+		// A text goes with the first receipt that names it.
+		texts := make(map[[32]byte]*receipt)
 		for _, o := range list.group {
-			if r := o.receipt; r != nil {
+			if r := o.receipt; r != nil && texts[r.shown] == nil {
+				texts[r.shown] = r
 				t.queue(`SELECT text FROM texts WHERE hash = ?1`, func(row row) error {
 					r.text = append([]byte{}, row.ColumnRawBlob(0)...)
 					return nil
@@ -161,12 +167,11 @@ func waitingReceipt(r *consent.Receipt, body []byte) *receipt {
 	return &receipt{id: r.ID, at: r.At.Unix(), choice: choiceOf(r), body: body, shown: r.Shown}
 }
 
-// drop takes out what was sent, and the texts when no receipt waits any more.
-func (p *spool) drop(seqs []int64) error {
+// drop takes out what was sent, up to the entry numbered last, and the texts
+// when no receipt waits any more.
+func (p *spool) drop(last int64) error {
 	return p.db.update(context.Background(), func(t tx) error {
-		for _, seq := range seqs {
-			t.queue(`DELETE FROM spool WHERE seq = ?1`, nil, seq)
-		}
+		t.queue(`DELETE FROM spool WHERE seq <= ?1 AND stuck IS NULL`, nil, last)
 		t.queue(`DELETE FROM texts WHERE NOT EXISTS (SELECT 1 FROM spool WHERE kind = 1)`, nil)
 		return nil
 	})
@@ -182,35 +187,44 @@ func (p *spool) hold(seq int64, why string) error {
 
 // leave notes that the shared database is away.
 func (s *Store) leave(err error) {
-	if s.health.away.Swap(true) || err == nil {
+	if s.health.away.Swap(true) {
 		return
 	}
-	s.fail("the shared database is away: receipts and counts wait in "+SpoolName, err)
+	select {
+	case s.spool.left <- struct{}{}:
+	default: // forward is at it
+	}
+	if err != nil {
+		s.fail("the shared database is away: receipts and counts wait in "+SpoolName, err)
+	}
 }
 
 // forward sends what waits when the shared database is back.
 func (s *Store) forward() {
-	tick := time.NewTicker(retryEvery)
-	defer tick.Stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
 		<-s.quit
 		cancel()
 	}()
-	said := ""
 	for {
-		if s.health.away.Load() {
-			err := s.sendAll(ctx)
-			if ctx.Err() == nil && err != nil && err.Error() != said {
+		select {
+		case <-s.spool.left:
+		case <-s.quit:
+			return
+		}
+		said, pause := "", retryFirst
+		for s.health.away.Load() {
+			select {
+			case <-time.After(pause):
+			case <-s.quit:
+				return
+			}
+			pause = min(2*pause, retryLast)
+			if err := s.sendAll(ctx); err != nil && err.Error() != said && ctx.Err() == nil {
 				said = err.Error()
 				s.log.Warn("the shared database is still away", "error", err)
 			}
-		}
-		select {
-		case <-tick.C:
-		case <-s.quit:
-			return
 		}
 	}
 }
@@ -284,7 +298,6 @@ func (s *Store) send(ctx context.Context, p *portion) error {
 	if err != nil {
 		return err
 	}
-	sent := p.seqs[:0:0]
 	for i, o := range p.group {
 		switch r := o.receipt; {
 		case r == nil:
@@ -292,16 +305,14 @@ func (s *Store) send(ctx context.Context, p *portion) error {
 			if err := s.hold(p.seqs[i], errClash); err != nil {
 				return err
 			}
-			continue
 		case r.fresh:
 			s.health.receipts.Add(1)
 		}
-		sent = append(sent, p.seqs[i])
 	}
-	if len(sent) == 0 {
+	if len(p.seqs) == 0 {
 		return nil
 	}
-	return s.spool.drop(sent)
+	return s.spool.drop(p.seqs[len(p.seqs)-1])
 }
 
 // hold sets one aside that cannot be sent, and says so.
