@@ -132,6 +132,7 @@ type placeholder struct {
 	Always   string // label of agreeing to the category, where the site asks about it
 	Category consent.Category
 	Vendor   string
+	Locked   bool   // only a page loaded anew can let the vendor in
 	Icon     string // path of a 24×24 drawing, stroked
 }
 
@@ -155,7 +156,7 @@ func (b *Banner) renderBox(k boxKey) *tree {
 	l := b.languages.list[k.language]
 	p := placeholder{
 		T: l.texts, Lang: l.tag, Prefix: b.o.Prefix, Category: k.category,
-		Label: l.texts["box_embed"], Text: l.texts["box_unknown"], Icon: embedIcon,
+		Label: l.texts["box_embed"], Text: l.texts["box_unknown"], Icon: embedIcon, Locked: b.o.SecondLock,
 	}
 	if b.offered.Has(k.category) {
 		p.Always = l.texts.fill("always", "{category}", l.texts[k.category.String()])

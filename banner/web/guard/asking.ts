@@ -2,7 +2,7 @@
 import { type Action, choose } from './choice'
 import { freed, isScript, released } from './held'
 import { all, get, set } from './native'
-import { matcher, once, standing } from './page'
+import { locked, matcher, once, standing } from './page'
 import { release } from './release'
 
 const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
@@ -21,6 +21,7 @@ export function show(): void {
 	for (const banner of banners()) {
 		set(banner, 'data-askfirst-state', standing.made ? 'made' : 'ask')
 		banner.removeAttribute('data-askfirst-open')
+		if ((navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) set(banner, 'data-askfirst-gpc', '')
 		tick(banner)
 	}
 }
@@ -86,6 +87,7 @@ function press(event: MouseEvent): void {
 			void take(event, control, 'save', [...standing.granted, get(host, 'data-category') ?? ''])
 			break
 		case 'load':
+			if (locked) return
 			event.preventDefault()
 			loadOnce(host)
 			break

@@ -28,6 +28,7 @@ import { guardNodes } from './nodes'
 import { type Realm, chosen, regime, standing } from './page'
 import { release, watchLife } from './release'
 import { report } from './reports'
+import { showEarly } from './shared'
 import { signalDefault } from './signals'
 import { guardStorage, sweep } from './storage'
 
@@ -66,7 +67,7 @@ if (!self.askfirst) {
 	Object.defineProperty(self, 'askfirst', { value: Object.freeze(api) })
 	step(signalDefault)
 	guard(self)
-	for (const part of [watchLife, guardAsking, report]) step(part)
+	for (const part of [watchLife, guardAsking, showEarly, report]) step(part)
 	on(settled)
 
 	document.addEventListener('DOMContentLoaded', () => {

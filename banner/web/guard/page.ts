@@ -16,6 +16,8 @@ const setting = (name: string, otherwise: string): string => get(element, 'data-
 export const prefix = new URL('.', element.src).pathname
 export const regime = setting('regime', 'opt-in')
 export const revision = setting('revision', '1')
+/** Whether the page's policy refuses whom the visitor has not agreed to: what more is agreed to needs the page anew. */
+export const locked = element.hasAttribute('data-locked')
 const site = setting('site', location.hostname)
 const unclassifiedPass = setting('unclassified', 'pass') === 'pass'
 
@@ -48,7 +50,7 @@ export function chosen(): Standing | undefined {
 export const standing: Standing = chosen() ?? { made: setting('made', '0') === '1', granted: spelled(setting('granted', '-')) }
 
 /** The vendors that the visitor let act on this page alone. */
-export const once = new Set<string>()
+export const once = new Set([setting('once', '')])
 
 /** The categories as the consent cookie spells them. */
 export const letters = (): string => optional.filter((c) => standing.granted.has(c)).map((c) => c.charAt(0)).join('') || '-'

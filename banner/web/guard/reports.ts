@@ -58,16 +58,21 @@ const initiators: Record<string, Kind> = {
 	ping: 'ping',
 }
 
+/** What our own report-only policy reports by itself, and so is not counted here. */
+const reported = new Set<string>()
+
 function watch(): void {
 	try {
 		new PerformanceObserver((list) => {
-			for (const entry of list.getEntriesByType('resource') as PerformanceResourceTiming[]) count(entry.name, initiators[entry.initiatorType] ?? 'other', 'fired')
+			for (const entry of list.getEntriesByType('resource') as PerformanceResourceTiming[]) if (!reported.has(entry.name)) count(entry.name, initiators[entry.initiatorType] ?? 'other', 'fired')
 		}).observe({ type: 'resource', buffered: true })
 	} catch {
 		// An old browser: what fires is not counted.
 	}
 	document.addEventListener('securitypolicyviolation', (e) => {
-		if (e.disposition === 'enforce') count(e.blockedURI, 'other', 'stopped')
+		const ours = e.originalPolicy.includes(prefix + 'csp')
+		if (ours && e.disposition === 'report' && reported.size < maxTags) reported.add(e.blockedURI)
+		if (!ours && e.disposition === 'enforce') count(e.blockedURI, 'other', 'stopped')
 	})
 }
 
