@@ -30,6 +30,8 @@ type receipt struct {
 	Shown      string    `json:"shown"` // SHA-256, hexadecimal
 	Address    string    `json:"address"`
 	Browser    string    `json:"browser"`
+	TC         string    `json:"tc,omitempty"`
+	GPP        string    `json:"gpp,omitempty"`
 }
 
 func newReceipt(r *consent.Receipt) *receipt {
@@ -48,6 +50,7 @@ func newReceipt(r *consent.Receipt) *receipt {
 		ID: r.ID.String(), Site: r.Site, At: r.At.UTC(), Revision: r.Revision, Categories: names(r.Categories), Before: names(r.Before),
 		Regime: r.Regime.String(), RegimeRule: r.RegimeRule, Action: r.Action, Method: string(r.Method), Vendors: vendors,
 		Language: r.Language, Shown: hex.EncodeToString(r.Shown[:]), Address: r.Address, Browser: r.Browser,
+		TC: r.TC, GPP: r.GPP,
 	}
 }
 
@@ -63,7 +66,9 @@ type receiptPage struct {
 }
 
 // actionTexts are the texts of the buttons behind consent.Receipt.Action.
-var actionTexts = map[string]string{"accept-all": "accept_all", "reject-all": "reject_all", "save": "save"}
+var actionTexts = map[string]string{
+	"accept-all": "accept_all", "reject-all": "reject_all", "save": "save", "withdraw": "withdraw", "gpc": "gpc",
+}
 
 // find returns the record of the choice that stands: fs.ErrNotExist where no
 // choice stands or its record is gone.
