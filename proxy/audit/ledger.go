@@ -129,12 +129,15 @@ func (s *Store) stored(ctx context.Context, id consent.ID) (*consent.Receipt, er
 	return r, nil
 }
 
+// visitor is who erases their own receipt.
+const visitor = "visitor"
+
 // Erase empties the receipt with the given ID on behalf of the visitor. What
 // is left is a tombstone that keeps the chain whole: the ID, the site, and
 // when it was written and erased. Where there is no such receipt, the error
 // matches fs.ErrNotExist; erasing again changes nothing.
 func (s *Store) Erase(ctx context.Context, id consent.ID) error {
-	return s.EraseAs(ctx, id, "visitor")
+	return s.EraseAs(ctx, id, visitor)
 }
 
 // EraseAs is Erase on behalf of the one named by, who is put on record.
@@ -162,6 +165,10 @@ func (s *Store) EraseAs(ctx context.Context, id consent.ID, by string) error {
 			return err
 		}
 		c.append(site, erasureEntry, id, now, nil, note)
+		t.queue(answerRequest, nil, id[:], "erasure", now)
+		if by != visitor {
+			queueOperation(t, s.now(), &Operation{Who: by, Action: "erase", About: id.String()})
+		}
 		return nil
 	}})
 	switch {

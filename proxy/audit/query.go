@@ -375,7 +375,7 @@ func (s *Store) Choices(ctx context.Context, f Filter) (rows []ChoiceRow, err er
 	q.text(`SELECT c.day, c.site, c.action, c.method, c.regime, c.language, c.granted, c.n FROM choices c WHERE 1 = 1`)
 	q.equal("c.site", f.Site)
 	q.days(f)
-	q.text(" ORDER BY c.day")
+	q.text(" ORDER BY c.day, c.site, c.action, c.method, c.regime, c.language, c.granted")
 	err = s.read(ctx, func(t tx) error {
 		return q.run(t, func(st row) error {
 			rows = append(rows, ChoiceRow{

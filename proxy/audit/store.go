@@ -146,6 +146,7 @@ func (s *Store) start(ctx context.Context) error {
 func (s *Store) greet(ctx context.Context) error {
 	return s.db.view(ctx, func(t tx) error {
 		if s.writer == "" {
+			s.writer = "operator" // of a shared database, without a spool
 			if err := readMeta(t, "writer", &s.writer); err != nil {
 				return err
 			}

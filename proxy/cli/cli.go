@@ -36,7 +36,10 @@ Usage:
   askfirst explain URL|cookie:NAME     say which rule decides, and why
   askfirst receipts verify|find|export|erase
                                        prove, look up and erase records of choices
+  askfirst receipts requests|request|answer|log
+                                       what visitors asked for and by when, who did what
   askfirst store prune                 take out what is older than it is kept
+  askfirst store copy --from --to      move the records between a folder and a database
   askfirst report --month YYYY-MM      a month as one HTML file, to be filed
   askfirst health                      ask a running askfirst whether it is ready
   askfirst version
