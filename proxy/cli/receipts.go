@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -126,13 +127,18 @@ func (r *receiptCommand) run(ctx context.Context, w io.Writer, store *audit.Stor
 		}
 		return printVerification(w, v)
 	case "find":
-		k, err := store.Receipt(ctx, r.id)
+		if _, err := store.Receipt(ctx, r.id); err != nil {
+			return err
+		}
+		var entries, plain bytes.Buffer
+		err := store.ExportOne(ctx, &entries, r.id)
+		for line := range bytes.Lines(entries.Bytes()) {
+			err = errors.Join(err, json.Indent(&plain, line, "", "  "))
+		}
 		if err != nil {
 			return err
 		}
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		if err := e.Encode(k); err != nil {
+		if _, err := plain.WriteTo(w); err != nil {
 			return err
 		}
 		return store.Log(ctx, audit.Operation{Who: who, Action: "find", About: r.id.String()})
