@@ -62,6 +62,8 @@ const (
 	maxAllTags    = 20_000
 	maxCookies    = 1_000
 	maxAllCookies = 5_000
+	// maxVendorTags is how many of those beyond are told apart by vendor.
+	maxVendorTags = 2_000
 	// maxReported is how many tags, and how many pages, of a site may be first
 	// heard of from browsers, who may say anything.
 	maxReported = 500
@@ -283,7 +285,7 @@ func (c *counters) tag(sc *siteCounters, s *Sighting, reported bool) uint32 {
 	}
 	if len(sc.tags) >= maxTags || len(c.tags) >= maxAllTags || reported && sc.reportedTags >= maxReported {
 		c.folded++
-		return sc.otherTag
+		return c.otherOf(sc, s)
 	}
 	if reported {
 		sc.reportedTags++
@@ -292,6 +294,23 @@ func (c *counters) tag(sc *siteCounters, s *Sighting, reported bool) uint32 {
 		Vendor: s.Vendor, Name: s.VendorName, Kind: s.Kind, Category: s.Category,
 		Host: string(key[host : path-1]), Path: string(key[path:]),
 	})
+}
+
+// otherOf stands for a tag beyond the bounds. That of a known vendor is still
+// told by vendor, so that no flood of made-up tags hides what that vendor does;
+// of vendors there are as many as the catalogue has.
+func (c *counters) otherOf(sc *siteCounters, s *Sighting) uint32 {
+	if s.Vendor == "" {
+		return sc.otherTag
+	}
+	t := tag{Vendor: s.Vendor, Name: s.VendorName, Kind: s.Kind, Category: s.Category, Host: Other}
+	if i, ok := sc.tags[t.key()]; ok {
+		return i
+	}
+	if len(sc.tags) >= maxTags+maxVendorTags || len(c.tags) >= maxAllTags+maxVendorTags {
+		return sc.otherTag
+	}
+	return c.newTag(sc, t)
 }
 
 func (c *counters) newTag(sc *siteCounters, t tag) uint32 {

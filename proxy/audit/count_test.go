@@ -137,7 +137,7 @@ func TestFloodIsFolded(t *testing.T) {
 	s := openStore(t, "")
 	// Nothing is written meanwhile, so that all must be kept in memory.
 	s.flushing.Lock()
-	const n = 300_000
+	const n = 1_000_000
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -181,6 +181,24 @@ func TestBrowsersCannotFloodTheTags(t *testing.T) {
 	s.Count("shop", []byte("/"), 0, sighting)
 	if s.Health().Folded != before {
 		t.Error("a tag of a response was folded for reports of browsers")
+	}
+}
+
+// What a known vendor does shows, whatever was made up before.
+func TestFloodHidesNoVendor(t *testing.T) {
+	s := openStore(t, "")
+	sighting := []Sighting{{Category: consent.Unclassified, Kind: "script", Event: Fired, Count: 1}}
+	for i := range 10 * maxReported {
+		sighting[0].Host = fmt.Appendf(nil, "h%c%c%c.example", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26)
+		s.CountReported("shop", []byte("/"), 0, sighting)
+	}
+	s.CountReported("shop", []byte("/"), 0, pixel(FiredAnyway))
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rows, _, err := s.Tags(t.Context(), ByVendor, Filter{Event: "fired-anyway"}, Slice{})
+	if err != nil || len(rows) != 1 || rows[0].Vendor != "meta" || rows[0].FiredAnyway != 1 {
+		t.Errorf("%+v, %v", rows, err)
 	}
 }
 

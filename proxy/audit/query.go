@@ -311,11 +311,14 @@ func (s *Store) Total(ctx context.Context, f Filter) (Counts, error) {
 
 // CookieRow is a cookie of a site and what became of it.
 type CookieRow struct {
-	Site     string    `json:"site"`
-	Name     string    `json:"name"`
-	Vendor   string    `json:"vendor,omitempty"`
-	Category string    `json:"category"`
-	Source   string    `json:"source"`
+	Site     string `json:"site"`
+	Name     string `json:"name"`
+	Vendor   string `json:"vendor,omitempty"`
+	Category string `json:"category"`
+	Source   string `json:"source"`
+	// Declared says that a vendor is known that the cookie belongs to, so that
+	// visitors find it in the declaration.
+	Declared bool      `json:"declared"`
 	First    time.Time `json:"first"`
 	Last     time.Time `json:"last"`
 	Held     int64     `json:"held"`
@@ -343,7 +346,7 @@ func (s *Store) Cookies(ctx context.Context, f Filter, part Slice) (rows []Cooki
 		return q.run(t, func(st row) error {
 			total = int(st.ColumnInt64(0))
 			rows = append(rows, CookieRow{
-				Site: st.ColumnText(1), Name: st.ColumnText(2), Vendor: st.ColumnText(3), Category: st.ColumnText(4), Source: st.ColumnText(5),
+				Site: st.ColumnText(1), Name: st.ColumnText(2), Vendor: st.ColumnText(3), Category: st.ColumnText(4), Source: st.ColumnText(5), Declared: st.ColumnText(3) != "",
 				First: time.Unix(st.ColumnInt64(6), 0).UTC(), Last: time.Unix(st.ColumnInt64(7), 0).UTC(),
 				Held: st.ColumnInt64(8), Passed: st.ColumnInt64(9),
 			})
