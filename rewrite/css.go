@@ -10,13 +10,15 @@ import (
 
 // blank stands in for a URL that is held in a style sheet. CSS Values 4 sets
 // it aside for a resource that is known not to exist: nobody is asked for it.
-const blank = "about:invalid"
+var blank = []byte("about:invalid")
 
 // judgeStyle decides about the URLs in a style attribute. If one is held the
 // attribute is renamed, and one without it stands in, so that the rest of the
 // element's style stays.
 func (rw *Rewriter) judgeStyle(i int, css []byte, v *vector) {
-	if rw.withoutHeld(css, v, i) {
+	if rw.findHeld(css, v, i) {
+		rw.css = rw.css[:0]
+		rw.withoutHeld(css, func(p []byte) { rw.css = append(rw.css, p...) })
 		rw.tag.stand("style", rw.css)
 	}
 }
@@ -32,12 +34,12 @@ func (rw *Rewriter) styleElement(text []byte) {
 	t := &rw.tag
 	rw.readVectors()
 	imports := false
-	if t.isCSS(rw) && rw.withoutHeld(text, &styleVector, -1) {
+	if t.isCSS(rw) && rw.findHeld(text, &styleVector, -1) {
 		t.hide = true
 		imports = bytes.IndexByte(text, '@') >= 0
 		if !t.foreign {
 			rw.copyTo(t.start)
-			rw.writeCopy()
+			rw.writeCopy(text)
 		}
 	}
 	rw.emit()
@@ -60,9 +62,9 @@ func (t *tag) isCSS(rw *Rewriter) bool {
 	return len(v) == 0 || scan.EqualFold(v, "text/css")
 }
 
-// writeCopy writes the style element with rw.css as its text and all its
-// attributes but the id, which is to stay unique.
-func (rw *Rewriter) writeCopy() {
+// writeCopy writes the style element, without the URLs that are held and with
+// all its attributes but the id, which is to stay unique.
+func (rw *Rewriter) writeCopy(css []byte) {
 	s := &rw.scan
 	rw.out = append(rw.out, "<style data-askfirst-copy"...)
 	for i := range s.Attrs {
@@ -74,24 +76,33 @@ func (rw *Rewriter) writeCopy() {
 		rw.out = append(rw.out, rw.in[rw.tag.start+int(a.Name):rw.tag.start+int(a.End)]...)
 	}
 	rw.out = append(rw.out, '>')
-	rw.write(rw.css)
+	rw.withoutHeld(css, rw.write)
 	rw.out = append(rw.out, "</style>"...)
 }
 
-// withoutHeld makes rw.css of css, with the URLs that are held replaced, and
-// reports whether there are any. They are charged to the i-th attribute, or to
-// the element's text where i is negative.
-func (rw *Rewriter) withoutHeld(css []byte, v *vector, i int) bool {
+// cut is where in CSS a URL stands that is held.
+type cut struct{ from, to int32 }
+
+// withoutHeld writes css with the URLs replaced that findHeld has found.
+func (rw *Rewriter) withoutHeld(css []byte, write func([]byte)) {
+	last := int32(0)
+	for _, c := range rw.cuts {
+		write(css[last:c.from])
+		write(blank)
+		last = c.to
+	}
+	write(css[last:])
+}
+
+// findHeld finds the URLs in css that are held and reports whether there are
+// any. They are charged to the i-th attribute, or to the element's text where i
+// is negative.
+func (rw *Rewriter) findHeld(css []byte, v *vector, i int) bool {
 	if !rw.mayHold(css, v) {
 		return false
 	}
-	if rw.lent == nil {
-		rw.lent = borrow.Get().(*[]byte)
-		rw.css = *rw.lent
-	}
 	c := cssReader{css: css}
-	rw.css = rw.css[:0]
-	last, held := 0, false
+	rw.cuts = rw.cuts[:0]
 	for c.next() {
 		ref := css[c.from:c.to]
 		if bytes.IndexByte(ref, '\\') >= 0 {
@@ -105,18 +116,11 @@ func (rw *Rewriter) withoutHeld(css []byte, v *vector, i int) bool {
 		host, path := rw.page.Target()
 		one := *v
 		one.kind = c.kind
-		if !rw.hold(i, d, &one, host, path) {
-			continue
+		if rw.hold(i, d, &one, host, path) {
+			rw.cuts = append(rw.cuts, cut{int32(c.from), int32(c.to)})
 		}
-		held = true
-		rw.css = append(rw.css, css[last:c.from]...)
-		rw.css = append(rw.css, blank...)
-		last = c.to
 	}
-	if held {
-		rw.css = append(rw.css, css[last:]...)
-	}
-	return held
+	return len(rw.cuts) > 0
 }
 
 // mayHold reports whether there may be a URL in CSS that is held. It hops to
@@ -280,29 +284,67 @@ var cssClasses = func() (t [256]cssClass) {
 	return t
 }()
 
+// cssTurns are the bytes at which something can begin that matters where
+// nothing is awaited: a comment, a string, an at-rule, an argument, an escape.
+var cssTurns = func() (t [256]uint8) {
+	for _, c := range []byte("/\"'@(\\") {
+		t[c] = 1
+	}
+	return t
+}()
+
 // next finds the next URL and reports whether there is one.
 func (c *cssReader) next() bool {
-	css := c.css
-	for c.i < len(css) {
-		switch cssClasses[css[c.i]] {
-		case cssSpace:
-			c.i++
-		case cssOther:
-			c.importing, c.argument = false, false
-			c.i++
-		case cssNumber:
-			c.importing, c.argument = false, false
-			c.i++
-			c.name()
-		case cssName:
-			if c.function() {
-				return true
-			}
-		default:
-			if c.punctuation() {
-				return true
+	for c.i < len(c.css) {
+		if !c.importing && !c.argument && !c.ignoring && !c.face && c.set == 0 {
+			c.hop()
+		}
+		if c.i < len(c.css) && c.token() {
+			return true
+		}
+	}
+	return false
+}
+
+// hop moves over tokens that change nothing, up to one that may be a URL or
+// tell how others are read. Most of a style sheet is passed over so.
+func (c *cssReader) hop() {
+	css, i := c.css, c.i
+	for i+4 <= len(css) && cssTurns[css[i]]|cssTurns[css[i+1]]|cssTurns[css[i+2]]|cssTurns[css[i+3]] == 0 {
+		i += 4
+	}
+	for i < len(css) && cssTurns[css[i]] == 0 {
+		i++
+	}
+	if i < len(css) && (css[i] == '(' || css[i] == '\\') {
+		// The token begins with the name before.
+		for i > c.i && (cssClasses[css[i-1]] == cssName || cssClasses[css[i-1]] == cssNumber) {
+			i--
+			if css[i] == '#' {
+				break
 			}
 		}
+	}
+	c.i = i
+}
+
+// token reads the next token and reports whether it is a URL.
+func (c *cssReader) token() bool {
+	css := c.css
+	switch cssClasses[css[c.i]] {
+	case cssSpace:
+		c.i++
+	case cssOther:
+		c.importing, c.argument = false, false
+		c.i++
+	case cssNumber:
+		c.importing, c.argument = false, false
+		c.i++
+		c.name()
+	case cssName:
+		return c.function()
+	default:
+		return c.punctuation()
 	}
 	return false
 }
@@ -443,6 +485,10 @@ func (c *cssReader) function() bool {
 func (c *cssReader) bareURL() bool {
 	css := c.css
 	c.from = c.i
+	// What is long is an image or a font in the style sheet itself.
+	if n := bytes.IndexByte(css[c.i:], ')'); n > 0 && bytes.IndexByte(css[c.i:c.i+n], '\\') < 0 {
+		c.i += n
+	}
 	for c.i < len(css) && css[c.i] != ')' {
 		if css[c.i] == '\\' {
 			c.i++

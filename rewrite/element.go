@@ -74,13 +74,15 @@ func (t *tag) stand(name string, value []byte) {
 }
 
 // begin takes a new tag, about which nothing is decided.
-func (t *tag) begin() {
+func (t *tag) begin(attrs []scan.Attr) {
 	t.reason, t.fate, t.mark = rules.Decision{}, consent.Pass, false
 	t.owned, t.script, t.hide, t.gone, t.edited = false, notScript, false, false, false
 	t.stands = [2]standIn{}
 	t.sourceAt = -1
 	t.edits = t.edits[:0]
-	for range t.ids {
+	t.ids = t.ids[:0]
+	for i := range attrs {
+		t.ids = append(t.ids, attribute(attrs[i].ID))
 		t.edits = append(t.edits, asWritten)
 	}
 }
@@ -123,55 +125,52 @@ func (rw *Rewriter) startTag() {
 
 // watched are the elements that matter without any attribute.
 var watched = func() (w [256]bool) {
-	for _, e := range []scan.Element{scan.Script, scan.Style, scan.Noscript, scan.Frameset, scan.Base} {
+	for _, e := range []scan.Element{scan.Script, scan.Style, scan.Noscript, scan.Frameset, scan.Base, scan.AmpAnalytics} {
 		w[e] = true
 	}
 	return w
 }()
 
-// classify finds the numbers of the tag's attributes and reports whether the
-// element may act by any of them. Most tags have nothing but classes that are
-// no vendor's and links, and are done with here.
+// classify reports whether the element may act by any of its attributes. Most
+// tags have nothing but classes that are no vendor's and links, and are done
+// with here.
 func (rw *Rewriter) classify() bool {
 	s, t, m := &rw.scan, &rw.tag, rw.marks
-	t.ids = t.ids[:0]
-	marked := m.elements && m.element.has(rw.in[t.start+1:t.nameEnd])
-	hit := false
-	role := roles[t.elem]
+	in := rw.in
+	marked := m.elements && m.element.has(in, t.start+1, t.nameEnd)
+	hit, depends := false, false
+	how := &roles[t.elem]
 	for i := range s.Attrs {
 		a := &s.Attrs[i]
-		from, to := t.start+int(a.Name), t.start+int(a.NameEnd)
-		id := attribute(attributeTable.Find(rw.in, from, to))
-		if id == 0 {
-			if to-from > 2 && rw.in[from]|0x20 == 'o' && rw.in[from+1]|0x20 == 'n' {
-				id = onHandler
+		if a.ID == 0 || m.attrs && m.known {
+			from, to := t.start+int(a.Name), t.start+int(a.NameEnd)
+			if a.ID == 0 && in[from]|0x20 == 'o' && to-from > 2 && in[from+1]|0x20 == 'n' {
+				a.ID = uint8(onHandler)
 				hit = true
+				continue
 			}
+			marked = marked || m.attrs && m.attribute.has(in, from, to)
 		}
-		marked = marked || m.attrs && m.attribute.has(rw.in[from:to])
-		t.ids = append(t.ids, id)
-		switch {
-		case id == 0 || hit && id != attrClass && id != attrID:
-		case id == attrCategory, parkedAttribute[id]:
+		switch how.effect[a.ID] {
+		case noEffect:
+		case acts:
 			hit = true
-		case id == attrClass:
-			marked = marked || m.class.mayContain(rw.rawValue(i))
-		case id == attrID:
+		case actsIf:
+			depends = true
+		case isClass:
+			marked = marked || m.class.mayContain(in, t.start+int(a.Value), t.start+int(a.ValueEnd))
+		case isID:
+			from, to := t.start+int(a.Value), t.start+int(a.ValueEnd)
+			marked = marked || m.id.has(in, from, to) || !scan.Plain(in[from:to])
+		case isLink:
+			hit = hit || mayBeScript(rw.rawValue(i))
+		case isStyle:
 			v := rw.rawValue(i)
-			marked = marked || m.id.has(v) || !scan.Plain(v)
-		case role[id] != 0:
-			switch vectors[role[id]-1].read {
-			case asLink:
-				hit = mayBeScript(rw.rawValue(i))
-			case asStyle:
-				hit = bytes.IndexByte(rw.rawValue(i), '(') >= 0 || !scan.Plain(rw.rawValue(i))
-			default:
-				hit = true
-			}
+			hit = hit || bytes.IndexByte(v, '(') >= 0 || !scan.Plain(v)
 		}
 	}
 	t.marked = marked
-	return hit || marked
+	return hit || marked || depends && rw.find(how.by) >= 0
 }
 
 // mayBeScript reports whether a URL, as written, can be a javascript: one.
@@ -182,8 +181,9 @@ func mayBeScript(raw []byte) bool {
 // find returns the place of the first attribute of that number, -1 if there is
 // none: of several with one name a browser takes the first.
 func (rw *Rewriter) find(id attribute) int {
-	for i, have := range rw.tag.ids {
-		if have == id {
+	attrs := rw.scan.Attrs
+	for i := range attrs {
+		if attrs[i].ID == uint8(id) {
 			return i
 		}
 	}
@@ -209,14 +209,14 @@ func (rw *Rewriter) valueOf(i int) []byte {
 	if scan.Plain(raw) {
 		return raw
 	}
-	rw.value = scan.AppendValue(rw.value[:0], raw)
-	return rw.value
+	rw.value.b = scan.AppendValue(rw.value.room(len(raw)), raw)
+	return rw.value.b
 }
 
 // decide looks at everything by which the tag may act.
 func (rw *Rewriter) decide() {
 	s, t := &rw.scan, &rw.tag
-	t.begin()
+	t.begin(s.Attrs)
 	rw.readOwn()
 	switch t.elem {
 	case scan.Script:
@@ -232,6 +232,8 @@ func (rw *Rewriter) decide() {
 		}
 	case scan.Frameset:
 		rw.inject.frameset()
+	case scan.AmpAnalytics:
+		rw.counting = true
 	case scan.Base:
 		if a := rw.find(attrHref); a >= 0 && !rw.based && !t.foreign {
 			rw.based = true
@@ -278,8 +280,9 @@ func (rw *Rewriter) settle() {
 	}
 	a.pending = false
 	rw.swapAside()
-	rw.foreign = appendForeignText(rw.foreign[:0], rw.in[t.end:s.Start])
-	rw.decideText(rw.foreign)
+	text := rw.in[t.end:s.Start]
+	rw.foreign.b = appendForeignText(rw.foreign.room(len(text)), text)
+	rw.decideText(rw.foreign.b)
 	rw.swapAside()
 }
 
@@ -304,6 +307,9 @@ func (rw *Rewriter) endTag() {
 		rw.settle()
 	}
 	rw.pending = 0
+	if s.Element == scan.AmpAnalytics {
+		rw.counting = false
+	}
 	if rw.inject.stage < over {
 		rw.inject.endTag(rw)
 	}

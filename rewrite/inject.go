@@ -179,7 +179,6 @@ func (rw *Rewriter) cutOff() bool {
 	case s.InTag() && s.Start == len(rw.in)-1:
 		// A '<' before the end tag is text.
 	case s.InTag(), s.InComment():
-		rw.changed = rw.changed || s.Start < len(rw.in)
 		return s.Start < len(rw.in)
 	case s.InRaw() && s.Element != scan.Plaintext:
 		if rw.pending != 0 {

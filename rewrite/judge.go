@@ -11,7 +11,7 @@ import (
 // readVectors decides about each attribute that refers to others.
 func (rw *Rewriter) readVectors() {
 	t := &rw.tag
-	role := roles[t.elem]
+	role := &roles[t.elem].first
 	for i, id := range t.ids {
 		if id == 0 {
 			continue
@@ -48,37 +48,26 @@ func (rw *Rewriter) repeats(i int) bool {
 }
 
 // handlers is the vector of event handlers.
-var handlers = vectors[len(vectors)-1]
+var handlers vector
 
 // applies returns the first vector from v on that has v's element and
 // attribute and whose condition the tag meets, nil for none.
 func (rw *Rewriter) applies(v *vector) *vector {
-	var by attribute
-	switch rw.tag.elem {
-	case scan.Link:
-		by = attrRel
-	case scan.Meta:
-		by = attrHTTPEquiv
-	case scan.Param:
-		by = attrName
-	default:
-		by = attrType
-	}
+	by := roles[rw.tag.elem].by
 	a := rw.find(by)
 	if a < 0 {
 		return nil
 	}
 	rw.text = append(rw.text[:0], rw.valueOf(a)...)
-	for i := range vectors {
-		w := &vectors[i]
-		if w.element != v.element || w.attribute != v.attribute {
-			continue
+	for {
+		if by == attrRel && hasWord(rw.text, v.when) || by != attrRel && scan.EqualFold(bytes.TrimSpace(rw.text), v.when) {
+			return v
 		}
-		if by == attrRel && hasWord(rw.text, w.when) || by != attrRel && scan.EqualFold(bytes.TrimSpace(rw.text), w.when) {
-			return w
+		if v.next == 0 {
+			return nil
 		}
+		v = &vectors[v.next-1]
 	}
-	return nil
 }
 
 // hasWord reports whether the space-separated list has the word, in any case.
@@ -146,6 +135,8 @@ func (rw *Rewriter) judge(i int, v *vector) {
 		}
 	case asCode:
 		rw.judgeCode(i, value, v)
+	case asAMP:
+		rw.judgeAMP(i, value, v)
 	case asRefresh:
 		if u := refreshURL(value); len(u) > 0 {
 			rw.judgeURL(i, u, v)
@@ -187,6 +178,10 @@ func (rw *Rewriter) judgeURL(i int, ref []byte, v *vector) {
 		if s := rw.signs(); s != 0 {
 			d = rw.doc.Rules.URLWith(rw.page, ref, v.kind, s)
 		}
+	}
+	if rw.tag.elem == scan.AmpAnalytics && d.Vendor != nil && d.Vendor.Container {
+		// AMP's runtime lets no guard hold what a container would load.
+		d.Vendor, d.Category = nil, consent.Analytics
 	}
 	host, path := rw.page.Target()
 	rw.hold(i, d, v, host, path)

@@ -22,8 +22,8 @@ var endless = map[string][3]string{
 	"tag name":         {"<", "abcdefgh", "><p>after"},
 	"end tag":          {"</p ", "a b=c ", "><p>after"},
 	"script tag":       {"<script ", "a b=c ", ">document.write('<img src=https://www.facebook.com/tr?id=1>')</script><p>after"},
-	"inline script":    {"<script>", "var a='<b>';\n", "fbq('init','1')</script><p>after"},
-	"escaped script":   {"<script><!--", "<script>-->", "fbq('init','1')</script><p>after"},
+	"inline script":    {"<script>", "var a='<b>';\n", "fbq('init','1');fbq('track','PageView')</script><p>after"},
+	"escaped script":   {"<script><!--", "<script>-->", "fbq('init','1')</script><p>after"}, // its end alone would look live
 	"external script":  {`<script src="/own.js">`, "var a;\n", "</script><p>after"},
 	"JSON":             {`<script type="application/json">`, "[1,2,3],", "</script><p>after"},
 	"style":            {"<style>", "a{color:red}", "@import 'https://www.facebook.com/tr?id=1'</style><p>after"},
@@ -135,10 +135,37 @@ func TestState(t *testing.T) {
 	}
 	rw.Close()
 	rw.drop()
-	size := int(unsafe.Sizeof(*rw)) + cap(rw.buf) + cap(rw.out) + cap(rw.value) + cap(rw.text) + cap(rw.extra) + cap(rw.css) +
-		cap(rw.srcdoc) + cap(rw.foreign) + cap(rw.scan.Attrs)*int(unsafe.Sizeof(scan.Attr{})) + cap(rw.tag.ids) + cap(rw.tag.edits)
-	t.Logf("%d bytes of state: %d + %d %d %d %d %d %d %d %d %d", size, unsafe.Sizeof(*rw), cap(rw.buf), cap(rw.out), cap(rw.value), cap(rw.text), cap(rw.extra), cap(rw.css), cap(rw.srcdoc), cap(rw.foreign), cap(rw.scan.Attrs))
+	size := int(unsafe.Sizeof(*rw)) + cap(rw.buf) + cap(rw.out) + cap(rw.value.b) + cap(rw.text) + cap(rw.extra) + cap(rw.css) +
+		cap(rw.srcdoc.b) + cap(rw.foreign.b) + cap(rw.cuts)*int(unsafe.Sizeof(cut{})) + cap(rw.scan.Attrs)*int(unsafe.Sizeof(scan.Attr{})) + cap(rw.tag.ids) + cap(rw.tag.edits)
+	t.Logf("%d bytes of state: %d + %d %d %d %d %d %d %d %d %d", size, unsafe.Sizeof(*rw), cap(rw.buf), cap(rw.out), cap(rw.value.b), cap(rw.text), cap(rw.extra), cap(rw.css), cap(rw.srcdoc.b), cap(rw.foreign.b), cap(rw.scan.Attrs))
 	if size > 16<<10 {
 		t.Errorf("%d bytes of state", size)
+	}
+}
+
+// TestStateOfMany measures what each of many streams costs that stand still in
+// the middle of a page.
+func TestStateOfMany(t *testing.T) {
+	const streams = 500
+	page := shopPage(60 << 10)
+	open := make([]*Rewriter, streams)
+	doc := document(0)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range open {
+		open[i] = Acquire(io.Discard, doc)
+		open[i].Write(page[:30<<10+i])
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := (after.HeapAlloc - min(before.HeapAlloc, after.HeapAlloc)) / streams
+	t.Logf("%d bytes each", each)
+	if each > 16<<10 {
+		t.Errorf("%d bytes each", each)
+	}
+	for _, rw := range open {
+		rw.Close()
+		Release(rw)
 	}
 }

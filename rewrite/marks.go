@@ -1,6 +1,9 @@
 package rewrite
 
 import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"strings"
 	"sync/atomic"
 
@@ -10,28 +13,38 @@ import (
 )
 
 // marks is a sieve before the rules' own table: most classes and ids of a page
-// are no vendor's marks, and fail by their length and first and last letters.
+// are no vendor's marks, and fail by their first eight letters.
 type marks struct {
 	engine                        *rules.Engine
 	class, id, element, attribute sieve
 	elements, attrs               bool // there are marks of that sort
+	known                         bool // some of an attribute that has a number
 }
 
-// sieve has bit n set where a name that begins or ends in a byte, in either
-// case, has n bytes, or 63 and more.
-type sieve struct{ first, last [256]uint64 }
+// sieve has a bit set for the first eight bytes of each name, in lower case.
+type sieve [1 << 8]uint64
+
+// place returns where the bit of a name stands, by its scan.NameHead.
+func place(head uint64) (word, bit uint64) {
+	h := head * 0x9e3779b97f4a7c15
+	return h >> 56, 1 << (h >> 50 & 63)
+}
 
 func (s *sieve) add(name string) {
 	if name != "" {
-		bit := uint64(1) << min(len(name), 63)
-		s.first[name[0]|0x20] |= bit
-		s.last[name[len(name)-1]|0x20] |= bit
+		word, bit := place(scan.NameHead([]byte(name), 0, len(name)))
+		s[word] |= bit
 	}
 }
 
-// has reports whether name may be one that was added.
-func (s *sieve) has(name []byte) bool {
-	return len(name) > 0 && s.first[name[0]|0x20]&s.last[name[len(name)-1]|0x20]>>min(len(name), 63)&1 != 0
+// has reports whether b[i:j] may be a name that was added.
+func (s *sieve) has(b []byte, i, j int) bool {
+	return i < j && s.hasHead(scan.NameHead(b, i, j))
+}
+
+func (s *sieve) hasHead(head uint64) bool {
+	word, bit := place(head)
+	return s[word]&bit != 0
 }
 
 // sieves keeps the sieve of the engine that was used last.
@@ -59,33 +72,54 @@ func (m *marks) add(mark string) {
 	case '#':
 		m.id.add(mark[1:])
 	case '[':
-		m.attrs = true
-		m.attribute.add(strings.TrimSuffix(mark[1:], "]"))
+		name := strings.TrimSuffix(mark[1:], "]")
+		m.attrs, m.known = true, m.known || attributeOf(name) != 0
+		m.attribute.add(name)
 	default:
 		m.elements = true
 		m.element.add(mark)
 	}
 }
 
-// mayContain reports whether a class attribute's value, as written, may have a
-// class in the sieve.
-func (s *sieve) mayContain(raw []byte) bool {
-	for i := 0; i < len(raw); {
-		for raw[i] <= ' ' {
-			if i++; i == len(raw) {
-				return false
-			}
+// mayContain reports whether b[i:end], a class attribute's value as written, may
+// have a class in the sieve.
+func (s *sieve) mayContain(b []byte, i, end int) bool {
+	if bytes.IndexByte(b[i:end], '&') >= 0 {
+		return true
+	}
+	for i < end {
+		if i+8 > len(b) {
+			return s.mayContainLast(b, i, end)
 		}
-		from := i
-		for i < len(raw) && raw[i] > ' ' {
-			if raw[i] == '&' {
-				return true
-			}
+		w := binary.LittleEndian.Uint64(b[i:])
+		// The lowest byte that is white space or another control.
+		n := bits.TrailingZeros64((w-0x2121212121212121)&^w&0x8080808080808080) >> 3
+		if n == 0 {
 			i++
+			continue
 		}
-		if s.first[raw[from]|0x20]&s.last[raw[i-1]|0x20]>>min(i-from, 63)&1 != 0 {
+		n = min(n, end-i)
+		if s.hasHead(scan.LowerHead(w, n)) {
 			return true
 		}
+		for i += n; i < end && b[i] > ' '; i++ {
+			// A class of more than eight bytes.
+		}
+	}
+	return false
+}
+
+// mayContainLast is mayContain at the end of what has been read.
+func (s *sieve) mayContainLast(b []byte, i, end int) bool {
+	for i < end {
+		j := i
+		for j < end && b[j] > ' ' {
+			j++
+		}
+		if s.has(b, i, j) {
+			return true
+		}
+		i = j + 1
 	}
 	return false
 }
@@ -101,18 +135,18 @@ func (rw *Rewriter) readMarks() {
 	if a := rw.find(attrClass); a >= 0 {
 		for list := rw.valueOf(a); len(list) > 0; {
 			var name []byte
-			if name, list = nextWord(list); m.class.has(name) && rw.mark(e.Class(name)) {
+			if name, list = nextWord(list); m.class.has(name, 0, len(name)) && rw.mark(e.Class(name)) {
 				return
 			}
 		}
 	}
 	if a := rw.find(attrID); a >= 0 {
-		if name := rw.valueOf(a); m.id.has(name) && rw.mark(e.ID(name)) {
+		if name := rw.valueOf(a); m.id.has(name, 0, len(name)) && rw.mark(e.ID(name)) {
 			return
 		}
 	}
 	if m.elements {
-		if name := rw.in[t.start+1 : t.nameEnd]; m.element.has(name) && rw.mark(e.Element(rw.lower(name))) {
+		if name := rw.in[t.start+1 : t.nameEnd]; m.element.has(name, 0, len(name)) && rw.mark(e.Element(rw.lower(name))) {
 			return
 		}
 	}
@@ -120,7 +154,7 @@ func (rw *Rewriter) readMarks() {
 		for i := range s.Attrs {
 			a := &s.Attrs[i]
 			name := rw.in[s.Start+int(a.Name) : s.Start+int(a.NameEnd)]
-			if m.attribute.has(name) && rw.mark(e.Attribute(rw.lower(name))) {
+			if m.attribute.has(name, 0, len(name)) && rw.mark(e.Attribute(rw.lower(name))) {
 				return
 			}
 		}

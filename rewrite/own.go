@@ -230,7 +230,7 @@ func (rw *Rewriter) readParkedSource() {
 		return
 	}
 	rw.readScriptMarks()
-	v := &vectors[roles[t.elem][attrSrc]-1]
+	v := &vectors[roles[t.elem].first[attrSrc]-1]
 	d := rw.doc.Rules.URL(rw.page, rw.valueOf(t.sourceAt), v.kind)
 	if d.Party == rules.NoParty || !t.owned && d.Rule == nil {
 		return
@@ -255,10 +255,11 @@ var rivals = [][]byte{
 	[]byte("cdn.privacy-mgmt.com"), []byte("cdn.cookiehub.eu"), []byte("cookiehub.net"), []byte("tarteaucitron.js"), []byte("cdn.kiprotect.com/klaro/"),
 }
 
-// isRivalBanner reports whether a script's URL is that of another consent tool.
-func isRivalBanner(url []byte) bool {
+// isRivalBanner reports whether a script's URL, or the code that inserts such a
+// script, is of another consent tool.
+func isRivalBanner(script []byte) bool {
 	for _, r := range rivals {
-		if bytes.Contains(url, r) {
+		if bytes.Contains(script, r) {
 			return true
 		}
 	}
@@ -267,7 +268,7 @@ func isRivalBanner(url []byte) bool {
 
 var rivalRule = rules.Rule{Source: "option", Text: "banners of other consent tools are removed"}
 
-// removeBanner holds a script for good.
+// removeBanner holds a script for good; a negative src stands for its text.
 func (rw *Rewriter) removeBanner(src int) {
 	t := &rw.tag
 	t.owned = false

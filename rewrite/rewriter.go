@@ -21,8 +21,9 @@ const Limit = 1 << 20
 
 const (
 	// batch is how much output is gathered before it is written. A piece of
-	// the page that is larger is written from where it lies.
-	batch = 4 << 10
+	// the page that is larger is written from where it lies. What is appended
+	// in between, some attributes, is to find room in keepBuffer.
+	batch = keepBuffer - 512
 	// bridge is how much of a new chunk is joined at a time to what was kept
 	// back of the one before.
 	bridge = 4 << 10
@@ -48,10 +49,9 @@ type Rewriter struct {
 	buf      []byte // kept back from earlier writes
 	small    []byte // the buffer of rw while buf is a borrowed one
 	borrowed *[]byte
-	lent     *[]byte // where css goes back to
-	out      []byte  // decided, not yet written
-	in       []byte  // what is being read
-	done     int     // how much of in is decided
+	out      []byte // decided, not yet written
+	in       []byte // what is being read
+	done     int    // how much of in is decided
 
 	tag      tag
 	pending  scan.Element // the element whose raw text is awaited, with its start tag
@@ -62,20 +62,20 @@ type Rewriter struct {
 	inject   injection
 	marks    *marks
 
-	based bool // a <base> has been seen
+	based    bool // a <base> has been seen
+	counting bool // in <amp-analytics>, whose JSON has the URLs that it counts with
 
-	inner   *Rewriter // rewrites documents inside this one
-	depth   int
-	holds   bool           // something is held
-	worst   rules.Decision // why: of several reasons that of the last category
-	changed bool           // something is left out
+	depth int            // of the documents that this one stands in
+	holds bool           // something is held
+	worst rules.Decision // why: of several reasons that of the last category
 
-	sight                Tag
-	boxed                Box
-	value, text, extra   []byte // scratch
-	css, srcdoc, foreign []byte
-	closed, nested       bool
-	enclosed             bool // what comes after is part of the same page
+	sight                  Tag
+	boxed                  Box
+	text, extra, css       []byte // scratch
+	value, srcdoc, foreign scratch
+	cuts                   []cut
+	closed, nested         bool
+	enclosed               bool // what comes after is part of the same page
 }
 
 var pool = sync.Pool{New: func() any { return new(Rewriter) }}
@@ -95,14 +95,15 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	if doc.XML {
 		syntax = scan.XML
 	}
+	rw.scan.Names = attributeTable
 	rw.scan.Reset(syntax)
 	rw.out, rw.done = rw.out[:0], 0
 	rw.pending, rw.skip, rw.skipText = 0, false, false
 	rw.boxes = boxes{}
 	rw.inject.reset(doc)
 	rw.marks = marksOf(doc.Rules)
-	rw.closed, rw.nested, rw.enclosed, rw.based, rw.depth = false, false, false, false, 0
-	rw.worst, rw.holds, rw.changed = rules.Decision{}, false, false
+	rw.closed, rw.nested, rw.enclosed, rw.based, rw.counting, rw.depth = false, false, false, false, false, 0
+	rw.worst, rw.holds = rules.Decision{}, false
 	rw.aside.pending = false
 }
 
@@ -116,14 +117,13 @@ func Release(rw *Rewriter) {
 // trim gives up the memory that an odd page needed.
 func (rw *Rewriter) trim() {
 	rw.drop()
-	if rw.lent != nil {
-		if cap(rw.css) <= keepLarge {
-			*rw.lent = rw.css[:0]
-		}
-		borrow.Put(rw.lent)
-		rw.lent, rw.css = nil, nil
+	rw.value.trim()
+	rw.srcdoc.trim()
+	rw.foreign.trim()
+	if cap(rw.cuts) > 512 {
+		rw.cuts = nil
 	}
-	for _, b := range []*[]byte{&rw.out, &rw.value, &rw.text, &rw.extra, &rw.srcdoc, &rw.foreign} {
+	for _, b := range [...]*[]byte{&rw.out, &rw.text, &rw.extra, &rw.css} {
 		if cap(*b) > keepBuffer {
 			*b = nil
 		}
@@ -132,10 +132,6 @@ func (rw *Rewriter) trim() {
 		rw.tag.ids, rw.tag.edits, rw.aside = nil, nil, aside{}
 	}
 	rw.scan.Reset(scan.HTML)
-	if rw.inner != nil {
-		rw.inner.trim()
-		rw.inner.doc, rw.inner.page = nil, nil
-	}
 }
 
 // Write takes the next bytes of the page. What can be decided is written on at
@@ -213,6 +209,47 @@ func (rw *Rewriter) drop() {
 
 // borrow has the large buffers that no rewriter needs now.
 var borrow = sync.Pool{New: func() any { return new([]byte) }}
+
+// scratch is memory for one thing after another: its own where little is
+// needed, borrowed where much is.
+type scratch struct {
+	b    []byte
+	lent *[]byte // where b goes back to
+}
+
+// room returns b, empty and with room for n bytes.
+func (s *scratch) room(n int) []byte {
+	if cap(s.b) >= n {
+		return s.b[:0]
+	}
+	size := 512
+	if n > size {
+		size = keepBuffer
+	}
+	if n > size {
+		size = n
+		if s.lent == nil {
+			s.lent = borrow.Get().(*[]byte)
+			s.b = *s.lent
+		}
+	}
+	if cap(s.b) < n {
+		s.b = make([]byte, 0, size)
+	}
+	return s.b[:0]
+}
+
+func (s *scratch) trim() {
+	if s.lent != nil {
+		if cap(s.b) <= keepLarge {
+			*s.lent = s.b[:0]
+		}
+		borrow.Put(s.lent)
+		s.lent, s.b = nil, nil
+	} else if cap(s.b) > keepBuffer {
+		s.b = nil
+	}
+}
 
 // Close ends the page: what was kept back is written, and what could not be
 // injected before is.
@@ -301,6 +338,9 @@ func (rw *Rewriter) copyTo(i int) {
 }
 
 func (rw *Rewriter) write(p []byte) {
+	if cap(rw.out) == 0 {
+		rw.out = make([]byte, 0, keepBuffer)
+	}
 	if len(rw.out)+len(p) <= batch || rw.nested {
 		rw.out = append(rw.out, p...)
 		return
@@ -383,9 +423,7 @@ func (rw *Rewriter) unfinished() {
 	case rw.pending == scan.Noscript:
 		rw.pending = 0
 		rw.copyTo(rw.tag.end)
-		if rw.noscript(rw.in[rw.tag.end:], false) {
-			rw.done = len(rw.in)
-		}
+		rw.noscript(len(rw.in), false)
 	default:
 		rw.decideText(rw.in[rw.tag.end:])
 	}

@@ -51,7 +51,8 @@ func (rw *Rewriter) typeOf() scriptType {
 	switch {
 	case runningTypes.Find(value, 0, len(value)) > 0, hasSuffixFold(value, "-text/javascript"), hasSuffixFold(value, "-module"):
 		return running
-	case scan.EqualFold(value, "importmap"), scan.EqualFold(value, "speculationrules"):
+	case scan.EqualFold(value, "importmap"), scan.EqualFold(value, "speculationrules"),
+		rw.counting && scan.EqualFold(value, "application/json"):
 		return listing
 	case scan.EqualFold(value, "text/plain"), scan.EqualFold(value, "text/template") && rw.parkedByOthers():
 		return parked
@@ -135,9 +136,7 @@ func (rw *Rewriter) rawText() {
 	if rw.pending == scan.Noscript {
 		rw.pending = 0
 		rw.copyTo(s.Start)
-		if rw.noscript(rw.in[s.Start:s.End], true) {
-			rw.done = s.End
-		}
+		rw.noscript(s.End, true)
 	} else if rw.pending != 0 {
 		rw.decideText(rw.in[s.Start:s.End])
 	}
@@ -163,6 +162,10 @@ func (rw *Rewriter) inlineScript(text []byte) {
 	case listing:
 		rw.judgeList(text)
 	default:
+		if rw.doc.RemoveBanners && isRivalBanner(text) {
+			rw.removeBanner(-1)
+			break
+		}
 		d := rw.doc.Rules.Inline(rw.page, text)
 		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
 			rw.hold(-1, d, &inlineVector, nil, nil)
@@ -193,41 +196,46 @@ func (rw *Rewriter) judgeList(text []byte) {
 	}
 }
 
-// noscript rewrites the content of a noscript element, which is markup to a
-// browser that runs no scripts. enclosed says that its end tag follows. It
-// reports whether anything changed; if so it has been written.
-func (rw *Rewriter) noscript(text []byte, enclosed bool) bool {
+// noscript rewrites the content of a noscript element up to rw.in[end], which
+// is markup to a browser that runs no scripts. enclosed says that its end tag
+// follows.
+func (rw *Rewriter) noscript(end int, enclosed bool) {
+	text := rw.in[rw.done:end]
 	if bytes.IndexByte(text, '<') < 0 {
-		return false
+		return
 	}
-	out, changed := rw.nest(text, enclosed, true)
-	if changed {
-		rw.write(out)
+	rw.done = end
+	if inner := rw.within(true); inner != nil {
+		inner.w, inner.enclosed = (*outer)(rw), enclosed
+		inner.read(text, len(text)+1, true)
+		inner.flush()
+		Release(inner)
 	}
-	return changed
 }
 
-// nest rewrites a document that stands in this one, or markup enclosed by it,
-// and reports whether it changed. What it returns is valid until the next call.
-func (rw *Rewriter) nest(text []byte, enclosed, unscripted bool) ([]byte, bool) {
+// outer is the rewriter that markup stands in, as what its output goes to.
+type outer Rewriter
+
+func (rw *outer) Write(p []byte) (int, error) {
+	(*Rewriter)(rw).write(p)
+	return len(p), nil
+}
+
+// within returns a rewriter for markup or a document that stands in this one, to
+// be given back with Release. It is nil where that stands deeper than anything that a page needs.
+func (rw *Rewriter) within(unscripted bool) *Rewriter {
 	if rw.depth >= maxNesting {
-		// Nothing that a page needs is nested this deeply.
-		return nil, true
+		return nil
 	}
-	inner := rw.inner
-	if inner == nil {
-		inner = new(Rewriter)
-		rw.inner = inner
-	}
+	inner := pool.Get().(*Rewriter)
 	inner.start(nil, rw.doc)
 	inner.scan.Unscripted = unscripted
 	inner.inject.stage = over
 	inner.inject.lang = append(inner.inject.lang[:0], rw.inject.lang...)
 	inner.page, inner.based = rw.page, true
-	inner.nested, inner.enclosed, inner.depth = true, enclosed, rw.depth+1
+	inner.depth = rw.depth + 1
 	inner.boxes.banned = rw.boxes.element != 0
-	inner.read(text, len(text)+1, true)
-	return inner.out, inner.changed || !bytes.Equal(inner.out, text)
+	return inner
 }
 
 // maxNesting is how deep documents may stand in one another.
@@ -237,37 +245,36 @@ const maxNesting = 4
 // in it is held the attribute is renamed, and one with the rewritten document
 // stands in.
 func (rw *Rewriter) judgeDocument(i int, text []byte, v *vector) {
-	if rw.tag.owned && !rw.allows(rw.tag.own, false) {
-		rw.hold(i, rw.tag.own, v, nil, nil)
-		return
-	}
-	out, changed := rw.nest(text, false, rw.scan.Unscripted)
-	if changed {
-		rw.holdFor(i)
-		rw.srcdoc = append(rw.srcdoc[:0], out...)
-		rw.tag.stand("srcdoc", rw.srcdoc)
+	if rw.judgeInner(i, text, v) {
+		rw.tag.stand("srcdoc", rw.srcdoc.b)
 	}
 }
 
-// judgeInner decides about an HTML document in a data: URL.
-func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) {
+// judgeInner decides about an HTML document that the i-th attribute has, plainly
+// or in a data: URL. If something in it is held the attribute is, for what that
+// is, which Seen has been told; rw.srcdoc is the document without it then.
+func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) (changed bool) {
 	if rw.tag.owned && !rw.allows(rw.tag.own, false) {
 		rw.hold(i, rw.tag.own, v, nil, nil)
-		return
+		return false
 	}
-	if _, changed := rw.nest(text, false, rw.scan.Unscripted); changed {
-		rw.holdFor(i)
-	}
-}
-
-// holdFor renames the i-th attribute for what the document in it contains,
-// which Seen has been told.
-func (rw *Rewriter) holdFor(i int) {
-	t := &rw.tag
 	d := rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}
-	if rw.inner != nil && rw.inner.holds {
-		d = rw.inner.worst
+	if inner := rw.within(rw.scan.Unscripted); inner != nil {
+		small := inner.out
+		inner.nested, inner.out = true, rw.srcdoc.room(len(text)+len(text)/8)
+		inner.read(text, len(text)+1, true)
+		rw.srcdoc.b, inner.out = inner.out, small
+		if inner.holds {
+			d = inner.worst
+		}
+		Release(inner)
+		if bytes.Equal(rw.srcdoc.b, text) {
+			return false
+		}
+	} else {
+		rw.srcdoc.b = rw.srcdoc.b[:0]
 	}
-	t.rename(i)
+	rw.tag.rename(i)
 	rw.blame(d, consent.Hold)
+	return true
 }

@@ -22,9 +22,10 @@ const (
 	asLink             // a URL to navigate to: a javascript: one is a script
 	asSwitch           // "on" acts
 	asList             // JSON with URLs
+	asAMP              // a type or reference that AMP's runtime knows its vendor by
 )
 
-var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch", "JSON"}
+var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch", "JSON", "AMP"}
 
 // vector is one way by which a page reaches a third party.
 type vector struct {
@@ -39,6 +40,9 @@ type vector struct {
 	// only says that the vector is held where a rule names the target, and
 	// not because a third party is unclassified.
 	only bool
+	// next is 1 + the index of the next vector of the element and attribute,
+	// 0 for none.
+	next uint8
 }
 
 // vectors is the list of all that the rewriter looks at, beside the text of
@@ -147,6 +151,24 @@ var vectors = []vector{
 	{element: "amp-pixel", attribute: "src", read: asURL, kind: rules.Image, fate: consent.Hold},
 	{element: "amp-ad", attribute: "src", read: asURL, kind: rules.Frame, fate: consent.Hold},
 	{element: "amp-analytics", attribute: "config", read: asURL, kind: rules.Connect, fate: consent.Hold},
+	{element: "amp-analytics", attribute: "type", read: asAMP, kind: rules.Connect, fate: consent.Hold},
+	{element: "amp-ad", attribute: "type", read: asAMP, kind: rules.Frame, fate: consent.Hold},
+	{element: "amp-auto-ads", attribute: "type", read: asAMP, kind: rules.Frame, fate: consent.Hold},
+	{element: "amp-embed", attribute: "type", read: asAMP, kind: rules.Frame, fate: consent.Hold},
+	{element: "amp-facebook", attribute: "data-href", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-facebook-comments", attribute: "data-href", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-facebook-like", attribute: "data-href", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-facebook-page", attribute: "data-href", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-instagram", attribute: "data-shortcode", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-pinterest", attribute: "data-do", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-soundcloud", attribute: "data-trackid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-soundcloud", attribute: "data-playlistid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-tiktok", attribute: "data-src", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-twitter", attribute: "data-tweetid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-twitter", attribute: "data-timeline-source-type", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-vimeo", attribute: "data-videoid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-youtube", attribute: "data-videoid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
+	{element: "amp-youtube", attribute: "data-live-channelid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
 
 	{element: "*", attribute: "style", read: asStyle, kind: rules.Image, fate: consent.Hold},
 	{element: "*", attribute: "on*", read: asCode, kind: rules.Inline, fate: consent.Hold},
@@ -167,12 +189,43 @@ var others = []string{
 
 var (
 	attributeTable *scan.Names
-	// roles has, for an element and an attribute, 1 + the index of the first
-	// vector.
-	roles [256][]uint8
-	// everywhere has the vectors for all elements.
-	everywhere []uint8
+	roles          [256]role // by element
 )
+
+// role is what attributes do on an element.
+type role struct {
+	// first has 1 + the index of an attribute's first vector, 0 for none.
+	first  [256]uint8
+	effect [256]effect
+	// by is the attribute on which it depends what others do.
+	by attribute
+}
+
+// effect is what an attribute on an element calls for, before its value is
+// looked at.
+type effect uint8
+
+const (
+	noEffect effect = iota
+	acts            // a closer look
+	actsIf          // a closer look, where role.by is there too
+	isLink          // one where its value may be a javascript: URL
+	isStyle         // one where its value may have a URL
+	isClass
+	isID
+)
+
+func (v *vector) effect() effect {
+	switch {
+	case v.when != "":
+		return actsIf
+	case v.read == asLink:
+		return isLink
+	case v.read == asStyle:
+		return isStyle
+	}
+	return acts
+}
 
 func attributeOf(name string) attribute {
 	return attribute(attributeTable.Find([]byte(name), 0, len(name)))
@@ -185,7 +238,6 @@ var (
 	attrDataSrc, attrDataType, attrDataName, attrXlinkHref, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory,
 	attrOsano, attrPurposes, attrService, attrUsercentrics, attrBorlabs, attrBorlabsBlocker attribute
 	attrParkedSources []attribute
-	parkedAttribute   [256]bool // holds for those
 )
 
 func init() {
@@ -207,27 +259,13 @@ func init() {
 		add(name)
 	}
 	attributeTable = scan.NewNames(names)
-	everywhere = make([]uint8, len(names))
+	last := map[[2]string]uint8{}
 	for i := len(vectors) - 1; i >= 0; i-- {
 		v := &vectors[i]
-		if v.element == "*" && v.attribute != "on*" {
-			everywhere[attributeOf(v.attribute)] = uint8(i + 1)
-		}
+		key := [2]string{v.element, v.attribute}
+		v.next, last[key] = last[key], uint8(i+1)
 	}
-	for i := range roles {
-		roles[i] = everywhere
-	}
-	for i := len(vectors) - 1; i >= 0; i-- {
-		v := &vectors[i]
-		if v.element == "*" {
-			continue
-		}
-		e := scan.ElementOf(v.element)
-		if &roles[e][0] == &everywhere[0] {
-			roles[e] = append([]uint8(nil), everywhere...)
-		}
-		roles[e][attributeOf(v.attribute)] = uint8(i + 1)
-	}
+	handlers = vectors[len(vectors)-1]
 	for name, a := range map[string]*attribute{
 		"class": &attrClass, "id": &attrID, "type": &attrType, "rel": &attrRel, "name": &attrName, "lang": &attrLang,
 		"width": &attrWidth, "height": &attrHeight, "title": &attrTitle, "http-equiv": &attrHTTPEquiv, "href": &attrHref,
@@ -242,8 +280,41 @@ func init() {
 		*a = attributeOf(name)
 	}
 	for _, name := range parkedSources {
-		a := attributeOf(name)
-		attrParkedSources = append(attrParkedSources, a)
-		parkedAttribute[a] = true
+		attrParkedSources = append(attrParkedSources, attributeOf(name))
+	}
+	for e := range roles {
+		r := &roles[e]
+		switch scan.Element(e) {
+		case scan.Link:
+			r.by = attrRel
+		case scan.Meta:
+			r.by = attrHTTPEquiv
+		case scan.Param:
+			r.by = attrName
+		default:
+			r.by = attrType
+		}
+	}
+	enter := func(r *role, a attribute, i int) {
+		r.first[a], r.effect[a] = uint8(i+1), vectors[i].effect()
+	}
+	for i := len(vectors) - 1; i >= 0; i-- {
+		if v := &vectors[i]; v.element == "*" && v.attribute != "on*" {
+			for e := range roles {
+				enter(&roles[e], attributeOf(v.attribute), i)
+			}
+		}
+	}
+	for i := len(vectors) - 1; i >= 0; i-- {
+		if v := &vectors[i]; v.element != "*" {
+			enter(&roles[scan.ElementOf(v.element)], attributeOf(v.attribute), i)
+		}
+	}
+	for e := range roles {
+		r := &roles[e]
+		r.effect[attrClass], r.effect[attrID], r.effect[attrCategory] = isClass, isID, acts
+		for _, a := range attrParkedSources {
+			r.effect[a] = acts
+		}
 	}
 }

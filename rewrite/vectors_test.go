@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
+	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
@@ -50,8 +52,8 @@ func TestVectors(t *testing.T) {
 
 // TestVectorTable checks what the code takes for granted about the table.
 func TestVectorTable(t *testing.T) {
-	if len(vectors) > 255 || len(roles[0]) > 200 {
-		t.Errorf("%d vectors, %d attributes: numbers are bytes", len(vectors), len(roles[0]))
+	if len(vectors) > 255 || attributeTable.Len() > 200 {
+		t.Errorf("%d vectors, %d attributes: numbers are bytes", len(vectors), attributeTable.Len())
 	}
 	for _, v := range vectors {
 		if v.element != "*" && scan.ElementOf(v.element) == scan.Unknown {
@@ -115,3 +117,60 @@ understood on scripts: data-cookieconsent, data-cookiecategory, data-cookieyes, 
 data-iub-purposes, class optanon-category-*; what they have put aside under data-src, data-cookieblock-src,
 data-cmplz-src, data-suppressedsrc, suppressedsrc, data-cli-src, data-uc-src or data-iub-src is put back when it may act.
 `
+
+// TestEveryVector writes an element for each vector and checks that it is held,
+// and that it comes out as it was where all is granted.
+func TestEveryVector(t *testing.T) {
+	const held = "https://www.facebook.com/tr?id=1"
+	values := map[reading]string{
+		asURL: held, asURLs: "/own " + held, asSrcset: "/own.png 1x, " + held + " 2x", asStyle: "background:url(" + held + ")",
+		asCode: "fbq('init','1');fbq('track','PageView')", asDocument: "<img src=" + held + ">", asRefresh: "0;url=" + held, asLink: "javascript:fbq('init','1');fbq('track','PageView')",
+		asOrigins: "sec-ch-ua https://www.facebook.com", asSwitch: "on", asAMP: "x",
+	}
+	for _, v := range vectors {
+		element, attribute := v.element, v.attribute
+		if element == "*" {
+			element = "div"
+		}
+		if attribute == "on*" {
+			attribute = "onload"
+		}
+		before := ""
+		if v.when != "" {
+			by := map[string]string{"link": "rel", "meta": "http-equiv", "param": "name"}[element]
+			if by == "" {
+				by = "type"
+			}
+			before = by + `="` + v.when + `" `
+		}
+		around := ""
+		switch {
+		case element == "feimage" || element == "use" || strings.Contains(attribute, "xlink") || element == "script" && attribute == "href":
+			around = "<svg>"
+		case element == "tr" || element == "td" || element == "th" || strings.HasPrefix(element, "t") && v.attribute == "background":
+			around = "<table>"
+		}
+		page := around + "<" + element + " " + before + attribute + `="` + values[v.read] + `">`
+		out := string(rewritten(t, document(0), []byte(page), 0))
+		name := strings.ReplaceAll(attribute, ":", "-")
+		if !strings.Contains(out, " "+prefix+name+`="`+values[v.read]+`"`) {
+			t.Errorf("%s\nbecomes\n%s", page, out)
+		}
+		if out := string(rewritten(t, document(consent.All), []byte(page), 0)); out != page {
+			t.Errorf("all granted, %s becomes %s", page, out)
+		}
+	}
+}
+
+// TestAMPVendors checks that the rules know each address that stands for an AMP
+// element, and that none is released with the first category of any kind.
+func TestAMPVendors(t *testing.T) {
+	var page rules.Page
+	page.Reset(document(0).URL)
+	for name, url := range ampVendors {
+		d := engine().URL(&page, []byte(url), rules.Other)
+		if d.Rule == nil || d.Vendor != nil && d.Vendor.Container || d.Allowed(0) {
+			t.Errorf("%s: %s is %v, %v", name, url, d.Category, d.Rule)
+		}
+	}
+}

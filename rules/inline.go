@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
+	"sync/atomic"
 )
 
 // signature knows an inline script by tokens that must all occur in it.
@@ -18,8 +20,28 @@ type signature struct {
 // text is read once to find anchors, of which few occur by chance.
 type inlineTable struct {
 	signatures []signature
-	anchors    grams
+	anchors    anchors
+	known      *inlineMemo
 }
+
+// inlineMemo remembers which signature a script had. The pages of a site bear
+// the same scripts over and again, and to hash one is many times faster than to
+// read it. Of a script nothing is kept but its hash, of which 59 bits count, by
+// a seed that nobody knows. It is safe for concurrent use.
+type inlineMemo struct {
+	seed maphash.Seed
+	// A slot has 1 + the number of a signature, or of none, in its lowest 16
+	// bits and the hash's own above. The hash's lowest bits choose the set.
+	sets [1 << memoBits][memoWays]atomic.Uint64
+}
+
+const (
+	memoBits = 11
+	memoWays = 4
+	memoMask = 1<<16 - 1
+	// minMemoLength is how long a script is that is worth to be remembered.
+	minMemoLength = 96
+)
 
 // maxTokens and the lengths below bound a signature.
 const (
@@ -54,21 +76,37 @@ func checkTokens(tokens []string) error {
 // them.
 func (t *inlineTable) build() {
 	slices.SortStableFunc(t.signatures, func(a, b signature) int { return signatureLength(b.tokens) - signatureLength(a.tokens) })
-	anchors := make([]string, len(t.signatures))
+	literals := make([]string, len(t.signatures))
 	for i := range t.signatures {
 		s := &t.signatures[i]
-		least := -1
-		for j, token := range s.tokens {
-			if len(token) < minAnchorLength {
-				continue
-			}
-			if _, cost := rarest(string(token), minAnchorLength); least < 0 || cost < least {
-				s.anchor, least = j, cost
-			}
-		}
-		anchors[i] = string(s.tokens[s.anchor])
+		s.chooseAnchor()
+		literals[i] = string(s.tokens[s.anchor])
 	}
-	t.anchors = newGrams(anchors)
+	t.anchors = newAnchors(literals)
+	if n := len(t.signatures); 0 < n && n < memoMask {
+		t.known = &inlineMemo{seed: maphash.MakeSeed()}
+	}
+}
+
+// chooseAnchor takes the rarest token, where it can be a long one: those are
+// looked for at fewer places, and seldomer in vain.
+func (s *signature) chooseAnchor() {
+	least := -1
+	for j, token := range s.tokens {
+		cost := 0
+		switch {
+		case len(token) >= longAnchor:
+			_, cost = rarestRuns(string(token), longRun, longStride)
+		case len(token) >= shortAnchor:
+			_, cost = rarestRuns(string(token), shortRun, shortStride)
+			cost += 30
+		default:
+			continue
+		}
+		if least < 0 || cost < least {
+			s.anchor, least = j, cost
+		}
+	}
 }
 
 func signatureLength(tokens [][]byte) int {
@@ -82,36 +120,97 @@ func signatureLength(tokens [][]byte) int {
 // find returns the first signature that code has, passing over the one whose
 // rule is in except.
 func (t *inlineTable) find(p *Page, code []byte, except without) *verdict {
-	best := len(t.signatures)
-	fresh := false // p.tried is this call's
-	for i := t.anchors.next(code, 0); i >= 0; i = t.anchors.next(code, i+t.anchors.stride) {
-		for _, ref := range t.anchors.at(code, i) {
-			id := int(ref.id)
-			if id >= best {
-				continue
-			}
-			s := &t.signatures[id]
-			start, anchor := i-int(ref.offset), s.tokens[s.anchor]
-			if start < 0 || !bytes.HasPrefix(code[start:], anchor) {
-				continue
-			}
-			if !fresh {
-				p.clearTried(len(t.signatures))
-				fresh = true
-			}
-			if p.tried[id/64]&(1<<(id%64)) != 0 {
-				continue
-			}
-			p.tried[id/64] |= 1 << (id % 64)
-			if !except.has(&s.rule) && s.complete(code) {
-				best = id
-			}
-		}
-	}
-	if best == len(t.signatures) {
+	if len(t.signatures) == 0 {
 		return nil
 	}
-	return &t.signatures[best].verdict
+	n := 0
+	if t.known != nil && except == nil && len(code) >= minMemoLength {
+		h := maphash.Bytes(t.known.seed, code)
+		if n = t.known.get(h); n < 0 {
+			n = t.search(p, code, nil)
+			t.known.put(h, n)
+		}
+	} else {
+		n = t.search(p, code, except)
+	}
+	if n == len(t.signatures) {
+		return nil
+	}
+	return &t.signatures[n].verdict
+}
+
+// search returns the number of the first signature that code has, that of all
+// for none.
+func (t *inlineTable) search(p *Page, code []byte, except without) int {
+	search := inlineSearch{table: t, page: p, code: code, except: except, best: len(t.signatures)}
+	long, short := &t.anchors.long, &t.anchors.short
+	for i := long.nextLong(code, 0); i >= 0; i = long.nextLong(code, i+longStride) {
+		search.look(i, long.at(runAt(code, i)<<longShift))
+	}
+	for i := short.nextShort(code, 0); i >= 0; i = short.nextShort(code, i+shortStride) {
+		search.look(i, short.at(runAt(code, i)<<shortShift))
+	}
+	return search.best
+}
+
+// get returns the number of the signature that is remembered for a hash, -1 for
+// none.
+func (m *inlineMemo) get(h uint64) int {
+	set := &m.sets[h&(1<<memoBits-1)]
+	for i := range set {
+		if known := set[i].Load(); known&^memoMask == h&^memoMask && known&memoMask != 0 {
+			return int(known&memoMask) - 1
+		}
+	}
+	return -1
+}
+
+// put remembers a signature's number in an empty slot, else in any.
+func (m *inlineMemo) put(h uint64, n int) {
+	set := &m.sets[h&(1<<memoBits-1)]
+	at := h >> memoBits % memoWays
+	for i := range set {
+		if set[i].Load() == 0 {
+			at = uint64(i)
+			break
+		}
+	}
+	set[at].Store(h&^memoMask | uint64(n+1))
+}
+
+// inlineSearch is one call of find.
+type inlineSearch struct {
+	table  *inlineTable
+	page   *Page
+	code   []byte
+	except without
+	best   int  // the first signature found so far
+	fresh  bool // page.tried is this search's
+}
+
+// look tries the signatures whose anchors may stand at code[i].
+func (s *inlineSearch) look(i int, refs []gramRef) {
+	for _, ref := range refs {
+		id := int(ref.id)
+		if id >= s.best {
+			continue
+		}
+		sig := &s.table.signatures[id]
+		if !hasAt(s.code, i, ref.offset, sig.tokens[sig.anchor]) {
+			continue
+		}
+		if !s.fresh {
+			s.page.clearTried(len(s.table.signatures))
+			s.fresh = true
+		}
+		if s.page.tried[id/64]&(1<<(id%64)) != 0 {
+			continue
+		}
+		s.page.tried[id/64] |= 1 << (id % 64)
+		if !s.except.has(&sig.rule) && sig.complete(s.code) {
+			s.best = id
+		}
+	}
 }
 
 // complete reports whether the tokens other than the anchor occur.

@@ -33,6 +33,12 @@ type Page struct {
 // Reset starts a page at the given absolute address. Where it is not one, all
 // that the page refers to by an absolute URL is a third party's.
 func (p *Page) Reset(url []byte) {
+	// What an odd page needed is not kept for the next.
+	for _, b := range [...]*[]byte{&p.base.buf, &p.base.scratch, &p.ref.buf, &p.ref.scratch, &p.lower} {
+		if cap(*b) > 4<<10 {
+			*b = nil
+		}
+	}
 	p.based, p.site = false, nil
 	if p.parsed = p.page.read(url, nil); !p.parsed {
 		return

@@ -41,6 +41,7 @@ Usage:
   askfirst store prune                 take out what is older than it is kept
   askfirst store copy --from --to      move the records between a folder and a database
   askfirst report --month YYYY-MM      a month as one HTML file, to be filed
+  askfirst token                       make a token to sign in to the admin pages with
   askfirst health                      ask a running askfirst whether it is ready
   askfirst version
 
@@ -59,6 +60,7 @@ var commands = map[string]command{
 	"receipts": runReceipts,
 	"store":    runStore,
 	"report":   runReport,
+	"token":    runToken,
 	"health":   runHealth,
 	"version":  runVersion,
 }

@@ -81,6 +81,11 @@ func appendReference(dst, raw []byte) ([]byte, int) {
 	case "quot", "QUOT":
 		return append(dst, '"'), i
 	}
+	if closed {
+		if got, ok := commonReferences[string(name)]; ok {
+			return append(dst, got...), i
+		}
+	}
 	// The table of the standard library is reached through its decoder alone,
 	// which also takes a name that merely begins with one of the old
 	// references; in an attribute that does not count.
@@ -94,6 +99,25 @@ func appendReference(dst, raw []byte) ([]byte, int) {
 	}
 	return append(dst, got...), i
 }
+
+// commonReferences are the named references that pages are written with, which
+// are looked up without allocating.
+var commonReferences = func() map[string]string {
+	const names = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute " +
+		"micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil " +
+		"Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute " +
+		"Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute " +
+		"icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml OElig oelig " +
+		"Scaron scaron Yuml fnof circ tilde ensp emsp thinsp zwnj zwj lrm rlm ndash mdash lsquo rsquo sbquo ldquo rdquo bdquo dagger " +
+		"Dagger bull hellip permil prime Prime lsaquo rsaquo oline euro trade larr uarr rarr darr harr minus infin asymp ne le ge " +
+		"apos colon sol period quest equals num excl commat lpar rpar lsqb rsqb lbrack rbrack lbrace rbrace lcub rcub lowbar grave " +
+		"comma semi plus ast dollar percnt verbar vert bsol Tab NewLine check star"
+	m := map[string]string{}
+	for name := range strings.FieldsSeq(names) {
+		m[name] = html.UnescapeString("&" + name + ";")
+	}
+	return m
+}()
 
 // hasRest reports whether got, decoded from name, still ends in a part of it.
 func hasRest(got string, name []byte) bool {

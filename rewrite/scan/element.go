@@ -120,6 +120,19 @@ const (
 	AmpImg
 	AmpPixel
 	AmpVideo
+	AmpAutoAds
+	AmpEmbed
+	AmpFacebook
+	AmpFacebookComments
+	AmpFacebookLike
+	AmpFacebookPage
+	AmpInstagram
+	AmpPinterest
+	AmpSoundcloud
+	AmpTiktok
+	AmpTwitter
+	AmpVimeo
+	AmpYoutube
 	elements
 )
 
@@ -133,6 +146,8 @@ var elementNames = []string{
 	"select", "small", "source", "span", "strike", "strong", "style", "sub", "sup", "svg", "table", "tbody", "td",
 	"template", "textarea", "tfoot", "th", "thead", "title", "tr", "track", "tt", "u", "ul", "use", "var", "video",
 	"wbr", "xmp", "amp-ad", "amp-analytics", "amp-iframe", "amp-img", "amp-pixel", "amp-video",
+	"amp-auto-ads", "amp-embed", "amp-facebook", "amp-facebook-comments", "amp-facebook-like", "amp-facebook-page",
+	"amp-instagram", "amp-pinterest", "amp-soundcloud", "amp-tiktok", "amp-twitter", "amp-vimeo", "amp-youtube",
 }
 
 var elementTable = NewNames(elementNames)

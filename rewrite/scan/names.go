@@ -8,12 +8,9 @@ import (
 // Names maps a fixed list of ASCII names to their places in the list, without
 // regard to case. It is immutable and safe for concurrent use.
 type Names struct {
-	// filter has bit n set at [c] where a listed name begins with the letter
-	// c|0x20 and has n bytes: most names that are not listed fall here.
-	filter [256]uint64
-	slots  []slot // open addressing, a power of two long
-	names  []string
-	shift  uint8
+	slots []slot // open addressing, a power of two long, mostly empty
+	names []string
+	shift uint8
 }
 
 type slot struct {
@@ -30,13 +27,12 @@ type slot struct {
 // listed and is never found itself.
 func NewNames(names []string) *Names {
 	bits := uint8(4)
-	for 1<<bits < 4*len(names) {
+	for 1<<bits < 6*len(names) {
 		bits++
 	}
 	t := &Names{slots: make([]slot, 1<<bits), names: names, shift: 64 - bits}
 	for i, name := range names[1:] {
-		t.filter[name[0]] |= 1 << len(name)
-		h := head([]byte(name), 0, len(name))
+		h := NameHead([]byte(name), 0, len(name))
 		at := t.slot(h, len(name))
 		for t.slots[at].index != 0 {
 			at = (at + 1) & (len(t.slots) - 1)
@@ -48,21 +44,27 @@ func NewNames(names []string) *Names {
 
 // Find returns the index of b[i:j] in the list, 0 if it is not there.
 func (t *Names) Find(b []byte, i, j int) int {
-	n := j - i
-	if uint(n) > 63 || n == 0 || t.filter[b[i]|0x20]>>n&1 == 0 {
+	if j == i {
 		return 0
 	}
-	h := head(b, i, n)
-	for at := t.slot(h, n); ; at++ {
+	return t.find(NameHead(b, i, j), b[i:j])
+}
+
+// find is Find for a name, not empty, whose head is at hand.
+func (t *Names) find(head uint64, name []byte) int {
+	for at := t.slot(head, len(name)); ; at++ {
 		s := &t.slots[at&(len(t.slots)-1)]
 		if s.index == 0 {
 			return 0
 		}
-		if s.head == h && int(s.n) == n && (s.whole || EqualFold(b[i:j], t.names[s.index])) {
+		if s.head == head && int(s.n) == len(name) && (s.whole || EqualFold(name, t.names[s.index])) {
 			return int(s.index)
 		}
 	}
 }
+
+// Len returns how many names there are, with names[0].
+func (t *Names) Len() int { return len(t.names) }
 
 // Name returns the i-th name.
 func (t *Names) Name(i int) string { return t.names[i] }
@@ -72,9 +74,10 @@ func (t *Names) slot(head uint64, n int) int {
 	return int((head ^ uint64(n)) * 0x9e3779b97f4a7c15 >> t.shift)
 }
 
-// head returns the first eight bytes of the n bytes at b[i], with 0x20 set in
-// each and zeros where the name is shorter.
-func head(b []byte, i, n int) uint64 {
+// NameHead returns the first eight bytes of the name b[i:j] with 0x20 set in
+// each, which makes letters lower case, and zeros where the name is shorter.
+func NameHead(b []byte, i, j int) uint64 {
+	n := j - i
 	var v uint64
 	if i+8 <= len(b) {
 		v = binary.LittleEndian.Uint64(b[i:])
@@ -83,9 +86,14 @@ func head(b []byte, i, n int) uint64 {
 			v |= uint64(b[i+k]) << (8 * k)
 		}
 	}
+	return LowerHead(v, n)
+}
+
+// LowerHead returns the NameHead of a name of n bytes that begins with those of v.
+func LowerHead(v uint64, n int) uint64 {
 	v |= 0x2020202020202020
 	if n < 8 {
-		v &= 1<<(8*n) - 1
+		v &= 1<<(8*uint(n)&63) - 1
 	}
 	return v
 }

@@ -1,11 +1,6 @@
 package scan
 
-import (
-	"bytes"
-	"math/bits"
-)
-
-func firstByte(m uint64) int { return bits.TrailingZeros64(m) >> 3 }
+import "bytes"
 
 // raw reads the text of a raw text element: the RCDATA, RAWTEXT, script data
 // and PLAINTEXT states. It reports whether the text is complete.

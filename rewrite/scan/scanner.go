@@ -42,6 +42,8 @@ type Attr struct {
 	// Form is the quote (' or "), '=' for an unquoted value, '-' for an
 	// equals sign that no value follows, 0 for a name alone.
 	Form byte
+	// ID is the number of the name in the Scanner's Names.
+	ID uint8
 }
 
 type state uint8
@@ -93,6 +95,9 @@ type Scanner struct {
 	// included.
 	Attrs []Attr
 
+	// Names numbers the names of attributes; nil gives all the number 0. It has
+	// at most 256.
+	Names *Names
 	// Unscripted says that scripting is off, as it is for what stands in a
 	// noscript element: the text of noscript elements is markup then. Reset
 	// clears it.
@@ -111,7 +116,7 @@ type Scanner struct {
 	open    []node
 }
 
-// Reset makes s ready for another document.
+// Reset makes s ready for another document. Names stay.
 func (s *Scanner) Reset(syntax Syntax) {
 	// What an odd page needed is not kept for the next.
 	if cap(s.Attrs) > 128 {
@@ -120,7 +125,7 @@ func (s *Scanner) Reset(syntax Syntax) {
 	if cap(s.open) > 128 {
 		s.open = nil
 	}
-	*s = Scanner{Attrs: s.Attrs[:0], open: s.open[:0], syntax: syntax}
+	*s = Scanner{Names: s.Names, Attrs: s.Attrs[:0], open: s.open[:0], syntax: syntax}
 }
 
 // Shift tells s that the first n bytes of its buffer are gone.
@@ -174,14 +179,19 @@ func (s *Scanner) Next(b []byte, eof bool) Token {
 	for {
 		switch s.state {
 		case data:
-			n := bytes.IndexByte(b[s.pos:], '<')
-			if n < 0 {
-				s.pos = len(b)
-				s.Start = s.pos
-				return More
+			if s.pos >= len(b) || b[s.pos] != '<' {
+				n := bytes.IndexByte(b[s.pos:], '<')
+				if n < 0 {
+					s.pos = len(b)
+					s.Start = s.pos
+					return More
+				}
+				s.pos += n
 			}
-			s.pos += n
 			s.Start = s.pos
+			if t := s.usual(b); t != More {
+				return t
+			}
 			s.state = tagOpen
 			fallthrough
 		case tagOpen:

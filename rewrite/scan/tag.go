@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 )
 
 // tag reads a start or end tag from its name to its '>', in the states of the
@@ -24,9 +25,6 @@ loop:
 			}
 			s.NameEnd = i
 			st = beforeName
-			if i, c = s.attributes(b, i); c == '>' {
-				return s.closeTag(b, i+1)
-			}
 		case beforeName:
 			switch {
 			case space(c):
@@ -58,7 +56,7 @@ loop:
 				continue
 			}
 			if b[i] == '>' {
-				s.add(a)
+				s.add(b, a)
 				return s.closeTag(b, i+1)
 			}
 			st = afterName
@@ -72,7 +70,7 @@ loop:
 				a.End = int32(i - start)
 				st = beforeValue
 			default:
-				s.add(a)
+				s.add(b, a)
 				st = beforeName
 			}
 		case beforeValue:
@@ -90,7 +88,7 @@ loop:
 			case space(c):
 				i++
 			case c == '>':
-				s.add(a)
+				s.add(b, a)
 				return s.closeTag(b, i+1)
 			default:
 				a.Form = '='
@@ -98,7 +96,7 @@ loop:
 				st = valueUnquoted
 			}
 		case valueDouble, valueSingle:
-			n := quote(b[i:], a.Form)
+			n := bytes.IndexByte(b[i:], a.Form)
 			if n < 0 {
 				i = len(b)
 				break loop
@@ -107,7 +105,7 @@ loop:
 			a.ValueEnd = int32(i - start)
 			i++
 			a.End = int32(i - start)
-			s.add(a)
+			s.add(b, a)
 			st = beforeName
 		case valueUnquoted:
 			for !space(b[i]) && b[i] != '>' {
@@ -117,7 +115,7 @@ loop:
 			}
 			a.ValueEnd = int32(i - start)
 			a.End = a.ValueEnd
-			s.add(a)
+			s.add(b, a)
 			st = beforeName
 		case selfClosing:
 			if c == '>' {
@@ -131,37 +129,137 @@ loop:
 	return false
 }
 
-// attributes reads from b[i] on as many attributes as are written in the usual
-// way, each name="value" or name='value' after one white space. It returns
-// where it stopped and the byte there, 0 at the end of b.
-func (s *Scanner) attributes(b []byte, i int) (int, byte) {
+// usual reads the tag at b[s.Start] if it is all there and written in the usual
+// way: without white space around equals signs, slashes between attributes and
+// the like. Otherwise it returns More, and nothing has changed. Almost all tags
+// are read here, eight bytes of a name at a time; the states do the rest.
+func (s *Scanner) usual(b []byte) Token {
 	start := s.Start
-	for i < len(b) {
-		c := b[i]
-		if !space(c) {
-			return i, c
-		}
-		at := i + 1
-		if at == len(b) || !letter(b[at]) {
-			return i, c
-		}
-		j := at + 1
-		for j < len(b) && !attrNameEnd[b[j]] {
-			j++
-		}
-		if j+1 >= len(b) || b[j] != '=' || b[j+1] != '"' && b[j+1] != '\'' {
-			return i, c
-		}
-		n := quote(b[j+2:], b[j+1])
-		if n < 0 {
-			return i, c
-		}
-		end := j + 2 + n
-		s.add(Attr{int32(at - start), int32(j - start), int32(j + 2 - start), int32(end - start), int32(end + 1 - start), b[j+1]})
-		i = end + 1
+	i := start + 1
+	if len(b)-i < 10 {
+		return More
 	}
-	return i, 0
+	end := b[i] == '/'
+	if end {
+		i++
+	}
+	if !letter(b[i]) {
+		return More
+	}
+	w := binary.LittleEndian.Uint64(b[i:])
+	j := i + letters(w)
+	for !nameEnd[b[j]] {
+		if j++; j == len(b) {
+			return More
+		}
+	}
+	e := Element(elementTable.find(LowerHead(w, j-i), b[i:j]))
+	if end {
+		if b[j] != '>' {
+			return More
+		}
+		s.begin(e, true, false, j)
+		s.Attrs = s.Attrs[:0]
+		s.End = j + 1
+		s.pos = s.End
+		if len(s.open) > 0 {
+			s.endForeign(b[i:j], e)
+		}
+		return EndTag
+	}
+	nameEnd, attrs := j, s.Attrs[:0]
+	selfClosing := false
+	for {
+		c := b[j]
+		for space(c) {
+			if j++; j == len(b) {
+				return More
+			}
+			c = b[j]
+		}
+		if c == '>' {
+			break
+		}
+		if len(b)-j < 10 || len(attrs) == MaxAttrs || c == '=' {
+			return More
+		}
+		if c == '/' {
+			if b[j+1] != '>' {
+				return More
+			}
+			selfClosing = true
+			j++
+			break
+		}
+		at := j
+		w := binary.LittleEndian.Uint64(b[j:])
+		for j += letters(w); !attrNameEnd[b[j]]; {
+			if j++; len(b)-j < 10 {
+				return More
+			}
+			j += letters(binary.LittleEndian.Uint64(b[j:]))
+		}
+		a := Attr{Name: int32(at - start), NameEnd: int32(j - start)}
+		if s.Names != nil {
+			a.ID = uint8(s.Names.find(LowerHead(w, j-at), b[at:j]))
+		}
+		if b[j] != '=' {
+			// A name alone, unless an equals sign follows white space.
+			a.Value, a.ValueEnd, a.End = a.NameEnd, a.NameEnd, a.NameEnd
+			attrs = append(attrs, a)
+			for space(b[j]) {
+				if j++; j == len(b) {
+					return More
+				}
+			}
+			if b[j] == '=' {
+				return More
+			}
+			continue
+		}
+		j++
+		if j == len(b) {
+			return More
+		}
+		if q := b[j]; q == '"' || q == '\'' {
+			j++
+			n := bytes.IndexByte(b[j:], q)
+			if n < 0 || j+n+1 == len(b) {
+				return More
+			}
+			a.Value, a.ValueEnd, a.End, a.Form = int32(j-start), int32(j+n-start), int32(j+n+1-start), q
+			j += n + 1
+		} else {
+			if space(q) || q == '>' {
+				return More
+			}
+			a.Value, a.Form = int32(j-start), '='
+			for !space(b[j]) && b[j] != '>' {
+				if j++; j == len(b) {
+					return More
+				}
+			}
+			a.ValueEnd, a.End = int32(j-start), int32(j-start)
+		}
+		attrs = append(attrs, a)
+	}
+	s.Attrs = attrs
+	s.begin(e, false, selfClosing, nameEnd)
+	s.End = j + 1
+	s.pos = s.End
+	s.opened(b, b[i:nameEnd], e)
+	return StartTag
 }
+
+// begin takes a tag that usual has read.
+func (s *Scanner) begin(e Element, end, selfClosing bool, nameEnd int) {
+	s.Element, s.end, s.SelfClosing, s.NameEnd = e, end, selfClosing, nameEnd
+	s.Overflow, s.dropped, s.Foreign = false, false, false
+}
+
+// letters returns how many bytes of w are for sure no end of a name, the
+// lowest first: letters and what else has 0x40 set.
+func letters(w uint64) int { return bits.TrailingZeros64(^w&0x4040404040404040) >> 3 }
 
 // nameEnd holds for the bytes that end a tag's name, attrNameEnd for those
 // that end an attribute's.
@@ -177,25 +275,6 @@ const (
 	ones  = 0x0101010101010101
 	highs = 0x8080808080808080
 )
-
-// quote returns the index of c in b, -1 if it is not there. Most attribute
-// values are short: the first bytes are looked at in place, which saves the
-// call of a vector search.
-func quote(b []byte, c byte) int {
-	pattern := ones * uint64(c)
-	i := 0
-	for ; i < 32 && i+8 <= len(b); i += 8 {
-		v := binary.LittleEndian.Uint64(b[i:]) ^ pattern
-		if m := (v - ones) &^ v & highs; m != 0 {
-			return i + firstByte(m)
-		}
-	}
-	n := bytes.IndexByte(b[i:], c)
-	if n < 0 {
-		return -1
-	}
-	return i + n
-}
 
 // closeTag ends the tag that ends before b[i] and decides how what follows is
 // read. It returns true.
@@ -216,20 +295,22 @@ func (s *Scanner) closeTag(b []byte, i int) bool {
 	}
 	e := Element(elementTable.Find(b, name, s.NameEnd))
 	s.Element = e
-	if len(s.open) > 0 {
-		if s.end {
-			s.endForeign(b[name:s.NameEnd], e)
-			return true
-		}
-		if s.startForeign(b, b[name:s.NameEnd], e) {
-			return true
-		}
-	} else if s.end {
-		return true
+	if !s.end {
+		s.opened(b, b[name:s.NameEnd], e)
+	} else if len(s.open) > 0 {
+		s.endForeign(b[name:s.NameEnd], e)
+	}
+	return true
+}
+
+// opened decides how what follows a start tag is read.
+func (s *Scanner) opened(b, name []byte, e Element) {
+	if len(s.open) > 0 && s.startForeign(b, name, e) {
+		return
 	}
 	t := traits[e]
 	if t&special == 0 || s.syntax == XML {
-		return true
+		return
 	}
 	switch {
 	case e == Noscript && s.Unscripted:
@@ -240,17 +321,19 @@ func (s *Scanner) closeTag(b []byte, i int) bool {
 		}
 	case !s.SelfClosing:
 		s.Foreign = true
-		s.push(b[name:s.NameEnd], e, namespaceOf(e))
+		s.push(name, e, namespaceOf(e))
 	default:
 		s.Foreign = true
 	}
-	return true
 }
 
-func (s *Scanner) add(a Attr) {
+func (s *Scanner) add(b []byte, a Attr) {
 	if len(s.Attrs) == MaxAttrs || s.dropped {
 		s.Overflow = true
 		return
+	}
+	if s.Names != nil {
+		a.ID = uint8(s.Names.Find(b, s.Start+int(a.Name), s.Start+int(a.NameEnd)))
 	}
 	s.Attrs = append(s.Attrs, a)
 }
