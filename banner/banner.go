@@ -75,7 +75,7 @@ type Options struct {
 // Records keeps the receipts. Receipt and Erase return an error that is
 // fs.ErrNotExist where there is none of that ID.
 type Records interface {
-	// Record returns when the receipt is durable.
+	// Record returns when the receipt and its text are durable.
 	Record(ctx context.Context, r *consent.Receipt) error
 	Receipt(ctx context.Context, id consent.ID) (*consent.Receipt, error)
 	Erase(ctx context.Context, id consent.ID) error
@@ -143,6 +143,7 @@ type Banner struct {
 	pageCSS   string
 	lastSite  atomic.Pointer[hostSite]
 	limit     limiter
+	hosts     hosts
 	counters  counters
 }
 

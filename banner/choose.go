@@ -3,7 +3,9 @@ package banner
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -35,12 +37,15 @@ const (
 // answer is what a visitor posted.
 type answer struct {
 	// Choice is accept-all, reject-all, save, always (the categories beside
-	// what stands) or once (a vendor, in the next document only).
+	// what stands), once (a vendor, in the next document only) or gpc (what
+	// Global Privacy Control leaves).
 	Choice     string   `json:"choice"`
 	Categories []string `json:"categories"`
 	Vendor     string   `json:"vendor"`
 	Return     string   `json:"return"`
 	Language   string   `json:"language"`
+	// Shown is what the visitor chose on: banner, preferences or box.
+	Shown string `json:"shown"`
 	// Method is button, api or gpc. A form that a browser posts by itself
 	// says none.
 	Method string `json:"method"`
@@ -54,12 +59,12 @@ func parseAnswer(media string, body []byte) (a answer, form bool, err error) {
 		if err != nil {
 			return a, true, err
 		}
-		for _, key := range []string{"choice", "vendor", "return", "language"} {
+		for _, key := range []string{"choice", "vendor", "return", "language", "shown"} {
 			if len(f[key]) > 1 {
 				return a, true, fmt.Errorf("%s is said twice", key)
 			}
 		}
-		return answer{f.Get("choice"), f["categories"], f.Get("vendor"), f.Get("return"), f.Get("language"), string(consent.ByForm)}, true, nil
+		return answer{f.Get("choice"), f["categories"], f.Get("vendor"), f.Get("return"), f.Get("language"), f.Get("shown"), string(consent.ByForm)}, true, nil
 	case "application/json":
 		return a, false, decodeStrict(body, &a)
 	}
@@ -95,6 +100,11 @@ func (b *Banner) serveConsent(ctx *fasthttp.RequestCtx, v *Visit) {
 	var granted consent.Set
 	if err == nil {
 		granted, err = b.grant(&a, v.Standing)
+	}
+	if err == errNothingHonoured {
+		private(ctx)
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return
 	}
 	if err != nil {
 		b.refuse(ctx, fasthttp.StatusBadRequest, "choice: "+err.Error())
@@ -160,14 +170,24 @@ func (b *Banner) grant(a *answer, standing consent.Standing) (consent.Set, error
 			return 0, fmt.Errorf("always needs a category")
 		}
 		return standing.Granted&consent.All | named, nil
+	case "gpc":
+		if standing.Objection != consent.GPC || standing.Made || standing.Regime == consent.OptIn {
+			return 0, errNothingHonoured
+		}
+		a.Method = string(consent.ByGPC)
+		return standing.Granted & consent.All & b.offered, nil
 	case "once":
 		if vendor := b.engine.Vendor(a.Vendor); vendor == nil {
 			return 0, fmt.Errorf("vendor %q is not known", clipString(a.Vendor))
 		}
 		return 0, nil
 	}
-	return 0, fmt.Errorf("%q: want accept-all, reject-all, save, always or once", clipString(a.Choice))
+	return 0, fmt.Errorf("%q: want accept-all, reject-all, save, always, once or gpc", clipString(a.Choice))
 }
+
+// errNothingHonoured says that the signal changes nothing for this visitor: none
+// was sent, a choice stands, or nothing is granted before one is made.
+var errNothingHonoured = errors.New("there is no signal to honour")
 
 // clipString shortens what a stranger wrote for an error.
 func clipString(s string) string { return string(clip([]byte(s), 40)) }
@@ -195,13 +215,20 @@ func (b *Banner) record(ctx *fasthttp.RequestCtx, v *Visit, a *answer, c *consen
 		Address: v.Address, Browser: browser(string(ctx.UserAgent())),
 	}
 	r.TC, r.GPP = b.o.Signals.strings(v, c)
-	if r.Action == "always" {
-		r.Action = "save"
-	}
 	if v.Standing.Made {
 		r.Before = v.Standing.Choice.Categories
+	} else if v.Standing.Regime != consent.OptIn {
+		r.Before = consent.Stand(v.Standing.Regime, nil, consent.NoObjection).Granted & b.offered
 	}
-	r.Shown = b.asks.get(askKey{i, v.Standing.Made, v.Standing.Regime, v.Standing.Objection}).sum
+	switch {
+	case r.Action == "always":
+		r.Action = "save"
+	case r.Action == "reject-all" && v.Standing.Made && !r.Before.Empty():
+		r.Action = "withdraw"
+	}
+	if r.Text = b.shown(v, a, i); r.Text != nil {
+		r.Shown = sha256.Sum256(r.Text)
+	}
 	limited, cancel := context.WithTimeout(context.Background(), recordTime)
 	defer cancel()
 	if err := b.records.Record(limited, r); err != nil {

@@ -29,15 +29,28 @@ type preference struct {
 }
 
 func (b *Banner) servePreferences(ctx *fasthttp.RequestCtx, v *Visit) {
-	p := b.newPage(ctx, v, "preferences")
-	p.Heading, p.Lead = p.T["reopen"], p.T.fill("preferences_text", "{site}", p.Title)
-	body := preferences{Objection: objection(p.T, v.Standing.Objection), Made: v.Standing.Made, Saved: ctx.QueryArgs().Has("saved"), Back: p.Return}
-	body.Intro, body.Reject = wording(p.T, p.Title, v.Standing.Regime)
-	if !ctx.QueryArgs().Has("return") {
+	p, body := b.preferencesPage(v, b.pageLanguage(ctx))
+	args := ctx.QueryArgs()
+	p.Return = local(string(args.Peek("return")))
+	body.Saved, body.Back = args.Has("saved"), p.Return
+	if !args.Has("return") {
 		body.Back = b.o.Prefix + "preferences?saved"
 	}
+	if body.Made {
+		body.At = moment(v.Standing.Choice.At)
+	}
+	b.servePage(ctx, p)
+}
+
+// preferencesPage is the page as it stands for a visitor, without the moment of
+// their choice and the way back.
+func (b *Banner) preferencesPage(v *Visit, language int) (*page, *preferences) {
+	p := b.pageIn(language, v, "preferences")
+	p.Heading, p.Lead = p.T["reopen"], p.T.fill("preferences_text", "{site}", p.Title)
+	body := &preferences{Objection: objection(p.T, v.Standing.Objection), Made: v.Standing.Made, Back: p.Return}
+	body.Intro, body.Reject = wording(p.T, p.Title, v.Standing.Regime)
 	if v.Standing.Made {
-		body.At, body.Agreed = moment(v.Standing.Choice.At), agreed(p.T, v.Standing.Choice.Categories)
+		body.Agreed = agreed(p.T, v.Standing.Choice.Categories)
 	}
 	view := View{Standing: v.Standing}
 	declared := b.declare(p.language, p.Title)
@@ -45,6 +58,6 @@ func (b *Banner) servePreferences(ctx *fasthttp.RequestCtx, v *Visit) {
 	for _, o := range b.offers(p.T) {
 		body.Offers = append(body.Offers, preference{o, view.ticked(o.Category), declared.of(o.Category)})
 	}
-	p.Body = &body
-	b.servePage(ctx, p)
+	p.Body = body
+	return p, body
 }

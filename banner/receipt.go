@@ -65,7 +65,9 @@ type receiptPage struct {
 }
 
 // actionTexts are the texts of the buttons behind consent.Receipt.Action.
-var actionTexts = map[string]string{"accept-all": "accept_all", "reject-all": "reject_all", "save": "save"}
+var actionTexts = map[string]string{
+	"accept-all": "accept_all", "reject-all": "reject_all", "save": "save", "withdraw": "withdraw", "gpc": "gpc",
+}
 
 // find returns the record of the choice that stands: fs.ErrNotExist where no
 // choice stands or its record is gone.

@@ -45,8 +45,6 @@ type part struct {
 // tree is rendered markup, ready to be spliced.
 type tree struct {
 	parts []part
-	// sum is the SHA-256 of the markup with its slots empty.
-	sum [sha256.Size]byte
 }
 
 // newTree cuts rendered markup at its slots. What is not ASCII is written as
@@ -64,11 +62,6 @@ func newTree(markup string) *tree {
 		t.parts = append(t.parts, part{text, slotNames[name]})
 		markup = after
 	}
-	h := sha256.New()
-	for _, p := range t.parts {
-		h.Write(p.text)
-	}
-	h.Sum(t.sum[:0])
 	return t
 }
 

@@ -23,6 +23,10 @@ type Config struct {
 	AdminAccess AdminAccess
 	// Data is the folder that records are kept in; empty where nothing is said.
 	Data string
+	// Records is the PostgreSQL database that receipts and counts are kept in,
+	// postgres://…; empty for a file in Data. With it, Data holds what waits
+	// while the database cannot be reached.
+	Records string
 	// ProxyProtocol says that every connection from a trusted proxy begins with
 	// a PROXY protocol header, version 1 or 2.
 	ProxyProtocol bool

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -163,6 +164,7 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		"listen":          func(n *yaml.Node, at string) { r.address(n, at, &cfg.Listen) },
 		"admin":           func(n *yaml.Node, at string) { admin = n; r.admin(n, at, cfg) },
 		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
+		"records":         func(n *yaml.Node, at string) { r.database(n, at, &cfg.Records) },
 		"access_log":      func(n *yaml.Node, at string) { oneOf(r, n, at, &cfg.AccessLog, "common", "combined", "json") },
 		"whole_addresses": func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.WholeAddresses) },
 		"server_timing":   func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ServerTiming) },
@@ -563,6 +565,34 @@ func (r *reader) link(n *yaml.Node, at string, to *string) {
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "") || (u.Scheme == "" && !strings.HasPrefix(u.Path, "/")) {
 		r.refuse(n, at, fmt.Sprintf("%q is neither a path nor an http address", *to), "write /privacy or https://shop.example/privacy")
 	}
+}
+
+func (r *reader) database(n *yaml.Node, at string, to *string) {
+	r.text(n, at, to)
+	if err := CheckDatabase(*to); err != nil {
+		r.refuse(n, at, err.Error(), "write postgres://user@host:5432/name?sslmode=verify-full, and the password into ~/.pgpass or PGPASSWORD")
+	}
+}
+
+// CheckDatabase tells what is wrong with the address of a PostgreSQL database. It
+// shows no password.
+func CheckDatabase(dsn string) error {
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return errors.New("is not the address of a PostgreSQL database")
+	}
+	if u.Host == "" && u.Query().Get("host") == "" {
+		return fmt.Errorf("%q names no host", u.Redacted())
+	}
+	if len(u.Path) < 2 {
+		return fmt.Errorf("%q names no database", u.Redacted())
+	}
+	switch mode := u.Query().Get("sslmode"); mode {
+	case "", "disable", "allow", "prefer", "require", "verify-ca", "verify-full":
+	default:
+		return fmt.Errorf("%q has sslmode %q, which there is none of", u.Redacted(), mode)
+	}
+	return nil
 }
 
 func (r *reader) prefix(n *yaml.Node, at string, to *string) {

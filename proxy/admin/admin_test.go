@@ -129,10 +129,7 @@ func TestStoredTextIsOnlyText(t *testing.T) {
 	k := receipt(attack)
 	k.Action, k.Method, k.Language, k.RegimeRule, k.Browser, k.Address, k.Vendors = attack, attack, attack, attack, attack, attack, []string{attack}
 	text := []byte(attack)
-	k.Shown = sha256.Sum256(text)
-	if err := store.Shown(t.Context(), k.Shown, text); err != nil {
-		t.Fatal(err)
-	}
+	k.Shown, k.Text = sha256.Sum256(text), text
 	if err := store.Record(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}

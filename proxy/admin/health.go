@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,7 +23,8 @@ func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "visitors are not served\n")
 		return
 	}
-	if err := a.o.Store.Ping(r.Context()); err != nil {
+	// Where the shared database is away, records wait in the spool.
+	if err := a.o.Store.Ping(r.Context()); err != nil && !errors.Is(err, audit.ErrAway) {
 		a.o.Log.Error("records cannot be read", "error", err)
 		w.WriteHeader(http.StatusServiceUnavailable)
 		io.WriteString(w, "records cannot be read\n")
@@ -38,6 +40,10 @@ func (a *Admin) metrics(w http.ResponseWriter, r *http.Request) {
 		a.o.Metrics(w)
 	}
 	h := a.o.Store.Health()
+	away := uint64(0)
+	if h.Away {
+		away = 1
+	}
 	for _, m := range []struct {
 		name, kind, help string
 		value            uint64
@@ -46,6 +52,9 @@ func (a *Admin) metrics(w http.ResponseWriter, r *http.Request) {
 		{"receipt_failures_total", "counter", "Receipts of choices that could not be written.", h.ReceiptFailures},
 		{"count_failures_total", "counter", "Batches of counts that had to be tried again.", h.CountFailures},
 		{"counts_folded_total", "counter", "Sightings counted without page or tag because there were too many different ones.", h.Folded},
+		{"records_away", "gauge", "1 while the shared database of records cannot be reached.", away},
+		{"records_spooled_total", "counter", "Receipts and batches of counts that were put by for that.", h.Spooled},
+		{"records_stuck_total", "counter", "Of those, the ones that the database refused and that stay in the spool.", h.Stuck},
 		{"audit_pages", "gauge", "Different pages known to the audit.", uint64(h.Pages)},
 		{"audit_tags", "gauge", "Different tags known to the audit.", uint64(h.Tags)},
 		{"audit_cookies", "gauge", "Different cookies known to the audit.", uint64(h.Cookies)},

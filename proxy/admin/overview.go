@@ -69,7 +69,7 @@ func sumContacts(list []Contact) *contacts {
 func withheld(c audit.Counts) int64 { return c.Held + c.Boxed + c.Stripped }
 
 var actionNames = map[string]string{
-	"accept-all": "Accepted all", "reject-all": "Rejected all", "save": "Chose themselves", "withdraw": "Withdrew",
+	"accept-all": "Accepted all", "reject-all": "Rejected all", "save": "Chose themselves", "withdraw": "Withdrew", "gpc": "Privacy signal honoured",
 }
 
 var methodNames = map[consent.Method]string{

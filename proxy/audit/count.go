@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/askfirst/askfirst/rules/consent"
-	"github.com/ncruces/go-sqlite3"
 )
 
 // Event is what happened to a tag.
@@ -63,6 +62,8 @@ const (
 	maxAllTags    = 20_000
 	maxCookies    = 1_000
 	maxAllCookies = 5_000
+	// maxVendorTags is how many of those beyond are told apart by vendor.
+	maxVendorTags = 2_000
 	// maxReported is how many tags, and how many pages, of a site may be first
 	// heard of from browsers, who may say anything.
 	maxReported = 500
@@ -97,32 +98,32 @@ type siteCounters struct {
 	otherPage, otherTag, otherCookie uint32
 }
 
-type page struct{ site, path string }
+type page struct{ Site, Path string }
 
 type tag struct {
-	site, vendor, name, kind, host, path string
-	category                             consent.Category
+	Site, Vendor, Name, Kind, Host, Path string
+	Category                             consent.Category
 }
 
 type cookie struct {
-	site, name, vendor, source string
-	category                   consent.Category
+	Site, Name, Vendor, Source string
+	Category                   consent.Category
 }
 
 // pair is what a tally is kept for.
 type pair struct {
-	page, tag uint32
-	granted   consent.Set
+	Page, Tag uint32
+	Granted   consent.Set
 }
 
 type tally struct {
 	pair
-	n [events]uint32
+	N [events]uint32
 }
 
-type viewTally struct{ views, asked uint32 }
+type viewTally struct{ Page, Views, Asked uint32 }
 
-type cookieTally struct{ held, passed uint32 }
+type cookieTally struct{ Cookie, Held, Passed uint32 }
 
 // Count adds up the tags of one page as its response had them. It does not
 // allocate for what it has met before, and keeps no reference to its arguments.
@@ -162,9 +163,9 @@ func (s *Store) CountView(site string, page []byte, asked bool) {
 	defer c.mu.Unlock()
 	p := c.page(c.site(site), page, false)
 	v := c.views[p]
-	v.views++
+	v.Views++
 	if asked {
-		v.asked++
+		v.Asked++
 	}
 	c.views[p] = v
 }
@@ -178,9 +179,9 @@ func (s *Store) CountCookie(site string, name []byte, vendor string, category co
 	i := c.cookie(c.site(site), name, vendor, category, source)
 	n := c.kept[i]
 	if held {
-		n.held++
+		n.Held++
 	} else {
-		n.passed++
+		n.Passed++
 	}
 	c.kept[i] = n
 }
@@ -205,7 +206,7 @@ func (c *counters) add(sc *siteCounters, k pair, e Event, n uint32) {
 	i, ok := c.pairs[k]
 	if !ok && len(c.tallies) >= maxPairs {
 		c.folded++
-		k.page = sc.otherPage
+		k.Page = sc.otherPage
 		if i, ok = c.pairs[k]; !ok && len(c.tallies) >= 2*maxPairs {
 			k = pair{sc.otherPage, sc.otherTag, 0}
 			i, ok = c.pairs[k]
@@ -216,7 +217,7 @@ func (c *counters) add(sc *siteCounters, k pair, e Event, n uint32) {
 		c.tallies = append(c.tallies, tally{pair: k})
 		c.pairs[k] = i
 	}
-	c.tallies[i].n[e] += n
+	c.tallies[i].N[e] += n
 }
 
 func (c *counters) site(name string) *siteCounters {
@@ -237,8 +238,8 @@ func (c *counters) site(name string) *siteCounters {
 		cookies: make(map[string]uint32),
 	}
 	sc.otherPage = c.newPage(sc, Other)
-	sc.otherTag = c.newTag(sc, tag{vendor: Other, name: Other, host: Other, category: consent.Unclassified})
-	sc.otherCookie = c.newCookie(sc, cookie{name: Other, category: consent.Unclassified})
+	sc.otherTag = c.newTag(sc, tag{Vendor: Other, Name: Other, Host: Other, Category: consent.Unclassified})
+	sc.otherCookie = c.newCookie(sc, cookie{Name: Other, Category: consent.Unclassified})
 	c.sites[name] = sc
 	return sc
 }
@@ -260,7 +261,7 @@ func (c *counters) page(sc *siteCounters, path []byte, reported bool) uint32 {
 
 func (c *counters) newPage(sc *siteCounters, path string) uint32 {
 	i := uint32(len(c.pages))
-	c.pages = append(c.pages, page{site: sc.name, path: path})
+	c.pages = append(c.pages, page{Site: sc.name, Path: path})
 	sc.pages[path] = i
 	return i
 }
@@ -284,20 +285,37 @@ func (c *counters) tag(sc *siteCounters, s *Sighting, reported bool) uint32 {
 	}
 	if len(sc.tags) >= maxTags || len(c.tags) >= maxAllTags || reported && sc.reportedTags >= maxReported {
 		c.folded++
-		return sc.otherTag
+		return c.otherOf(sc, s)
 	}
 	if reported {
 		sc.reportedTags++
 	}
 	return c.newTag(sc, tag{
-		vendor: s.Vendor, name: s.VendorName, kind: s.Kind, category: s.Category,
-		host: string(key[host : path-1]), path: string(key[path:]),
+		Vendor: s.Vendor, Name: s.VendorName, Kind: s.Kind, Category: s.Category,
+		Host: string(key[host : path-1]), Path: string(key[path:]),
 	})
+}
+
+// otherOf stands for a tag beyond the bounds. That of a known vendor is still
+// told by vendor, so that no flood of made-up tags hides what that vendor does;
+// of vendors there are as many as the catalogue has.
+func (c *counters) otherOf(sc *siteCounters, s *Sighting) uint32 {
+	if s.Vendor == "" {
+		return sc.otherTag
+	}
+	t := tag{Vendor: s.Vendor, Name: s.VendorName, Kind: s.Kind, Category: s.Category, Host: Other}
+	if i, ok := sc.tags[t.key()]; ok {
+		return i
+	}
+	if len(sc.tags) >= maxTags+maxVendorTags || len(c.tags) >= maxAllTags+maxVendorTags {
+		return sc.otherTag
+	}
+	return c.newTag(sc, t)
 }
 
 func (c *counters) newTag(sc *siteCounters, t tag) uint32 {
 	i := uint32(len(c.tags))
-	t.site = sc.name
+	t.Site = sc.name
 	c.tags = append(c.tags, t)
 	sc.tags[t.key()] = i
 	return i
@@ -306,7 +324,7 @@ func (c *counters) newTag(sc *siteCounters, t tag) uint32 {
 // key is what tells a tag from others of its site. The method tag of counters
 // makes the same without allocating.
 func (t *tag) key() string {
-	return string(rune(t.category)) + t.kind + "\x00" + t.vendor + "\x00" + t.host + "\x00" + t.path
+	return string(rune(t.Category)) + t.Kind + "\x00" + t.Vendor + "\x00" + t.Host + "\x00" + t.Path
 }
 
 func (c *counters) cookie(sc *siteCounters, name []byte, vendor string, category consent.Category, source string) uint32 {
@@ -325,12 +343,12 @@ func (c *counters) cookie(sc *siteCounters, name []byte, vendor string, category
 		c.folded++
 		return sc.otherCookie
 	}
-	return c.newCookie(sc, cookie{name: string(key[start:]), vendor: vendor, category: category, source: source})
+	return c.newCookie(sc, cookie{Name: string(key[start:]), Vendor: vendor, Category: category, Source: source})
 }
 
 func (c *counters) newCookie(sc *siteCounters, k cookie) uint32 {
 	i := uint32(len(c.cookies))
-	k.site = sc.name
+	k.Site = sc.name
 	c.cookies = append(c.cookies, k)
 	sc.cookies[k.key()] = i
 	return i
@@ -338,7 +356,7 @@ func (c *counters) newCookie(sc *siteCounters, k cookie) uint32 {
 
 // key is what tells a cookie from others of its site.
 func (k *cookie) key() string {
-	return string(rune(k.category)) + k.vendor + "\x00" + k.source + "\x00" + k.name
+	return string(rune(k.Category)) + k.Vendor + "\x00" + k.Source + "\x00" + k.Name
 }
 
 // appendHost appends a host name in lower case, without what cannot be in one.
@@ -357,36 +375,51 @@ func appendHost(dst, host []byte) []byte {
 
 // load takes up the pages, tags and cookies that the database knows, so that
 // the bounds hold across restarts.
-func (c *counters) load(db *conn) error {
-	err := db.run(`SELECT site, path FROM pages ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
-		sc, path := c.site(st.ColumnText(0)), st.ColumnText(1)
-		if _, ok := sc.pages[path]; !ok {
-			c.newPage(sc, path)
-		}
+func (c *counters) load(t tx) error {
+	var pages []page
+	var tags []tag
+	var cookies []cookie
+	t.queue(`SELECT site, path FROM pages ORDER BY last DESC LIMIT ?1`, func(r row) error {
+		pages = append(pages, page{r.ColumnText(0), r.ColumnText(1)})
 		return nil
 	}, maxAllPages)
-	if err != nil {
-		return err
-	}
-	err = db.run(`SELECT site, vendor, name, category, kind, host, path FROM tags ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
-		sc := c.site(st.ColumnText(0))
-		t := tag{vendor: st.ColumnText(1), name: st.ColumnText(2), kind: st.ColumnText(4), host: st.ColumnText(5), path: st.ColumnText(6)}
-		t.category, _ = consent.ParseCategory(st.ColumnRawText(3))
-		if _, ok := sc.tags[t.key()]; !ok {
-			c.newTag(sc, t)
-		}
+	t.queue(`SELECT site, vendor, name, category, kind, host, path FROM tags ORDER BY last DESC LIMIT ?1`, func(r row) error {
+		k := tag{Site: r.ColumnText(0), Vendor: r.ColumnText(1), Name: r.ColumnText(2), Kind: r.ColumnText(4), Host: r.ColumnText(5), Path: r.ColumnText(6)}
+		k.Category, _ = consent.ParseCategory(r.ColumnText(3))
+		tags = append(tags, k)
 		return nil
 	}, maxAllTags)
+	_, err := t.run(`SELECT site, name, vendor, category, source FROM cookies ORDER BY last DESC LIMIT ?1`, func(r row) error {
+		k := cookie{Site: r.ColumnText(0), Name: r.ColumnText(1), Vendor: r.ColumnText(2), Source: r.ColumnText(4)}
+		k.Category, _ = consent.ParseCategory(r.ColumnText(3))
+		cookies = append(cookies, k)
+		return nil
+	}, maxAllCookies)
 	if err != nil {
 		return err
 	}
-	return db.run(`SELECT site, name, vendor, category, source FROM cookies ORDER BY last DESC LIMIT ?`, func(st *sqlite3.Stmt) error {
-		sc := c.site(st.ColumnText(0))
-		k := cookie{name: st.ColumnText(1), vendor: st.ColumnText(2), source: st.ColumnText(4)}
-		k.category, _ = consent.ParseCategory(st.ColumnRawText(3))
-		if _, ok := sc.cookies[k.key()]; !ok {
-			c.newCookie(sc, k)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range pages {
+		if sc := c.site(p.Site); len(c.pages) < maxAllPages {
+			if _, known := sc.pages[p.Path]; !known {
+				c.newPage(sc, p.Path)
+			}
 		}
-		return nil
-	}, maxAllCookies)
+	}
+	for _, k := range tags {
+		if sc := c.site(k.Site); len(c.tags) < maxAllTags {
+			if _, known := sc.tags[k.key()]; !known {
+				c.newTag(sc, k)
+			}
+		}
+	}
+	for _, k := range cookies {
+		if sc := c.site(k.Site); len(c.cookies) < maxAllCookies {
+			if _, known := sc.cookies[k.key()]; !known {
+				c.newCookie(sc, k)
+			}
+		}
+	}
+	return nil
 }

@@ -60,9 +60,13 @@ func TestFailingDiskIsToldAndOvercome(t *testing.T) {
 	for name, fault := range map[string]*atomic.Bool{"full": &disk.full, "not synced": &disk.unsynced} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), FileName)
-			s := newStore(slog.New(slog.DiscardHandler))
-			s.name = (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "vfs=broken-disk"}).String()
-			if err := s.open(t.Context()); err != nil {
+			log := slog.New(slog.DiscardHandler)
+			db := &sqlite{log: log, name: (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "vfs=broken-disk"}).String()}
+			if err := db.open(t.Context(), sqliteMigrations); err != nil {
+				t.Fatal(err)
+			}
+			s := newStore(db, log)
+			if err := s.start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()

@@ -4,49 +4,45 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 
 	"github.com/askfirst/askfirst/rules/consent"
-	"github.com/ncruces/go-sqlite3"
 )
 
 // Receipts returns the newest receipts that f lets through, without those
 // erased: at most limit. Only Site, From and To of f apply.
 func (s *Store) Receipts(ctx context.Context, f Filter, limit int) (receipts []*consent.Receipt, err error) {
 	var q query
-	q.text("SELECT body FROM ledger WHERE kind = 1 AND body IS NOT NULL")
+	q.text("SELECT l.body FROM ledger l JOIN chains c ON c.id = l.chain WHERE l.kind = 1 AND l.body IS NOT NULL")
 	q.made(f)
-	q.text(" ORDER BY seq DESC LIMIT " + q.bind(limit))
-	err = s.read(ctx, func(c *conn) error {
-		return q.run(c, func(st *sqlite3.Stmt) error {
-			r, err := decodeReceipt(st.ColumnRawBlob(0))
-			receipts = append(receipts, r)
+	q.text(" ORDER BY l.at DESC, l.n DESC LIMIT " + q.bind(limit))
+	err = s.read(ctx, func(t tx) error {
+		return q.run(t, func(r row) error {
+			k, err := decodeReceipt(r.ColumnRawBlob(0))
+			receipts = append(receipts, k)
 			return err
 		})
 	})
-	if err != nil {
-		return nil, fmt.Errorf("audit: reading receipts: %w", err)
-	}
-	return receipts, nil
+	return receipts, errorf("reading receipts", err)
 }
 
 // made narrows to entries of the ledger by site and day.
 func (q *query) made(f Filter) {
-	q.equal("site", f.Site)
+	q.equal("c.site", f.Site)
 	if !f.From.IsZero() {
-		q.text(" AND at >= " + q.bind(dayOf(f.From)*86400))
+		q.text(" AND l.at >= " + q.bind(dayOf(f.From)*86400))
 	}
 	if !f.To.IsZero() {
-		q.text(" AND at < " + q.bind((dayOf(f.To)+1)*86400))
+		q.text(" AND l.at < " + q.bind((dayOf(f.To)+1)*86400))
 	}
 }
 
 // exported is an entry of the ledger as Export writes it: enough for another
 // program to check the chain.
 type exported struct {
-	Seq     int64           `json:"seq"`
 	Site    string          `json:"site"`
+	Writer  string          `json:"writer"`
+	N       int64           `json:"n"`
 	Kind    string          `json:"kind"` // receipt or erasure
 	ID      string          `json:"id"`
 	At      int64           `json:"at"`
@@ -56,8 +52,8 @@ type exported struct {
 	Link    []byte          `json:"link"`
 }
 
-// Export writes the entries of the ledger that f lets through, oldest first,
-// each as JSON on a line of its own. Salt, digest and link are in base64. Only
+// Export writes the entries of the ledger that f lets through, chain by chain
+// in their order, each as JSON on a line of its own. Salt, digest and link are in base64. Only
 // Site, From and To of f apply.
 func (s *Store) Export(ctx context.Context, w io.Writer, f Filter) error {
 	return s.export(ctx, w, func(q *query) { q.made(f) })
@@ -65,34 +61,31 @@ func (s *Store) Export(ctx context.Context, w io.Writer, f Filter) error {
 
 // ExportOne writes the entries about one receipt, likewise.
 func (s *Store) ExportOne(ctx context.Context, w io.Writer, id consent.ID) error {
-	return s.export(ctx, w, func(q *query) { q.text(" AND id = " + q.bind(id[:])) })
+	return s.export(ctx, w, func(q *query) { q.text(" AND l.id = " + q.bind(id[:])) })
 }
 
 func (s *Store) export(ctx context.Context, w io.Writer, narrow func(*query)) error {
 	var q query
-	q.text("SELECT seq, site, kind, id, at, salt, body, digest, link FROM ledger WHERE 1")
+	q.text("SELECT c.site, c.writer, l.n, l.kind, l.id, l.at, l.salt, l.body, l.digest, l.link FROM ledger l JOIN chains c ON c.id = l.chain WHERE 1 = 1")
 	narrow(&q)
-	q.text(" ORDER BY seq")
+	q.text(" ORDER BY l.chain, l.n")
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
-	err := s.read(ctx, func(c *conn) error {
-		return q.run(c, func(st *sqlite3.Stmt) error {
+	err := s.read(ctx, func(t tx) error {
+		return q.run(t, func(r row) error {
 			e := exported{
-				Seq: st.ColumnInt64(0), Site: st.ColumnText(1), Kind: "receipt", At: st.ColumnInt64(4),
-				Salt: bytes.Clone(st.ColumnRawBlob(5)), Receipt: bytes.Clone(st.ColumnRawBlob(6)),
-				Digest: bytes.Clone(st.ColumnRawBlob(7)), Link: bytes.Clone(st.ColumnRawBlob(8)),
+				Site: r.ColumnText(0), Writer: r.ColumnText(1), N: r.ColumnInt64(2), Kind: "receipt", At: r.ColumnInt64(5),
+				Salt: bytes.Clone(r.ColumnRawBlob(6)), Receipt: bytes.Clone(r.ColumnRawBlob(7)),
+				Digest: bytes.Clone(r.ColumnRawBlob(8)), Link: bytes.Clone(r.ColumnRawBlob(9)),
 			}
-			if st.ColumnInt(2) == erasureEntry {
+			if r.ColumnInt64(3) == erasureEntry {
 				e.Kind = "erasure"
 			}
 			var id consent.ID
-			copy(id[:], st.ColumnRawBlob(3))
+			copy(id[:], r.ColumnRawBlob(4))
 			e.ID = id.String()
 			return out.Encode(e)
 		})
 	})
-	if err != nil {
-		return fmt.Errorf("audit: exporting receipts: %w", err)
-	}
-	return nil
+	return errorf("exporting receipts", err)
 }

@@ -1,19 +1,24 @@
 package audit
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/askfirst/askfirst/rules/consent"
-	"github.com/ncruces/go-sqlite3"
 )
 
 // flushChunk is how many counts one operation writes: few enough that a
 // receipt that goes into the same commit does not wait long.
 const flushChunk = 250
+
+// awayFlush is how many times less often counts are written while they wait in
+// the spool.
+const awayFlush = 20
 
 // flushSoon wakes the flusher.
 func (s *Store) flushSoon() {
@@ -27,9 +32,12 @@ func (s *Store) flushSoon() {
 func (s *Store) flushLoop() {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-tick.C:
+			if s.health.away.Load() && n%awayFlush != 0 {
+				continue
+			}
 		case <-s.flushNow:
 		case <-s.quit:
 			s.flush()
@@ -49,186 +57,190 @@ func (s *Store) Flush(ctx context.Context) error {
 	return s.flush()
 }
 
-// flush writes the counts so far. Those that cannot be written are added back
-// and written next time.
+// flush writes the counts so far. Those that cannot be written are kept and
+// written next time, under the number that they have: none is counted twice.
 func (s *Store) flush() error {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
-	b := s.counters.take()
-	var failed error
-	for len(b.tallies) > 0 || len(b.views) > 0 || len(b.kept) > 0 {
-		n := min(len(b.tallies), flushChunk)
-		part := batch{tallies: b.tallies[:n], views: b.views, kept: b.kept}
-		if failed == nil {
-			failed = s.writeBatch(&part)
-		}
-		if failed != nil {
-			s.counters.putBack(&part)
-		}
-		b.tallies, b.views, b.kept = b.tallies[n:], nil, nil
+	if err := s.flushPending(); err != nil {
+		return err
 	}
-	if failed != nil {
-		s.health.countFailures.Add(1)
-		s.fail("counts not written; they are kept and tried again", failed)
+	s.pending = s.counters.take(s.now())
+	for _, b := range s.pending {
+		s.batches++
+		b.Run, b.N = s.run, s.batches
 	}
-	return failed
+	return s.flushPending()
 }
 
-// batch is counts on their way to the database.
+func (s *Store) flushPending() error {
+	for len(s.pending) > 0 {
+		o := &op{batch: s.pending[0], done: make(chan error, 1)}
+		s.ops <- o // the writer outlives the flusher
+		if err := <-o.done; err != nil {
+			s.health.countFailures.Add(1)
+			s.fail("counts not written; they are kept and tried again", err)
+			return err
+		}
+		s.pending[0], s.pending = nil, s.pending[1:]
+	}
+	return nil
+}
+
+// batch is counts on their way to the database. What they refer to stands in
+// the batch itself, by index.
 type batch struct {
-	tallies []tally
-	views   map[uint32]viewTally
-	kept    map[uint32]cookieTally
+	Run     string
+	N       int64
+	At      int64 // Unix seconds
+	Pages   []page
+	Tags    []tag
+	Cookies []cookie
+	Tallies []tally
+	Views   []viewTally
+	Kept    []cookieTally
 }
 
-// take takes the counts so far.
-func (c *counters) take() batch {
+// take takes the counts so far, in batches of at most flushChunk tallies.
+func (c *counters) take(now time.Time) []*batch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := batch{append([]tally(nil), c.tallies...), maps.Clone(c.views), maps.Clone(c.kept)}
+	var list []*batch
+	pages, tags := make(map[uint32]uint32), make(map[uint32]uint32)
+	var b *batch
+	begin := func() {
+		b = &batch{At: now.Unix()}
+		list = append(list, b)
+		clear(pages)
+		clear(tags)
+	}
+	pageOf := func(i uint32) uint32 {
+		n, ok := pages[i]
+		if !ok {
+			n = uint32(len(b.Pages))
+			pages[i], b.Pages = n, append(b.Pages, c.pages[i])
+		}
+		return n
+	}
+	for _, t := range c.tallies {
+		if b == nil || len(b.Tallies) == flushChunk {
+			begin()
+		}
+		n, ok := tags[t.Tag]
+		if !ok {
+			n = uint32(len(b.Tags))
+			tags[t.Tag], b.Tags = n, append(b.Tags, c.tags[t.Tag])
+		}
+		t.Page, t.Tag = pageOf(t.Page), n
+		b.Tallies = append(b.Tallies, t)
+	}
+	for p, v := range c.views {
+		if b == nil || len(b.Views) == flushChunk {
+			begin()
+		}
+		v.Page = pageOf(p)
+		b.Views = append(b.Views, v)
+	}
+	for k, v := range c.kept {
+		if b == nil || len(b.Kept) == flushChunk {
+			begin()
+		}
+		v.Cookie = uint32(len(b.Cookies))
+		b.Cookies = append(b.Cookies, c.cookies[k])
+		b.Kept = append(b.Kept, v)
+	}
 	c.tallies = c.tallies[:0]
 	clear(c.pairs)
 	clear(c.views)
 	clear(c.kept)
-	return b
+	return list
 }
 
-// putBack adds up what could not be written again.
-func (c *counters) putBack(b *batch) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, t := range b.tallies {
-		sc := c.site(c.tags[t.tag].site)
-		for e, n := range t.n {
-			if n > 0 {
-				c.add(sc, t.pair, Event(e), n)
-			}
-		}
+// write adds a batch to the database, unless it is there.
+func (b *batch) write(t tx) error {
+	fresh, err := t.run(`INSERT INTO runs (run, n, at) VALUES (?1, ?2, ?3)
+		ON CONFLICT (run) DO UPDATE SET n = excluded.n, at = excluded.at WHERE runs.n < excluded.n`, nil, b.Run, b.N, b.At)
+	if err != nil || fresh == 0 {
+		return err
 	}
-	for p, n := range b.views {
-		v := c.views[p]
-		c.views[p] = viewTally{v.views + n.views, v.asked + n.asked}
-	}
-	for k, n := range b.kept {
-		v := c.kept[k]
-		c.kept[k] = cookieTally{v.held + n.held, v.passed + n.passed}
-	}
-}
-
-// names are what a batch refers to by index.
-type names struct {
-	pages   map[uint32]page
-	tags    map[uint32]tag
-	cookies map[uint32]cookie
-}
-
-func (c *counters) names(b *batch) *names {
-	n := &names{make(map[uint32]page), make(map[uint32]tag), make(map[uint32]cookie)}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, t := range b.tallies {
-		n.pages[t.page] = c.pages[t.page]
-		n.tags[t.tag] = c.tags[t.tag]
-	}
-	for p := range b.views {
-		n.pages[p] = c.pages[p]
-	}
-	for k := range b.kept {
-		n.cookies[k] = c.cookies[k]
-	}
-	return n
-}
-
-// writeBatch writes a batch in one operation.
-func (s *Store) writeBatch(b *batch) error {
-	n := s.counters.names(b)
-	o := &op{do: func(c *conn) error { return b.write(c, n, s.now()) }, done: make(chan error, 1)}
-	s.ops <- o // the writer outlives the flusher
-	return <-o.done
-}
-
-// ids are the rows that stand for what a batch refers to.
-type ids struct{ pages, tags, cookies map[uint32]int64 }
-
-// write makes sure that the names have rows, and returns their IDs.
-func (n *names) write(c *conn, now int64) (*ids, error) {
-	rows := &ids{make(map[uint32]int64), make(map[uint32]int64), make(map[uint32]int64)}
-	into := func(ids map[uint32]int64, i uint32) func(*sqlite3.Stmt) error {
-		return func(st *sqlite3.Stmt) error {
-			ids[i] = st.ColumnInt64(0)
+	pages, tags, cookies := make([]int64, len(b.Pages)), make([]int64, len(b.Tags)), make([]int64, len(b.Cookies))
+	into := func(id *int64) func(row) error {
+		return func(r row) error {
+			*id = r.ColumnInt64(0)
 			return nil
 		}
 	}
-	for i, p := range n.pages {
-		err := c.run(`INSERT INTO pages (site, path, first, last) VALUES (?1, ?2, ?3, ?3)
-			ON CONFLICT (site, path) DO UPDATE SET last = excluded.last RETURNING id`, into(rows.pages, i), p.site, p.path, now)
-		if err != nil {
-			return nil, err
-		}
+	// In the same order everywhere, so that two proxies do not wait for each
+	// other.
+	for _, i := range order(b.Pages, func(a, b *page) int { return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Path, b.Path)) }) {
+		p := &b.Pages[i]
+		t.queue(`INSERT INTO pages (site, path, first, last) VALUES (?1, ?2, ?3, ?3)
+			ON CONFLICT (site, path) DO UPDATE SET last = excluded.last RETURNING id`, into(&pages[i]), p.Site, p.Path, b.At)
 	}
-	for i, t := range n.tags {
-		err := c.run(`INSERT INTO tags (site, vendor, name, category, kind, host, path, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
+	for _, i := range order(b.Tags, func(a, b *tag) int { return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.key(), b.key())) }) {
+		k := &b.Tags[i]
+		t.queue(`INSERT INTO tags (site, vendor, name, category, kind, host, path, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
 			ON CONFLICT (site, host, path, kind, vendor, category) DO UPDATE SET name = excluded.name, last = excluded.last RETURNING id`,
-			into(rows.tags, i), t.site, t.vendor, t.name, t.category.String(), t.kind, t.host, t.path, now)
-		if err != nil {
-			return nil, err
-		}
+			into(&tags[i]), k.Site, k.Vendor, k.Name, k.Category.String(), k.Kind, k.Host, k.Path, b.At)
 	}
-	for i, k := range n.cookies {
-		err := c.run(`INSERT INTO cookies (site, name, vendor, category, source, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+	for _, i := range order(b.Cookies, func(a, b *cookie) int {
+		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.key(), b.key()))
+	}) {
+		k := &b.Cookies[i]
+		t.queue(`INSERT INTO cookies (site, name, vendor, category, source, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
 			ON CONFLICT (site, name, vendor, category, source) DO UPDATE SET last = excluded.last RETURNING id`,
-			into(rows.cookies, i), k.site, k.name, k.vendor, k.category.String(), k.source, now)
-		if err != nil {
-			return nil, err
-		}
+			into(&cookies[i]), k.Site, k.Name, k.Vendor, k.Category.String(), k.Source, b.At)
 	}
-	return rows, nil
-}
-
-// write adds a batch to the database.
-func (b *batch) write(c *conn, n *names, at time.Time) error {
-	day := dayOf(at)
-	rows, err := n.write(c, at.Unix())
-	if err != nil {
+	if _, err := t.run("", nil); err != nil {
 		return err
 	}
-	byTag, byPage := make(map[uint32]sum), make(map[uint32]sum)
-	for _, t := range b.tallies {
-		n64 := t.sum()
-		err := c.run(insertCounts, nil, n64.args(rows.tags[t.tag], rows.pages[t.page], day, int64(t.granted&consent.All))...)
-		if err != nil {
-			return err
-		}
-		byTag[t.tag] = byTag[t.tag].plus(n64)
-		byPage[t.page] = byPage[t.page].plus(n64)
-	}
-	for i, n64 := range byTag {
-		if err := c.run(insertTagDays, nil, n64.args(rows.tags[i], day)...); err != nil {
-			return err
-		}
-	}
-	for i, n64 := range byPage {
-		if err := c.run(insertPageDays, nil, n64.args(rows.pages[i], day)...); err != nil {
-			return err
-		}
-	}
-	for p, v := range b.views {
-		err := c.run(`INSERT INTO views (page, day, views, asked) VALUES (?, ?, ?, ?)
-			ON CONFLICT (page, day) DO UPDATE SET views = views + excluded.views, asked = asked + excluded.asked`, nil,
-			rows.pages[p], day, v.views, v.asked)
-		if err != nil {
-			return err
-		}
-	}
-	for i, k := range b.kept {
-		err := c.run(`INSERT INTO cookie_days (cookie, day, held, passed) VALUES (?, ?, ?, ?)
-			ON CONFLICT (cookie, day) DO UPDATE SET held = held + excluded.held, passed = passed + excluded.passed`, nil,
-			rows.cookies[i], day, k.held, k.passed)
-		if err != nil {
-			return err
-		}
-	}
+	b.add(t, pages, tags, cookies)
 	return nil
+}
+
+// order returns the indexes of a list in the order of its items.
+func order[T any](list []T, compare func(a, b *T) int) []int {
+	indexes := make([]int, len(list))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	slices.SortFunc(indexes, func(i, j int) int { return compare(&list[i], &list[j]) })
+	return indexes
+}
+
+// add queues the counts of a batch, given the rows of what they refer to.
+func (b *batch) add(t tx, pages, tags, cookies []int64) {
+	day := b.At / 86400
+	byPair, byTag, byPage := make(map[[3]int64]sum), make(map[[1]int64]sum), make(map[[1]int64]sum)
+	for i := range b.Tallies {
+		n := &b.Tallies[i]
+		tag, page, m := tags[n.Tag], pages[n.Page], n.sum()
+		byPair[[3]int64{tag, page, int64(n.Granted & consent.All)}] = byPair[[3]int64{tag, page, int64(n.Granted & consent.All)}].plus(m)
+		byTag[[1]int64{tag}] = byTag[[1]int64{tag}].plus(m)
+		byPage[[1]int64{page}] = byPage[[1]int64{page}].plus(m)
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(byPair), func(a, b [3]int64) int { return slices.Compare(a[:], b[:]) }) {
+		t.queue(insertCounts, nil, byPair[k].args(k[0], k[1], day, k[2])...)
+	}
+	ascending := func(a, b [1]int64) int { return cmp.Compare(a[0], b[0]) }
+	for _, k := range slices.SortedFunc(maps.Keys(byTag), ascending) {
+		t.queue(insertTagDays, nil, byTag[k].args(k[0], day)...)
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(byPage), ascending) {
+		t.queue(insertPageDays, nil, byPage[k].args(k[0], day)...)
+	}
+	slices.SortFunc(b.Views, func(v, w viewTally) int { return cmp.Compare(pages[v.Page], pages[w.Page]) })
+	for _, v := range b.Views {
+		t.queue(`INSERT INTO views (page, day, views, asked) VALUES (?1, ?2, ?3, ?4)
+			ON CONFLICT (page, day) DO UPDATE SET views = views.views + excluded.views, asked = views.asked + excluded.asked`, nil,
+			pages[v.Page], day, v.Views, v.Asked)
+	}
+	slices.SortFunc(b.Kept, func(v, w cookieTally) int { return cmp.Compare(cookies[v.Cookie], cookies[w.Cookie]) })
+	for _, k := range b.Kept {
+		t.queue(`INSERT INTO cookie_days (cookie, day, held, passed) VALUES (?1, ?2, ?3, ?4)
+			ON CONFLICT (cookie, day) DO UPDATE SET held = cookie_days.held + excluded.held, passed = cookie_days.passed + excluded.passed`, nil,
+			cookies[k.Cookie], day, k.Held, k.Passed)
+	}
 }
 
 // sum is a number for each event.
@@ -236,8 +248,8 @@ type sum [events]int64
 
 // sum returns what a tally adds up to. Fates imply that the tag was seen.
 func (t *tally) sum() (n sum) {
-	for e := range t.n {
-		n[e] = int64(t.n[e])
+	for e := range t.N {
+		n[e] = int64(t.N[e])
 	}
 	n[Seen] += n[Held] + n[Boxed] + n[Stripped] + n[Passed]
 	return n
@@ -272,10 +284,14 @@ var (
 func upsertCounts(table string, key ...string) string {
 	add := make([]string, len(countColumns))
 	for i, col := range countColumns {
-		add[i] = col + " = " + col + " + excluded." + col
+		add[i] = col + " = " + table + "." + col + " + excluded." + col
 	}
 	columns := slices.Concat(key, countColumns)
-	return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) +
+	values := make([]string, len(columns))
+	for i := range columns {
+		values[i] = fmt.Sprintf("?%d", i+1)
+	}
+	return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(values, ", ") +
 		") ON CONFLICT (" + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(add, ", ")
 }
 

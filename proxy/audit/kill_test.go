@@ -17,21 +17,31 @@ import (
 
 var killRounds = flag.Int("kill-rounds", 8, "how often TestKilled kills the writing process")
 
-// victimDir tells a process of this test that it is the one to be killed, and
-// where its store is.
-const victimDir = "ASKFIRST_TEST_VICTIM_DIR"
+// victimDir and victimDSN tell a process of this test that it is the one to be
+// killed, and where its store is.
+const (
+	victimDir = "ASKFIRST_TEST_VICTIM_DIR"
+	victimDSN = "ASKFIRST_TEST_VICTIM_DSN"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimDir); dir != "" {
-		beVictim(dir)
+		beVictim(dir, os.Getenv(victimDSN))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	stopShared()
+	os.Exit(code)
 }
 
 // beVictim records receipts from many callers, erases some, and writes the ID
 // of each to standard output once it is acknowledged, until it is killed.
-func beVictim(dir string) {
-	s, err := Open(context.Background(), dir, slog.New(slog.DiscardHandler))
+func beVictim(dir, dsn string) {
+	log := slog.New(slog.DiscardHandler)
+	open := func() (*Store, error) { return Open(context.Background(), dir, log) }
+	if dsn != "" {
+		open = func() (*Store, error) { return OpenShared(context.Background(), dsn, dir, log) }
+	}
+	s, err := open()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -52,7 +62,7 @@ func beVictim(dir string) {
 				}
 				say("recorded", r.ID)
 				s.Count(r.Site, []byte("/"), 0, pixel(Held))
-				if n%16 == 15 {
+				if dsn == "" && n%16 == 15 {
 					if err := s.Erase(context.Background(), r.ID); err != nil {
 						fmt.Fprintln(os.Stderr, err)
 						os.Exit(1)

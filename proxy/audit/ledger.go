@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/askfirst/askfirst/rules/consent"
-	"github.com/ncruces/go-sqlite3"
 )
 
 // The kinds of entries in the ledger.
@@ -24,41 +22,31 @@ const (
 	erasureEntry = 2
 )
 
-// Record appends a receipt to its site's chain. It is on disk once Record
-// returns nil. A receipt that is there already is left alone and is no error,
-// so that one whose answer got lost can be sent again; another receipt with
-// the same ID is refused with an error matching fs.ErrExist.
+// receipt is a consent.Receipt on its way to the ledger.
+type receipt struct {
+	id     consent.ID
+	at     int64
+	choice choice
+	body   []byte
+	shown  [sha256.Size]byte
+	text   []byte // what shown is of; nil where it is kept already
+	// fresh and clash tell whether it was not there before, and whether another
+	// one has its ID.
+	fresh, clash bool
+}
+
+// Record appends a receipt to its site's chain, and keeps the text that goes
+// with it. Both are on disk once Record returns nil. A receipt that is there
+// already is left alone and is no error, so that one whose answer got lost can
+// be sent again; another receipt with the same ID is refused with an error
+// matching fs.ErrExist.
 func (s *Store) Record(ctx context.Context, r *consent.Receipt) error {
-	body, err := encodeReceipt(r)
+	k, err := s.receiptOf(r)
 	if err != nil {
 		return fmt.Errorf("audit: receipt %s: %w", r.ID, err)
 	}
-	// The writer may come to it after the caller has gone.
-	id, site, at := r.ID, strings.Clone(r.Site), r.At
-	choice := []any{
-		site, dayOf(at), strings.Clone(r.Action), strings.Clone(string(r.Method)), r.Regime.String(),
-		strings.Clone(r.Language), r.Categories.String(),
-	}
-	var fresh, clash bool
-	err = s.submit(ctx, &op{do: func(c *conn) error {
-		fresh, clash = false, false
-		known, old, err := stored(c, id)
-		if err != nil {
-			return err
-		}
-		if known {
-			clash = old != nil && !bytes.Equal(old, body)
-			return nil
-		}
-		fresh = true
-		if err := appendEntry(c, site, receiptEntry, id, at, body); err != nil {
-			return err
-		}
-		return c.run(`INSERT INTO choices (site, day, action, method, regime, language, granted, n)
-			VALUES (?, ?, ?, ?, ?, ?, ?, 1)
-			ON CONFLICT (site, day, action, method, regime, language, granted) DO UPDATE SET n = n + 1`, nil, choice...)
-	}})
-	if err == nil && clash {
+	o := &op{receipt: k}
+	if err = s.submit(ctx, o); err == nil && k.clash {
 		err = fmt.Errorf("audit: receipt %s: another one has this ID: %w", r.ID, fs.ErrExist)
 	}
 	if err != nil {
@@ -66,98 +54,65 @@ func (s *Store) Record(ctx context.Context, r *consent.Receipt) error {
 		s.fail("receipt not written", err)
 		return err
 	}
-	if fresh {
+	if k.text != nil {
+		s.texts.add(k.shown, dayOf(s.now()))
+	}
+	if k.fresh {
 		s.health.receipts.Add(1)
 	}
 	return nil
 }
 
-// fail notes and logs a write that did not succeed.
-func (s *Store) fail(what string, err error) {
-	s.health.lastFailure.Store(&Failure{s.now(), what + ": " + err.Error()})
-	s.log.Error(what, "error", err)
-}
-
-// stored returns the body of a receipt, nil for one erased.
-func stored(c *conn, id consent.ID) (known bool, body []byte, err error) {
-	err = c.run(`SELECT body FROM ledger WHERE id = ? AND kind = 1`, func(st *sqlite3.Stmt) error {
-		known, body = true, bytes.Clone(st.ColumnRawBlob(0))
-		return nil
-	}, id[:])
-	return known, body, err
-}
-
-// appendEntry appends an entry to a site's chain. The salt keeps the digest
-// that outlives an erased body from telling anything about it.
-func appendEntry(c *conn, site string, kind int, id consent.ID, at time.Time, body []byte) error {
-	before, err := lastLink(c, site)
+// receiptOf makes what is written of a receipt. The writer may come to it after
+// the caller has gone, so that it shares nothing with it.
+func (s *Store) receiptOf(r *consent.Receipt) (*receipt, error) {
+	body, err := encodeReceipt(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var salt [16]byte
-	rand.Read(salt[:])
-	digest := digestOf(kind, salt[:], body)
-	link := linkOf(before, digest[:])
-	return c.run(`INSERT INTO ledger (site, kind, id, at, salt, body, digest, link) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, nil,
-		site, kind, id[:], at.Unix(), salt[:], body, digest[:], link[:])
-}
-
-// lastLink returns the link that the next entry of a site hangs on: nil for
-// the first.
-func lastLink(c *conn, site string) (link []byte, err error) {
-	err = c.run(`SELECT link FROM ledger WHERE site = ? ORDER BY seq DESC LIMIT 1`, func(st *sqlite3.Stmt) error {
-		link = bytes.Clone(st.ColumnRawBlob(0))
-		return nil
-	}, site)
-	if err != nil || link != nil {
-		return link, err
+	k := &receipt{id: r.ID, at: r.At.Unix(), choice: choiceOf(r), body: body, shown: r.Shown}
+	if r.Text != nil && !s.texts.has(r.Shown, dayOf(s.now())) {
+		if sha256.Sum256(r.Text) != r.Shown {
+			return nil, fmt.Errorf("the text that was shown does not have the hash %x", r.Shown)
+		}
+		k.text = bytes.Clone(r.Text)
 	}
-	return startLink(c, site)
-}
-
-// startLink returns the link of the last entry that was pruned, nil for none.
-func startLink(c *conn, site string) (link []byte, err error) {
-	err = c.run(`SELECT link FROM starts WHERE site = ?`, func(st *sqlite3.Stmt) error {
-		link = bytes.Clone(st.ColumnRawBlob(0))
-		return nil
-	}, site)
-	return link, err
-}
-
-func digestOf(kind int, salt, body []byte) [sha256.Size]byte {
-	h := sha256.New()
-	h.Write([]byte{byte(kind)})
-	h.Write(salt)
-	h.Write(body)
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
-func linkOf(before, digest []byte) [sha256.Size]byte {
-	h := sha256.New()
-	h.Write(before)
-	h.Write(digest)
-	return [sha256.Size]byte(h.Sum(nil))
+	return k, nil
 }
 
 // Receipt returns the receipt with the given ID. One that was erased has only
 // its Site, ID and Erased. Where there is none, the error matches
 // fs.ErrNotExist.
 func (s *Store) Receipt(ctx context.Context, id consent.ID) (*consent.Receipt, error) {
+	r, err := s.stored(ctx, id)
+	if s.spool != nil && err != nil {
+		// It may be that it waits to be sent.
+		if waiting, e := s.spool.receipt(ctx, id); e == nil {
+			return waiting, nil
+		} else if !errors.Is(e, fs.ErrNotExist) {
+			err = e
+		}
+	}
+	return r, err
+}
+
+func (s *Store) stored(ctx context.Context, id consent.ID) (*consent.Receipt, error) {
 	var found bool
 	var site string
 	var body []byte
 	var erased time.Time
-	err := s.read(ctx, func(c *conn) error {
-		return c.run(`SELECT site, kind, at, body FROM ledger WHERE id = ? ORDER BY kind`, func(st *sqlite3.Stmt) error {
-			found, site = true, st.ColumnText(0)
-			switch st.ColumnInt(1) {
+	err := s.read(ctx, func(t tx) error {
+		_, err := t.run(`SELECT c.site, l.kind, l.at, l.body FROM ledger l JOIN chains c ON c.id = l.chain WHERE l.id = ?1 ORDER BY l.kind`, func(r row) error {
+			found, site = true, r.ColumnText(0)
+			switch r.ColumnInt64(1) {
 			case receiptEntry:
-				body = bytes.Clone(st.ColumnRawBlob(3))
+				body = bytes.Clone(r.ColumnRawBlob(3))
 			case erasureEntry:
-				erased = time.Unix(st.ColumnInt64(2), 0)
+				erased = time.Unix(r.ColumnInt64(2), 0)
 			}
 			return nil
 		}, id[:])
+		return err
 	})
 	switch {
 	case err != nil:
@@ -174,37 +129,47 @@ func (s *Store) Receipt(ctx context.Context, id consent.ID) (*consent.Receipt, e
 	return r, nil
 }
 
+// visitor is who erases their own receipt.
+const visitor = "visitor"
+
 // Erase empties the receipt with the given ID on behalf of the visitor. What
 // is left is a tombstone that keeps the chain whole: the ID, the site, and
 // when it was written and erased. Where there is no such receipt, the error
 // matches fs.ErrNotExist; erasing again changes nothing.
 func (s *Store) Erase(ctx context.Context, id consent.ID) error {
-	return s.EraseAs(ctx, id, "visitor")
+	return s.EraseAs(ctx, id, visitor)
 }
 
 // EraseAs is Erase on behalf of the one named by, who is put on record.
 func (s *Store) EraseAs(ctx context.Context, id consent.ID, by string) error {
 	var missing bool
-	err := s.submit(ctx, &op{scrub: true, do: func(c *conn) error {
-		known, body, err := stored(c, id)
-		missing = !known
-		if err != nil || body == nil {
-			return err
-		}
+	err := s.submit(ctx, &op{scrub: true, do: func(t tx, c *chains) error {
 		var site string
-		err = c.run(`UPDATE ledger SET salt = NULL, body = NULL WHERE id = ? AND kind = 1 RETURNING site`, func(st *sqlite3.Stmt) error {
-			site = st.ColumnText(0)
+		var full bool
+		missing = true
+		_, err := t.run(`SELECT c.site, l.body FROM ledger l JOIN chains c ON c.id = l.chain WHERE l.id = ?1 AND l.kind = 1`, func(r row) error {
+			missing, site, full = false, r.ColumnText(0), r.ColumnRawBlob(1) != nil
 			return nil
 		}, id[:])
+		if err != nil || !full {
+			return err
+		}
+		t.queue(`UPDATE ledger SET salt = NULL, body = NULL, shown = NULL WHERE id = ?1 AND kind = 1`, nil, id[:])
+		c.take(site)
+		if _, err := t.run("", nil); err != nil {
+			return err
+		}
+		now := s.now().Unix()
+		note, err := json.Marshal(erasure{Erases: id.String(), At: now, By: by})
 		if err != nil {
 			return err
 		}
-		now := s.now()
-		note, err := json.Marshal(erasure{Erases: id.String(), At: now.Unix(), By: by})
-		if err != nil {
-			return err
+		c.append(site, erasureEntry, id, now, nil, note)
+		t.queue(answerRequest, nil, id[:], "erasure", now)
+		if by != visitor {
+			queueOperation(t, s.now(), &Operation{Who: by, Action: "erase", About: id.String()})
 		}
-		return appendEntry(c, site, erasureEntry, id, now, note)
+		return nil
 	}})
 	switch {
 	case err != nil:
@@ -213,6 +178,13 @@ func (s *Store) EraseAs(ctx context.Context, id consent.ID, by string) error {
 		return fmt.Errorf("audit: no receipt %s: %w", id, fs.ErrNotExist)
 	}
 	return nil
+}
+
+func choiceOf(r *consent.Receipt) choice {
+	return choice{
+		strings.Clone(r.Site), dayOf(r.At), strings.Clone(r.Action), strings.Clone(string(r.Method)), r.Regime.String(),
+		strings.Clone(r.Language), r.Categories.String(),
+	}
 }
 
 // erasure is the body of an entry that says that a receipt was erased.
@@ -287,57 +259,39 @@ func decodeReceipt(body []byte) (*consent.Receipt, error) {
 // maxKnownTexts bounds how many hashes are remembered as stored.
 const maxKnownTexts = 4096
 
-// knownTexts remembers which texts are stored already.
+// knownTexts remembers which texts were stored today, so that not every receipt
+// carries its own.
 type knownTexts struct {
 	mu     sync.Mutex
-	hashes map[[sha256.Size]byte]struct{}
+	hashes map[[sha256.Size]byte]int64
 }
 
-func (k *knownTexts) has(hash [sha256.Size]byte) bool {
+func (k *knownTexts) has(hash [sha256.Size]byte, day int64) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	_, ok := k.hashes[hash]
-	return ok
+	stored, ok := k.hashes[hash]
+	return ok && stored == day
 }
 
-func (k *knownTexts) add(hash [sha256.Size]byte) {
+func (k *knownTexts) add(hash [sha256.Size]byte, day int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.hashes == nil || len(k.hashes) >= maxKnownTexts {
-		k.hashes = make(map[[sha256.Size]byte]struct{})
+		k.hashes = make(map[[sha256.Size]byte]int64)
 	}
-	k.hashes[hash] = struct{}{}
+	k.hashes[hash] = day
 }
 
-// Shown keeps the markup and texts that visitors were shown, once, under the
-// SHA-256 that receipts name. It is cheap to call again.
-func (s *Store) Shown(ctx context.Context, hash [32]byte, text []byte) error {
-	if s.texts.has(hash) {
-		return nil
-	}
-	if sha256.Sum256(text) != hash {
-		return fmt.Errorf("audit: keeping what was shown: the text does not have the hash %x", hash)
-	}
-	err := s.submit(ctx, &op{do: func(c *conn) error {
-		return c.run(`INSERT INTO texts (hash, at, text) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING`, nil,
-			hash[:], s.now().Unix(), text)
-	}})
-	if err != nil {
-		return fmt.Errorf("audit: keeping what was shown: %w", err)
-	}
-	s.texts.add(hash)
-	return nil
-}
-
-// Text returns what Shown kept. Where there is none, the error matches
-// fs.ErrNotExist.
+// Text returns the text that came with receipts under a hash. Where there is
+// none, the error matches fs.ErrNotExist.
 func (s *Store) Text(ctx context.Context, hash [32]byte) ([]byte, error) {
 	var text []byte
-	err := s.read(ctx, func(c *conn) error {
-		return c.run(`SELECT text FROM texts WHERE hash = ?`, func(st *sqlite3.Stmt) error {
-			text = append([]byte{}, st.ColumnRawBlob(0)...)
+	err := s.read(ctx, func(t tx) error {
+		_, err := t.run(`SELECT text FROM texts WHERE hash = ?1`, func(r row) error {
+			text = append([]byte{}, r.ColumnRawBlob(0)...)
 			return nil
 		}, hash[:])
+		return err
 	})
 	if err == nil && text == nil {
 		err = fs.ErrNotExist

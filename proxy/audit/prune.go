@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/ncruces/go-sqlite3"
 )
 
 // Retention says how long records are kept; 0 is for ever.
@@ -76,71 +74,55 @@ func (s *Store) PruneDaily(keep Retention) {
 	})
 }
 
-// Prunable says what Prune would take out of ledger and counts, and takes out
-// nothing. Names and Texts, which depend on what is left, are not told.
+// Prunable says what Prune would take out of ledger, texts and counts, and
+// takes out nothing. Names, which depend on what is left, are not told.
 func (s *Store) Prunable(ctx context.Context, keep Retention) (*Pruned, error) {
 	p := new(Pruned)
-	err := s.read(ctx, func(c *conn) error {
+	err := s.read(ctx, func(t tx) error {
 		if keep.Receipts > 0 {
 			before := s.now().Add(-keep.Receipts).Unix()
-			sites, err := sitesOfLedger(c)
-			if err != nil {
-				return err
-			}
-			for _, site := range sites {
-				n, err := number64(c, `SELECT count(*) FROM ledger WHERE site = ?1 AND seq <
-					ifnull((SELECT min(seq) FROM ledger WHERE site = ?1 AND at >= ?2), 9223372036854775807)`, site, before)
-				if err != nil {
-					return err
-				}
-				p.Receipts += n
-			}
+			t.queue(`SELECT count(*) FROM ledger l WHERE l.n < coalesce(
+				(SELECT min(y.n) FROM ledger y WHERE y.chain = l.chain AND y.at >= ?1), 9223372036854775807)`, into(&p.Receipts), before)
+			t.queue(`SELECT count(*) FROM texts x WHERE x.at < ?1 AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.shown = x.hash AND l.n >= coalesce(
+				(SELECT min(y.n) FROM ledger y WHERE y.chain = l.chain AND y.at >= ?1), 9223372036854775807))`, into(&p.Texts), before)
 		}
 		if keep.Counts > 0 {
-			n, err := number64(c, `SELECT count(*) FROM counts WHERE day < ?`, dayOf(s.now().Add(-keep.Counts)))
-			p.Counts = n
-			return err
+			t.queue(`SELECT count(*) FROM counts WHERE day < ?1`, into(&p.Counts), dayOf(s.now().Add(-keep.Counts)))
 		}
-		return nil
+		_, err := t.run("", nil)
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("audit: looking for what can be pruned: %w", err)
+	return p, errorf("looking for what can be pruned", err)
+}
+
+// into reads the first column of a row.
+func into(n *int64) func(row) error {
+	return func(r row) error {
+		*n = r.ColumnInt64(0)
+		return nil
 	}
-	return p, nil
-}
-
-func number64(c *conn, sql string, args ...any) (n int64, err error) {
-	err = c.run(sql, func(st *sqlite3.Stmt) error {
-		n = st.ColumnInt64(0)
-		return nil
-	}, args...)
-	return n, err
-}
-
-func sitesOfLedger(c *conn) (sites []string, err error) {
-	err = c.run(`SELECT DISTINCT site FROM ledger`, func(st *sqlite3.Stmt) error {
-		sites = append(sites, st.ColumnText(0))
-		return nil
-	})
-	return sites, err
 }
 
 // pruneReceipts shortens each chain from its start, up to the first entry that
-// is not older than before.
+// is not older than before, and takes out what only those needed.
 func (s *Store) pruneReceipts(ctx context.Context, before int64, p *Pruned) error {
-	var sites []string
-	err := s.read(ctx, func(c *conn) (err error) {
-		sites, err = sitesOfLedger(c)
+	type chain struct{ site, writer string }
+	var list []chain
+	err := s.read(ctx, func(t tx) error {
+		_, err := t.run(`SELECT site, writer FROM chains WHERE n > pruned`, func(r row) error {
+			list = append(list, chain{r.ColumnText(0), r.ColumnText(1)})
+			return nil
+		})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, site := range sites {
+	for _, k := range list {
 		for {
 			var n int64
-			err := s.submit(ctx, &op{scrub: true, do: func(c *conn) (err error) {
-				n, err = shorten(c, site, before)
+			err := s.submit(ctx, &op{scrub: true, do: func(t tx, _ *chains) (err error) {
+				n, err = shorten(t, k.site, k.writer, before)
 				return err
 			}})
 			if err != nil {
@@ -152,38 +134,48 @@ func (s *Store) pruneReceipts(ctx context.Context, before int64, p *Pruned) erro
 			}
 		}
 	}
-	if p.Receipts == 0 {
-		return nil
+	for {
+		var n int64
+		err := s.submit(ctx, &op{do: func(t tx, _ *chains) (err error) {
+			n, err = t.run(`DELETE FROM texts WHERE hash IN (SELECT x.hash FROM texts x WHERE x.at < ?1
+				AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.shown = x.hash) LIMIT ?2)`, nil, before, pruneBatch)
+			return err
+		}})
+		if err != nil {
+			return err
+		}
+		if p.Texts += n; n < pruneBatch {
+			break
+		}
 	}
-	return s.submit(ctx, &op{do: func(c *conn) error {
-		err := c.run(`DELETE FROM texts WHERE at < ?1 AND hash NOT IN
-			(SELECT unhex(CAST(body AS TEXT) ->> 'shown') FROM ledger WHERE kind = 1 AND body IS NOT NULL)`, nil, before)
-		p.Texts = c.Changes()
-		return err
-	}})
+	for _, table := range []struct{ name, where string }{{"operations", "at < ?1"}, {"requests", "received < ?1 AND answered > 0"}} {
+		if _, err := s.deleteInBatches(ctx, table.name, table.where, before); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// shorten takes the oldest entries off a site's chain, a batch at most.
-func shorten(c *conn, site string, before int64) (n int64, err error) {
-	var last int64
+// shorten takes the oldest entries off a chain, a batch at most.
+func shorten(t tx, site, writer string, before int64) (int64, error) {
+	var h head
+	if _, err := t.run(lockChain, h.read, site, writer, []byte{}); err != nil {
+		return 0, err
+	}
+	last, young := h.pruned, false
 	var link []byte
-	young := false
-	err = c.run(`SELECT seq, at, link FROM ledger WHERE site = ? ORDER BY seq LIMIT ?`, func(st *sqlite3.Stmt) error {
-		if young = young || st.ColumnInt64(1) >= before; !young {
-			n++
-			last, link = st.ColumnInt64(0), append(link[:0], st.ColumnRawBlob(2)...)
+	_, err := t.run(`SELECT n, at, link FROM ledger WHERE chain = ?1 AND n > ?2 ORDER BY n LIMIT ?3`, func(r row) error {
+		if young = young || r.ColumnInt64(1) >= before; !young {
+			last, link = r.ColumnInt64(0), append(link[:0], r.ColumnRawBlob(2)...)
 		}
 		return nil
-	}, site, pruneBatch)
-	if err != nil || n == 0 {
+	}, h.id, h.pruned, pruneBatch)
+	if err != nil || last == h.pruned {
 		return 0, err
 	}
-	err = c.run(`INSERT INTO starts (site, link, pruned) VALUES (?, ?, ?)
-		ON CONFLICT (site) DO UPDATE SET link = excluded.link, pruned = pruned + excluded.pruned`, nil, site, link, n)
-	if err != nil {
-		return 0, err
-	}
-	return n, c.run(`DELETE FROM ledger WHERE site = ? AND seq <= ?`, nil, site, last)
+	t.queue(`UPDATE chains SET start = ?2, pruned = ?3 WHERE id = ?1`, nil, h.id, link, last)
+	_, err = t.run(`DELETE FROM ledger WHERE chain = ?1 AND n <= ?2`, nil, h.id, last)
+	return last - h.pruned, err
 }
 
 // pruneCounts takes out the counts of days before the given time, then what
@@ -200,9 +192,9 @@ func (s *Store) pruneCounts(ctx context.Context, before time.Time, p *Pruned) er
 		}
 	}
 	for table, unused := range map[string]string{
-		"tags":    "last < ?1 AND id NOT IN (SELECT tag FROM tag_days)",
-		"pages":   "last < ?1 AND id NOT IN (SELECT page FROM page_days) AND id NOT IN (SELECT page FROM views)",
-		"cookies": "last < ?1 AND id NOT IN (SELECT cookie FROM cookie_days)",
+		"tags":    "last < ?1 AND NOT EXISTS (SELECT 1 FROM tag_days d WHERE d.tag = tags.id)",
+		"pages":   "last < ?1 AND NOT EXISTS (SELECT 1 FROM page_days d WHERE d.page = pages.id) AND NOT EXISTS (SELECT 1 FROM views v WHERE v.page = pages.id)",
+		"cookies": "last < ?1 AND NOT EXISTS (SELECT 1 FROM cookie_days d WHERE d.cookie = cookies.id)",
 	} {
 		n, err := s.deleteInBatches(ctx, table, unused, before.Unix())
 		if err != nil {
@@ -210,14 +202,15 @@ func (s *Store) pruneCounts(ctx context.Context, before time.Time, p *Pruned) er
 		}
 		p.Names += n
 	}
-	return nil
+	_, err := s.deleteInBatches(ctx, "runs", "at < ?1", before.Unix())
+	return err
 }
 
 // keys are the columns of each table's primary key.
 var keys = map[string]string{
 	"counts": "tag, page, day, granted", "tag_days": "tag, day", "page_days": "page, day", "views": "page, day",
 	"cookie_days": "cookie, day", "choices": "site, day, action, method, regime, language, granted",
-	"tags": "id", "pages": "id", "cookies": "id",
+	"tags": "id", "pages": "id", "cookies": "id", "runs": "run", "operations": "id", "requests": "receipt, kind, received",
 }
 
 // deleteInBatches deletes the rows of which where is true.
@@ -225,9 +218,8 @@ func (s *Store) deleteInBatches(ctx context.Context, table, where string, arg in
 	sql := "DELETE FROM " + table + " WHERE (" + keys[table] + ") IN (SELECT " + keys[table] + " FROM " + table + " WHERE " + where + " LIMIT ?2)"
 	for {
 		var n int64
-		err := s.submit(ctx, &op{do: func(c *conn) error {
-			err := c.run(sql, nil, arg, pruneBatch)
-			n = c.Changes()
+		err := s.submit(ctx, &op{do: func(t tx, _ *chains) (err error) {
+			n, err = t.run(sql, nil, arg, pruneBatch)
 			return err
 		}})
 		if err != nil {

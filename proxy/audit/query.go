@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/ncruces/go-sqlite3"
 )
 
 // Filter says which counts a query is about. Empty fields do not narrow it.
@@ -107,10 +105,10 @@ type Row struct {
 func (s *Store) Tags(ctx context.Context, g Grouping, f Filter, part Slice) (rows []Row, total int, err error) {
 	var q query
 	q.tags(g, f, part)
-	err = s.read(ctx, func(c *conn) error {
+	err = s.read(ctx, func(t tx) error {
 		var ids []int64
-		err := q.run(c, func(st *sqlite3.Stmt) error {
-			total = st.ColumnInt(0)
+		err := q.run(t, func(st row) error {
+			total = int(st.ColumnInt64(0))
 			ids = append(ids, st.ColumnInt64(1))
 			rows = append(rows, rowOf(st, g))
 			return nil
@@ -119,15 +117,13 @@ func (s *Store) Tags(ctx context.Context, g Grouping, f Filter, part Slice) (row
 			return err
 		}
 		for i, id := range ids {
-			err := c.run(`SELECT count(DISTINCT page) FROM counts WHERE tag = ?`, func(st *sqlite3.Stmt) error {
-				rows[i].Pages = st.ColumnInt(0)
+			t.queue(`SELECT count(DISTINCT page) FROM counts WHERE tag = ?1`, func(st row) error {
+				rows[i].Pages = int(st.ColumnInt64(0))
 				return nil
 			}, id)
-			if err != nil {
-				return err
-			}
 		}
-		return nil
+		_, err = t.run("", nil)
+		return err
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("audit: reading tags: %w", err)
@@ -165,12 +161,12 @@ func (q *query) tags(g Grouping, f Filter, part Slice) {
 	}
 	q.text(head)
 	for _, col := range countColumns {
-		q.text(", sum(c." + col + ") AS " + col)
+		q.text(", CAST(sum(c." + col + ") AS BIGINT) AS " + col)
 	}
 	for _, col := range groupings[g] {
 		q.text(", " + columns[col] + " AS " + col)
 	}
-	q.text(from + " WHERE 1")
+	q.text(from + " WHERE 1 = 1")
 	q.equal(columns["site"], f.Site)
 	q.equal("p.path", f.Page)
 	q.equal("t.vendor", f.Vendor)
@@ -204,16 +200,16 @@ func (q *query) pairs(f Filter, part Slice) {
 	col := cmp.Or(part.Sort, "seen")
 	q.text("SELECT (SELECT count(*) FROM (SELECT 1")
 	q.pairsFrom(f)
-	q.text(")), c.tag, t.name, 1, t.first, t.last")
+	q.text(") every), t.id, t.name, 1, t.first, t.last")
 	for _, col := range countColumns {
-		q.text(", sum(c." + col + ")")
+		q.text(", CAST(sum(c." + col + ") AS BIGINT)")
 	}
-	q.text(", t.site, p.path, t.vendor, t.category, t.kind, t.host, t.path FROM (SELECT c.tag, c.page, sum(c." + col + ") AS " + col)
+	q.text(", t.site, p.path, t.vendor, t.category, t.kind, t.host, t.path FROM (SELECT c.tag, c.page, CAST(sum(c." + col + ") AS BIGINT) AS " + col)
 	q.pairsFrom(f)
 	q.slice(countColumns, part, "seen", []string{"c.tag", "c.page"})
-	q.text(") top JOIN counts c ON c.tag = top.tag AND c.page = top.page JOIN tags t ON t.id = c.tag JOIN pages p ON p.id = c.page WHERE 1")
+	q.text(") top JOIN counts c ON c.tag = top.tag AND c.page = top.page JOIN tags t ON t.id = c.tag JOIN pages p ON p.id = c.page WHERE 1 = 1")
 	q.days(f)
-	q.text(" GROUP BY c.tag, c.page")
+	q.text(" GROUP BY t.id, p.id, top." + col)
 	q.text(" ORDER BY top." + col)
 	if !part.Reverse {
 		q.text(" DESC")
@@ -223,9 +219,9 @@ func (q *query) pairs(f Filter, part Slice) {
 
 // pairsFrom is the part of pairs that says which counts are meant.
 func (q *query) pairsFrom(f Filter) {
-	q.text(" FROM counts c WHERE 1")
+	q.text(" FROM counts c WHERE 1 = 1")
 	if f.Site+f.Vendor+f.Category+f.Kind+f.Host != "" {
-		q.text(" AND c.tag IN (SELECT t.id FROM tags t WHERE 1")
+		q.text(" AND c.tag IN (SELECT t.id FROM tags t WHERE 1 = 1")
 		q.equal("t.site", f.Site)
 		q.equal("t.vendor", f.Vendor)
 		q.equal("t.category", f.Category)
@@ -248,9 +244,9 @@ func (q *query) having(f Filter) {
 	}
 }
 
-func rowOf(st *sqlite3.Stmt, g Grouping) Row {
+func rowOf(st row, g Grouping) Row {
 	r := Row{
-		VendorName: st.ColumnText(nameColumn), Tags: st.ColumnInt(nameColumn + 1),
+		VendorName: st.ColumnText(nameColumn), Tags: int(st.ColumnInt64(nameColumn + 1)),
 		First: time.Unix(st.ColumnInt64(nameColumn+2), 0).UTC(), Last: time.Unix(st.ColumnInt64(nameColumn+3), 0).UTC(),
 		Counts: countsOf(st, countColumn),
 	}
@@ -287,7 +283,7 @@ func (r *Row) name(col string) *string {
 	}
 }
 
-func countsOf(st *sqlite3.Stmt, i int) Counts {
+func countsOf(st row, i int) Counts {
 	return Counts{
 		Seen: st.ColumnInt64(i), Held: st.ColumnInt64(i + 1), Boxed: st.ColumnInt64(i + 2), Stripped: st.ColumnInt64(i + 3),
 		Passed: st.ColumnInt64(i + 4), Released: st.ColumnInt64(i + 5), Fired: st.ColumnInt64(i + 6),
@@ -315,11 +311,14 @@ func (s *Store) Total(ctx context.Context, f Filter) (Counts, error) {
 
 // CookieRow is a cookie of a site and what became of it.
 type CookieRow struct {
-	Site     string    `json:"site"`
-	Name     string    `json:"name"`
-	Vendor   string    `json:"vendor,omitempty"`
-	Category string    `json:"category"`
-	Source   string    `json:"source"`
+	Site     string `json:"site"`
+	Name     string `json:"name"`
+	Vendor   string `json:"vendor,omitempty"`
+	Category string `json:"category"`
+	Source   string `json:"source"`
+	// Declared says that a vendor is known that the cookie belongs to, so that
+	// visitors find it in the declaration.
+	Declared bool      `json:"declared"`
 	First    time.Time `json:"first"`
 	Last     time.Time `json:"last"`
 	Held     int64     `json:"held"`
@@ -334,8 +333,8 @@ var CookieColumns = []string{"site", "name", "vendor", "category", "source", "fi
 func (s *Store) Cookies(ctx context.Context, f Filter, part Slice) (rows []CookieRow, total int, err error) {
 	var q query
 	q.text(`SELECT count(*) OVER (), t.site AS site, t.name AS name, t.vendor AS vendor, t.category AS category, t.source AS source,
-		t.first AS first, t.last AS last, sum(c.held) AS held, sum(c.passed) AS passed
-		FROM cookie_days c JOIN cookies t ON t.id = c.cookie WHERE 1`)
+		t.first AS first, t.last AS last, CAST(sum(c.held) AS BIGINT) AS held, CAST(sum(c.passed) AS BIGINT) AS passed
+		FROM cookie_days c JOIN cookies t ON t.id = c.cookie WHERE 1 = 1`)
 	q.equal("t.site", f.Site)
 	q.equal("t.vendor", f.Vendor)
 	q.equal("t.category", f.Category)
@@ -343,11 +342,11 @@ func (s *Store) Cookies(ctx context.Context, f Filter, part Slice) (rows []Cooki
 	q.contains(f.Text, "t.name", "t.vendor")
 	q.text(" GROUP BY t.id")
 	q.slice(CookieColumns, part, "last", []string{"site", "name"})
-	err = s.read(ctx, func(c *conn) error {
-		return q.run(c, func(st *sqlite3.Stmt) error {
-			total = st.ColumnInt(0)
+	err = s.read(ctx, func(t tx) error {
+		return q.run(t, func(st row) error {
+			total = int(st.ColumnInt64(0))
 			rows = append(rows, CookieRow{
-				Site: st.ColumnText(1), Name: st.ColumnText(2), Vendor: st.ColumnText(3), Category: st.ColumnText(4), Source: st.ColumnText(5),
+				Site: st.ColumnText(1), Name: st.ColumnText(2), Vendor: st.ColumnText(3), Category: st.ColumnText(4), Source: st.ColumnText(5), Declared: st.ColumnText(3) != "",
 				First: time.Unix(st.ColumnInt64(6), 0).UTC(), Last: time.Unix(st.ColumnInt64(7), 0).UTC(),
 				Held: st.ColumnInt64(8), Passed: st.ColumnInt64(9),
 			})
@@ -376,12 +375,12 @@ type ChoiceRow struct {
 // of f apply.
 func (s *Store) Choices(ctx context.Context, f Filter) (rows []ChoiceRow, err error) {
 	var q query
-	q.text(`SELECT c.day, c.site, c.action, c.method, c.regime, c.language, c.granted, c.n FROM choices c WHERE 1`)
+	q.text(`SELECT c.day, c.site, c.action, c.method, c.regime, c.language, c.granted, c.n FROM choices c WHERE 1 = 1`)
 	q.equal("c.site", f.Site)
 	q.days(f)
-	q.text(" ORDER BY c.day")
-	err = s.read(ctx, func(c *conn) error {
-		return q.run(c, func(st *sqlite3.Stmt) error {
+	q.text(" ORDER BY c.day, c.site, c.action, c.method, c.regime, c.language, c.granted")
+	err = s.read(ctx, func(t tx) error {
+		return q.run(t, func(st row) error {
 			rows = append(rows, ChoiceRow{
 				timeOf(st.ColumnInt64(0)), st.ColumnText(1), st.ColumnText(2), st.ColumnText(3),
 				st.ColumnText(4), st.ColumnText(5), st.ColumnText(6), st.ColumnInt64(7),
@@ -406,13 +405,13 @@ type ViewRow struct {
 // Views returns page views by day. Only Site, Page, From and To of f apply.
 func (s *Store) Views(ctx context.Context, f Filter) (rows []ViewRow, err error) {
 	var q query
-	q.text(`SELECT c.day, sum(c.views), sum(c.asked) FROM views c JOIN pages p ON p.id = c.page WHERE 1`)
+	q.text(`SELECT c.day, CAST(sum(c.views) AS BIGINT), CAST(sum(c.asked) AS BIGINT) FROM views c JOIN pages p ON p.id = c.page WHERE 1 = 1`)
 	q.equal("p.site", f.Site)
 	q.equal("p.path", f.Page)
 	q.days(f)
 	q.text(" GROUP BY c.day ORDER BY c.day")
-	err = s.read(ctx, func(c *conn) error {
-		return q.run(c, func(st *sqlite3.Stmt) error {
+	err = s.read(ctx, func(t tx) error {
+		return q.run(t, func(st row) error {
 			rows = append(rows, ViewRow{timeOf(st.ColumnInt64(0)), st.ColumnInt64(1), st.ColumnInt64(2)})
 			return nil
 		})
@@ -425,53 +424,19 @@ func (s *Store) Views(ctx context.Context, f Filter) (rows []ViewRow, err error)
 
 // Sites returns the sites that there is something of, in order of their names.
 func (s *Store) Sites(ctx context.Context) (sites []string, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		return c.run(`SELECT DISTINCT site FROM tags UNION SELECT DISTINCT site FROM choices UNION SELECT DISTINCT site FROM pages
-			UNION SELECT DISTINCT site FROM cookies ORDER BY 1`,
-			func(st *sqlite3.Stmt) error {
+	err = s.read(ctx, func(t tx) error {
+		_, err := t.run(`SELECT site FROM tags UNION SELECT site FROM choices UNION SELECT site FROM pages
+			UNION SELECT site FROM cookies ORDER BY 1`,
+			func(st row) error {
 				sites = append(sites, st.ColumnText(0))
 				return nil
 			})
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("audit: reading sites: %w", err)
 	}
 	return sites, nil
-}
-
-// Vendors returns the IDs of the vendors that were met on a site, in order.
-func (s *Store) Vendors(ctx context.Context, site string) (ids []string, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		return c.run(`SELECT vendor FROM tags WHERE site = ?1 AND vendor NOT IN ('', ?2)
-			UNION SELECT vendor FROM cookies WHERE site = ?1 AND vendor <> '' ORDER BY 1`,
-			func(st *sqlite3.Stmt) error {
-				ids = append(ids, st.ColumnText(0))
-				return nil
-			}, site, Other)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("audit: reading vendors: %w", err)
-	}
-	return ids, nil
-}
-
-// NewestCategory returns when the last category of vendors was first met on a
-// site, zero where none has been.
-func (s *Store) NewestCategory(ctx context.Context, site string) (at time.Time, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		return c.run(`SELECT max(first) FROM (SELECT min(first) AS first FROM tags
-			WHERE site = ?1 AND category IN ('functional', 'analytics', 'marketing', 'social') GROUP BY category)`,
-			func(st *sqlite3.Stmt) error {
-				if first := st.ColumnInt64(0); first > 0 {
-					at = time.Unix(first, 0)
-				}
-				return nil
-			}, site)
-	})
-	if err != nil {
-		return at, fmt.Errorf("audit: reading categories: %w", err)
-	}
-	return at, nil
 }
 
 // Change is something met for the first time.
@@ -491,27 +456,25 @@ const maxChanges = 200
 // newest first: at most 200 each of vendors, third-party hosts, cookies and
 // pages. site "" stands for all.
 func (s *Store) Changes(ctx context.Context, site string, since time.Time) (changes []Change, err error) {
-	err = s.read(ctx, func(c *conn) error {
+	err = s.read(ctx, func(t tx) error {
 		for _, q := range []string{
-			`SELECT min(first) AS at, site, 'vendor', max(name), category FROM tags WHERE vendor NOT IN ('', '(other)') AND (?1 = '' OR site = ?1)
-				GROUP BY site, vendor HAVING at >= ?2 ORDER BY at DESC LIMIT ?3`,
-			`SELECT min(first) AS at, site, 'host', host, category FROM tags WHERE vendor = '' AND host <> '' AND (?1 = '' OR site = ?1)
-				GROUP BY site, host HAVING at >= ?2 ORDER BY at DESC LIMIT ?3`,
-			`SELECT min(first) AS at, site, 'cookie', name, category FROM cookies WHERE (?1 = '' OR site = ?1)
-				GROUP BY site, name HAVING at >= ?2 ORDER BY at DESC LIMIT ?3`,
+			`SELECT min(first) AS at, site, 'vendor', max(name), max(category) FROM tags WHERE vendor NOT IN ('', '(other)') AND (?1 = '' OR site = ?1)
+				GROUP BY site, vendor HAVING min(first) >= ?2 ORDER BY at DESC LIMIT ?3`,
+			`SELECT min(first) AS at, site, 'host', host, max(category) FROM tags WHERE vendor = '' AND host <> '' AND (?1 = '' OR site = ?1)
+				GROUP BY site, host HAVING min(first) >= ?2 ORDER BY at DESC LIMIT ?3`,
+			`SELECT min(first) AS at, site, 'cookie', name, max(category) FROM cookies WHERE (?1 = '' OR site = ?1)
+				GROUP BY site, name HAVING min(first) >= ?2 ORDER BY at DESC LIMIT ?3`,
 			`SELECT first AS at, site, 'page', path, '' FROM pages WHERE (?1 = '' OR site = ?1) AND first >= ?2 ORDER BY at DESC LIMIT ?3`,
 		} {
-			err := c.run(q, func(st *sqlite3.Stmt) error {
+			t.queue(q, func(st row) error {
 				changes = append(changes, Change{
 					time.Unix(st.ColumnInt64(0), 0).UTC(), st.ColumnText(1), st.ColumnText(2), st.ColumnText(3), st.ColumnText(4),
 				})
 				return nil
 			}, site, since.Unix(), maxChanges)
-			if err != nil {
-				return err
-			}
 		}
-		return nil
+		_, err := t.run("", nil)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("audit: reading changes: %w", err)
@@ -544,9 +507,9 @@ func (q *query) contains(text string, cols ...string) {
 	if text == "" {
 		return
 	}
-	n := q.bind(text)
+	n := q.bind("%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(text) + "%")
 	for i, col := range cols {
-		cols[i] = "instr(lower(" + col + "), lower(" + n + ")) > 0"
+		cols[i] = "lower(" + col + ") LIKE lower(" + n + `) ESCAPE '\'`
 	}
 	q.text(" AND (" + strings.Join(cols, " OR ") + ")")
 }
@@ -580,24 +543,9 @@ func (q *query) slice(columns []string, part Slice, usual string, ties []string)
 	}
 }
 
-// run executes the query; unlike conn.run it keeps no statement.
-func (q *query) run(c *conn, row func(*sqlite3.Stmt) error) error {
-	st, _, err := c.Prepare(q.sql.String())
-	if err != nil {
-		return err
-	}
-	defer st.Close()
-	for i, a := range q.args {
-		if err := bind(st, i+1, a); err != nil {
-			return err
-		}
-	}
-	for st.Step() {
-		if err := row(st); err != nil {
-			return err
-		}
-	}
-	return st.Err()
+func (q *query) run(t tx, each func(row) error) error {
+	_, err := t.run(q.sql.String(), each, q.args...)
+	return err
 }
 
 func timeOf(day int64) time.Time { return time.Unix(day*86400, 0).UTC() }

@@ -24,8 +24,15 @@ import (
 
 // contract runs a test on each form of the store.
 func contract(t *testing.T, test func(t *testing.T, s *Store)) {
+	direct(t, test)
+	t.Run("postgres with spool", func(t *testing.T) { test(t, openShared(t, sharedDSN(t), t.TempDir())) })
+}
+
+// direct is contract without the form that puts by what cannot be written.
+func direct(t *testing.T, test func(t *testing.T, s *Store)) {
 	t.Run("file", func(t *testing.T) { test(t, openStore(t, t.TempDir())) })
 	t.Run("memory", func(t *testing.T) { test(t, openStore(t, "")) })
+	t.Run("postgres", func(t *testing.T) { test(t, openShared(t, sharedDSN(t), "")) })
 }
 
 func openStore(t testing.TB, dir string) *Store {
@@ -51,6 +58,7 @@ func sample(site string) *consent.Receipt {
 		Vendors: []string{"google-analytics", "hotjar"}, Language: "de-AT",
 		Shown:   sha256.Sum256([]byte("<p>May we?</p>")),
 		Address: "192.0.2.0/24", Browser: "Firefox",
+		TC: "CPtcfstring", GPP: "DBABMA~gpp",
 	}
 }
 
@@ -165,8 +173,8 @@ func TestErasingWaitsForNoQuery(t *testing.T) {
 	if err := s.Record(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	err := s.read(t.Context(), func(c *conn) error {
-		if err := c.run(`SELECT count(*) FROM ledger`, nil); err != nil {
+	err := s.read(t.Context(), func(c tx) error {
+		if _, err := c.run(`SELECT count(*) FROM ledger`, nil); err != nil {
 			return err
 		}
 		if err := s.Erase(t.Context(), r.ID); err != nil {
@@ -204,18 +212,21 @@ func inFiles(t *testing.T, dir, text string) bool {
 
 func TestTamperingShows(t *testing.T) {
 	for name, sql := range map[string]string{
-		"changed":            `UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'save', 'SAVE') AS BLOB) WHERE seq = 2`,
-		"taken out":          `DELETE FROM ledger WHERE seq = 2`,
-		"first taken out":    `DELETE FROM ledger WHERE seq = 1`,
-		"swapped":            `UPDATE ledger SET body = (SELECT body FROM ledger WHERE seq = 3) WHERE seq = 2`,
-		"emptied":            `UPDATE ledger SET salt = NULL, body = NULL WHERE seq = 2`,
-		"moved to a site":    `UPDATE ledger SET site = 'blog' WHERE seq = 2`,
-		"dated back":         `UPDATE ledger SET at = at - 86400 WHERE seq = 2`,
-		"ID changed":         `UPDATE ledger SET id = randomblob(16) WHERE seq = 2`,
-		"digest put right":   `UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'save', 'SAVE') AS BLOB), digest = zeroblob(32) WHERE seq = 2`,
-		"link put right":     `UPDATE ledger SET link = zeroblob(32) WHERE seq = 2`,
-		"last one's changed": `UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'save', 'SAVE') AS BLOB) WHERE seq = 4`,
-		"inserted":           `INSERT INTO ledger SELECT 9, site, kind, randomblob(16), at, salt, body, digest, link FROM ledger WHERE seq = 4`,
+		"changed":            `UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'save', 'SAVE') AS BLOB) WHERE n = 2`,
+		"taken out":          `DELETE FROM ledger WHERE n = 2`,
+		"first taken out":    `DELETE FROM ledger WHERE n = 1`,
+		"swapped":            `UPDATE ledger SET body = (SELECT body FROM ledger WHERE n = 3) WHERE n = 2`,
+		"emptied":            `UPDATE ledger SET salt = NULL, body = NULL WHERE n = 2`,
+		"moved to a site":    `INSERT INTO chains SELECT 9, 'blog', writer, 0, x'', 1, link FROM chains; UPDATE ledger SET chain = 9, n = 1 WHERE n = 2`,
+		"dated back":         `UPDATE ledger SET at = at - 86400 WHERE n = 2`,
+		"ID changed":         `UPDATE ledger SET id = randomblob(16) WHERE n = 2`,
+		"digest put right":   `UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'save', 'SAVE') AS BLOB), digest = zeroblob(32) WHERE n = 2`,
+		"link put right":     `UPDATE ledger SET link = zeroblob(32) WHERE n = 2`,
+		"last one's changed": `UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'save', 'SAVE') AS BLOB) WHERE n = 4`,
+		"inserted":           `INSERT INTO ledger SELECT chain, 5, kind, randomblob(16), at, shown, salt, body, digest, link FROM ledger WHERE n = 4`,
+		"last taken out":     `DELETE FROM ledger WHERE n = 4`,
+		"text changed":       `UPDATE ledger SET shown = zeroblob(32) WHERE n = 3`,
+		"renumbered":         `UPDATE ledger SET n = 7 WHERE n = 4`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -226,7 +237,7 @@ func TestTamperingShows(t *testing.T) {
 				}
 			}
 			expectVerified(t, s, Verification{Sites: 1, Receipts: 4})
-			c, err := openConn(t.Context(), s.name)
+			c, err := s.db.(*sqlite).connect(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -249,8 +260,10 @@ func TestShownTextIsKeptOnce(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		text := []byte("<p>May we?</p>")
 		hash := sha256.Sum256(text)
-		for range 2 {
-			if err := s.Shown(t.Context(), hash, text); err != nil {
+		for range 3 {
+			r := sample("shop")
+			r.Text = text
+			if err := s.Record(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -258,7 +271,12 @@ func TestShownTextIsKeptOnce(t *testing.T) {
 		if err != nil || !bytes.Equal(got, text) {
 			t.Errorf("got %q, %v", got, err)
 		}
-		if err := s.Shown(t.Context(), sha256.Sum256([]byte("a")), []byte("b")); err == nil {
+		if n := number(t, s, `SELECT count(*) FROM texts`); n != 1 {
+			t.Errorf("kept %d times", n)
+		}
+		r := sample("shop")
+		r.Text, r.Shown = []byte("another"), sha256.Sum256([]byte("a third"))
+		if err := s.Record(t.Context(), r); err == nil {
 			t.Error("a text with another's hash was kept")
 		}
 		if _, err := s.Text(t.Context(), [32]byte{}); !errors.Is(err, fs.ErrNotExist) {
@@ -301,10 +319,41 @@ func TestAllIsThereAfterReopening(t *testing.T) {
 	}
 }
 
+// TestOlderDatabaseIsTakenOver opens one that the first version made.
+func TestOlderDatabaseIsTakenOver(t *testing.T) {
+	dir := t.TempDir()
+	old, err := os.ReadFile("testdata/version1.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := sqlite3.Open("file:" + filepath.Join(dir, FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Exec(string(old)); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	s := openStore(t, dir)
+	expectVerified(t, s, Verification{Sites: 2, Receipts: 7, Erased: 1, Pruned: 3})
+	for _, site := range []string{"shop", "club"} {
+		if err := s.Record(t.Context(), sample(site)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expectVerified(t, s, Verification{Sites: 2, Receipts: 9, Erased: 1, Pruned: 3})
+	if n := number(t, s, `SELECT count(*) FROM ledger WHERE shown IS NOT NULL`); n != 8 {
+		t.Errorf("%d receipts name what was shown, want 8", n)
+	}
+	if n := number(t, s, `SELECT sum(held) FROM counts`); n != 2 {
+		t.Errorf("held %d times, want 2", n)
+	}
+}
+
 func TestNewerDatabaseIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
-	c, err := openConn(t.Context(), s.name)
+	c, err := s.db.(*sqlite).connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,8 +418,9 @@ func TestEndedContextIsHeeded(t *testing.T) {
 // number returns the one number that a query yields.
 func number(t testing.TB, s *Store, sql string) (n int64) {
 	t.Helper()
-	err := s.read(t.Context(), func(c *conn) error {
-		return c.run(sql, func(st *sqlite3.Stmt) error { n = st.ColumnInt64(0); return nil })
+	err := s.read(context.Background(), func(t tx) error {
+		_, err := t.run(sql, into(&n))
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -388,34 +438,48 @@ func pixel(e Event) []Sighting {
 // BenchmarkRecord records receipts; p99-ms is how long the slowest hundredth
 // of the callers waited at least.
 func BenchmarkRecord(b *testing.B) {
-	for _, callers := range []int{1, 64, 256} {
-		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			s := openStore(b, b.TempDir())
-			work := make(chan *consent.Receipt, callers)
-			waited := make([]time.Duration, b.N)
-			var n atomic.Int64
-			var wg sync.WaitGroup
-			for range callers {
-				wg.Go(func() {
-					for r := range work {
-						begun := time.Now()
-						if err := s.Record(context.Background(), r); err != nil {
-							b.Error(err)
-						}
-						waited[n.Add(1)-1] = time.Since(begun)
-					}
-				})
+	for _, form := range []struct {
+		name string
+		open func(b *testing.B) *Store
+	}{
+		{"sqlite", func(b *testing.B) *Store { return openStore(b, b.TempDir()) }},
+		{"postgres", func(b *testing.B) *Store { return openShared(b, sharedDSN(b), b.TempDir()) }},
+	} {
+		for _, callers := range []int{1, 64, 256} {
+			b.Run(fmt.Sprintf("%s/callers=%d", form.name, callers), func(b *testing.B) {
+				benchmarkRecord(b, form.open(b), callers)
+			})
+		}
+	}
+}
+
+func benchmarkRecord(b *testing.B, s *Store, callers int) {
+	work := make(chan *consent.Receipt, callers)
+	waited := make([]time.Duration, b.N)
+	var n atomic.Int64
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for r := range work {
+				begun := time.Now()
+				if err := s.Record(context.Background(), r); err != nil {
+					b.Error(err)
+				}
+				waited[n.Add(1)-1] = time.Since(begun)
 			}
-			b.ResetTimer()
-			for range b.N {
-				work <- sample("shop.example")
-			}
-			close(work)
-			wg.Wait()
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "receipts/s")
-			slices.Sort(waited)
-			b.ReportMetric(float64(waited[b.N*99/100].Microseconds())/1000, "p99-ms")
 		})
+	}
+	b.ResetTimer()
+	for range b.N {
+		work <- sample("shop.example")
+	}
+	close(work)
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "receipts/s")
+	slices.Sort(waited)
+	b.ReportMetric(float64(waited[b.N*99/100].Microseconds())/1000, "p99-ms")
+	if h := s.Health(); h.Spooled > 0 || h.ReceiptFailures > 0 {
+		b.Errorf("%+v", h)
 	}
 }
 

@@ -6,20 +6,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-
-	"github.com/ncruces/go-sqlite3"
 )
 
 // Break is a place where the ledger is not what was written.
 type Break struct {
-	Site string
-	// Seq is the entry's number in the ledger.
-	Seq int64
+	Site, Writer string
+	// N is the entry's number in its chain.
+	N int64
 	// Why says what is wrong with it.
 	Why string
 }
 
-func (b Break) String() string { return fmt.Sprintf("%s entry %d: %s", b.Site, b.Seq, b.Why) }
+func (b Break) String() string {
+	return fmt.Sprintf("%s entry %d of writer %s: %s", b.Site, b.N, b.Writer, b.Why)
+}
 
 // Verification is what Verify found.
 type Verification struct {
@@ -32,65 +32,98 @@ type Verification struct {
 // maxBreaks is how many breaks Verify lists.
 const maxBreaks = 100
 
-// Verify walks every chain from its start and checks each entry against its
-// hash, each hash against the one before, and each emptied receipt against
-// the erasure that accounts for it. It lists at most 100 breaks. Entries cut
-// off at the end of a chain cannot show: compare Receipts with an earlier run.
+// Verify walks every chain from its start to its end and checks each entry
+// against its hash, each hash against the one before, and each emptied receipt
+// against the erasure that accounts for it. It lists at most 100 breaks. It
+// cannot tell of a whole chain that was taken out, or of one whose end was cut
+// off and its head put right: compare Receipts with an earlier run.
 func (s *Store) Verify(ctx context.Context) (*Verification, error) {
+	var v *Verification
+	err := s.read(ctx, func(t tx) (err error) {
+		v, err = verify(t)
+		return err
+	})
+	return v, errorf("verifying", err)
+}
+
+func verify(t tx) (*Verification, error) {
 	v := new(Verification)
-	err := s.read(ctx, func(c *conn) error {
-		links := make(map[string][]byte)
-		err := c.run(`SELECT site, link, pruned FROM starts`, func(st *sqlite3.Stmt) error {
-			v.Pruned += st.ColumnInt(2)
-			links[st.ColumnText(0)] = bytes.Clone(st.ColumnRawBlob(1))
-			return nil
-		})
-		if err != nil {
-			return err
+	broken := func(k *link, n int64, why string) {
+		if len(v.Breaks) < maxBreaks {
+			v.Breaks = append(v.Breaks, Break{k.site, k.writer, n, why})
 		}
-		started := make(map[string]bool)
-		return c.run(`SELECT l.seq, l.site, l.kind, l.id, l.at, l.salt, l.body, l.digest, l.link, e.seq IS NOT NULL
-			FROM ledger l LEFT JOIN ledger e ON e.id = l.id AND e.kind = 2 AND l.kind = 1
-			ORDER BY l.seq`, func(st *sqlite3.Stmt) error {
-			e := entry{
-				seq: st.ColumnInt64(0), site: st.ColumnText(1), kind: st.ColumnInt(2), id: st.ColumnRawBlob(3), at: st.ColumnInt64(4),
-				salt: st.ColumnRawBlob(5), body: st.ColumnRawBlob(6), digest: st.ColumnRawBlob(7), link: st.ColumnRawBlob(8),
-				erased: st.ColumnBool(9),
-			}
-			if !started[e.site] {
-				started[e.site] = true
-				v.Sites++
-			}
-			if e.kind == receiptEntry {
-				v.Receipts++
-				if e.erased {
-					v.Erased++
-				}
-			}
-			for _, why := range e.faults(links[e.site]) {
-				if len(v.Breaks) < maxBreaks {
-					v.Breaks = append(v.Breaks, Break{e.site, e.seq, why})
-				}
-			}
-			links[e.site] = append(links[e.site][:0], e.link...)
-			return nil
-		})
+	}
+	sites := make(map[string]bool)
+	chains := make(map[int64]*link)
+	_, err := t.run(`SELECT id, site, writer, pruned, start, n, link FROM chains`, func(r row) error {
+		k := &link{
+			site: r.ColumnText(1), writer: r.ColumnText(2), n: r.ColumnInt64(3), link: bytes.Clone(r.ColumnRawBlob(4)),
+			last: r.ColumnInt64(5), end: bytes.Clone(r.ColumnRawBlob(6)),
+		}
+		chains[r.ColumnInt64(0)] = k
+		v.Pruned += int(k.n)
+		if k.last > k.n {
+			sites[k.site] = true
+		}
+		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("audit: verifying: %w", err)
+		return nil, err
 	}
-	return v, nil
+	_, err = t.run(`SELECT l.chain, l.n, l.kind, l.id, l.at, l.shown, l.salt, l.body, l.digest, l.link, CASE WHEN e.n IS NULL THEN 0 ELSE 1 END
+		FROM ledger l LEFT JOIN ledger e ON e.id = l.id AND e.kind = 2 AND l.kind = 1
+		ORDER BY l.chain, l.n`, func(r row) error {
+		e := entry{
+			kind: int(r.ColumnInt64(2)), id: r.ColumnRawBlob(3), at: r.ColumnInt64(4), shown: r.ColumnRawBlob(5),
+			salt: r.ColumnRawBlob(6), body: r.ColumnRawBlob(7), digest: r.ColumnRawBlob(8), link: r.ColumnRawBlob(9),
+			erased: r.ColumnInt64(10) != 0,
+		}
+		if e.kind == receiptEntry {
+			v.Receipts++
+			if e.erased {
+				v.Erased++
+			}
+		}
+		n, k := r.ColumnInt64(1), chains[r.ColumnInt64(0)]
+		if k == nil {
+			k = &link{site: "?", writer: "?"}
+			chains[r.ColumnInt64(0)] = k
+		}
+		e.site = k.site
+		if k.n++; n != k.n {
+			broken(k, n, fmt.Sprintf("is not number %d, which is missing", k.n))
+			k.n = n
+		}
+		for _, why := range e.faults(k.link) {
+			broken(k, n, why)
+		}
+		k.link = append(k.link[:0], e.link...)
+		return nil
+	})
+	for _, k := range chains {
+		if k.n != k.last || !bytes.Equal(k.link, k.end) {
+			broken(k, k.n, fmt.Sprintf("is the last, and %d was: the end was cut off or added to", k.last))
+		}
+	}
+	v.Sites = len(sites)
+	return v, err
+}
+
+// link is how far a chain was walked, and where it must end.
+type link struct {
+	site, writer string
+	n, last      int64
+	link, end    []byte
 }
 
 // entry is a row of the ledger.
 type entry struct {
-	seq                      int64
-	site                     string
-	kind                     int
-	id                       []byte
-	at                       int64
-	salt, body, digest, link []byte
-	erased                   bool
+	site                            string
+	kind                            int
+	id                              []byte
+	at                              int64
+	shown, salt, body, digest, link []byte
+	erased                          bool
 }
 
 // faults lists what is wrong with an entry that follows the link before.
@@ -118,6 +151,8 @@ func (e *entry) faults(before []byte) []string {
 			why = append(why, "cannot be read: "+err.Error())
 		} else if r.Site != e.site || !bytes.Equal(r.ID[:], e.id) || !r.At.Equal(time.Unix(e.at, 0)) {
 			why = append(why, "its site, ID or time was changed")
+		} else if e.shown != nil && !bytes.Equal(r.Shown[:], e.shown) {
+			why = append(why, "what was shown was changed")
 		}
 	case erasureEntry:
 		var note erasure

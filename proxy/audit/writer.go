@@ -2,24 +2,30 @@ package audit
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"time"
-
-	"github.com/ncruces/go-sqlite3"
 )
 
-// maxGroup is the most operations that one commit carries.
-const maxGroup = 256
+const (
+	// maxGroup is the most operations that one commit carries.
+	maxGroup = 256
+	// commitWait is how long a commit to a shared database may take before
+	// what it carries is put by in the spool.
+	commitWait = 2 * time.Second
+)
 
 // op is one change of the database.
 type op struct {
-	// do makes the change. An error from it fails the whole group: what
-	// concerns this operation alone, do keeps for its caller.
-	do func(*conn) error
+	// receipt or batch is what is added; do is any other change. An error from
+	// do fails the whole group: what concerns this operation alone, do keeps
+	// for its caller. It may be called more than once.
+	receipt *receipt
+	batch   *batch
+	do      func(t tx, c *chains) error
 	// scrub asks that no file holds what the change took away.
 	scrub bool
-	done  chan error
+	// rejoin asks that a shared database that was away is used again.
+	rejoin bool
+	done   chan error
 }
 
 // submit hands a change to the writer and waits until it is durable. Where ctx
@@ -50,16 +56,14 @@ func (s *Store) submit(ctx context.Context, o *op) error {
 // callers gather at its channel; all who are there when it comes back go into
 // the next commit together, so that the disk sets the number of commits, not
 // the number of receipts.
-func (s *Store) write(c *conn) {
+func (s *Store) write() {
 	defer close(s.written)
 	group := make([]*op, 0, maxGroup)
-	unscrubbed := false
 	for {
 		select {
 		case o := <-s.ops:
 			group = append(group[:0], o)
 		case <-s.stop:
-			s.closeErr = c.Close()
 			return
 		}
 	gather:
@@ -71,53 +75,95 @@ func (s *Store) write(c *conn) {
 				break gather
 			}
 		}
-		err := commit(c, group)
-		unscrubbed = unscrubbed || slices.ContainsFunc(group, func(o *op) bool { return o.scrub })
-		if err == nil && unscrubbed && !s.memory {
-			done, err := scrub(c)
-			if err != nil {
-				s.log.Warn("the log still holds what was erased; tried again with the next write", "error", err)
-			}
-			unscrubbed = !done
+		s.commit(group)
+	}
+}
+
+// commit makes the changes of a group in one transaction, and tells each.
+func (s *Store) commit(group []*op) {
+	rest := group[:0:0]
+	for _, o := range group {
+		if o.rejoin {
+			o.done <- s.rejoin()
+		} else {
+			rest = append(rest, o)
 		}
+	}
+	if group = rest; len(group) == 0 {
+		return
+	}
+	err := ErrAway
+	if !s.health.away.Load() {
+		err = s.store(group)
+	}
+	if err == nil || s.spool == nil {
 		for _, o := range group {
 			o.done <- err
 		}
+		return
 	}
-}
-
-// scrubWait is how long scrubbing waits for queries under way.
-const scrubWait = 100 * time.Millisecond
-
-// scrub moves the log into the database and empties it, so that neither holds
-// what was erased. It reports false where a query under way kept it from that.
-func scrub(c *conn) (done bool, err error) {
-	if err := c.BusyTimeout(scrubWait); err != nil {
-		return false, err
-	}
-	defer c.BusyTimeout(busyWait)
-	err = c.run(`PRAGMA wal_checkpoint(TRUNCATE)`, func(st *sqlite3.Stmt) error {
-		done = st.ColumnInt(0) == 0
-		return nil
-	})
-	return done && err == nil, err
-}
-
-// commit makes the changes of a group in one transaction.
-func commit(c *conn, group []*op) (err error) {
-	tx, err := c.BeginImmediate()
-	if err != nil {
-		return fmt.Errorf("audit: beginning to write: %w", err)
-	}
+	s.leave(err)
+	wait := group[:0:0]
 	for _, o := range group {
-		if err := o.do(c); err != nil {
-			tx.Rollback()
-			return fmt.Errorf("audit: writing: %w", err)
+		if o.do != nil {
+			o.done <- ErrAway
+		} else {
+			wait = append(wait, o)
 		}
 	}
-	if err := tx.Commit(); err != nil {
-		tx.Rollback()
-		return fmt.Errorf("audit: committing: %w", err)
+	err = s.spool.put(wait)
+	for _, o := range wait {
+		if err == nil {
+			s.health.spooled.Add(1)
+		}
+		o.done <- err
 	}
+}
+
+// store makes the changes of a group in the database.
+func (s *Store) store(group []*op) error {
+	ctx, cancel := context.Background(), context.CancelFunc(func() {})
+	if s.spool != nil {
+		ctx, cancel = context.WithTimeout(ctx, commitWait)
+	}
+	defer cancel()
+	scrub := false
+	err := s.db.update(ctx, func(t tx) error {
+		return s.apply(t, group)
+	})
+	for _, o := range group {
+		scrub = scrub || o.scrub
+	}
+	if d, ok := s.db.(*sqlite); ok && scrub && err == nil {
+		d.forget()
+	}
+	return err
+}
+
+// apply makes the changes of a group: the receipts first, all at once.
+func (s *Store) apply(t tx, group []*op) error {
+	c := &chains{t: t, writer: s.writer}
+	var receipts []*receipt
+	for _, o := range group {
+		if o.receipt != nil {
+			receipts = append(receipts, o.receipt)
+		}
+	}
+	if err := c.record(receipts); err != nil {
+		return err
+	}
+	for _, o := range group {
+		var err error
+		switch {
+		case o.do != nil:
+			err = o.do(t, c)
+		case o.batch != nil:
+			err = o.batch.write(t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.save()
 	return nil
 }

@@ -37,7 +37,10 @@ Usage:
   askfirst lists update --config FILE  fetch the lists of trackers that have a url
   askfirst receipts verify|find|export|erase
                                        prove, look up and erase records of choices
+  askfirst receipts requests|request|answer|log
+                                       what visitors asked for and by when, who did what
   askfirst store prune                 take out what is older than it is kept
+  askfirst store copy --from --to      move the records between a folder and a database
   askfirst report --month YYYY-MM      a month as one HTML file, to be filed
   askfirst token                       make a token to sign in to the admin pages with
   askfirst health                      ask a running askfirst whether it is ready

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,22 @@ import (
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
 )
+
+// openRecords opens the store that a configuration names.
+func openRecords(ctx context.Context, cfg *configs.Config, log *slog.Logger) (*audit.Store, error) {
+	if cfg.Records != "" {
+		store, err := audit.OpenShared(ctx, cfg.Records, cfg.Data, log)
+		if err != nil {
+			return nil, fmt.Errorf("records in %s: %w", audit.SafeDSN(cfg.Records), err)
+		}
+		return store, nil
+	}
+	store, err := audit.Open(ctx, cfg.Data, log)
+	if err != nil {
+		return nil, fmt.Errorf("records in %q: %w", cfg.Data, err)
+	}
+	return store, nil
+}
 
 // counter writes down what the proxy met.
 type counter struct{ store *audit.Store }

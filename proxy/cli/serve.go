@@ -37,6 +37,7 @@ func runServe(c *console, args []string) error {
 	upstream := f.String("upstream", "", "the `URL` of the site to front, such as http://127.0.0.1:3000")
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "the `address` that visitors reach")
 	f.StringVar(&cfg.Admin, "admin", cfg.Admin, "the loopback `address` of audit, health and metrics, or off")
+	f.StringVar(&cfg.Records, "records", "", "the PostgreSQL `database` that records are kept in, postgres://…, instead of the folder")
 	f.StringVar(&cfg.Data, "data", "", "the `folder` that records are kept in (default "+dataFolder+"/PORT)")
 	unclassified := f.String("unclassified", string(site.Unclassified), "fate of third parties that no rule knows: `pass or hold`")
 	regime := f.String("regime", site.Regimes.Fallback.String(), "how consent works: `opt-in, opt-out or notice`")
@@ -76,6 +77,11 @@ func runServe(c *console, args []string) error {
 	}
 	if err := configs.CheckAddress(cfg.Listen); err != nil {
 		wrong(fmt.Errorf("--listen: %w", err))
+	}
+	if cfg.Records != "" {
+		if err := configs.CheckDatabase(cfg.Records); err != nil {
+			wrong(fmt.Errorf("--records: %w", err))
+		}
 	}
 	if cfg.Admin == "off" {
 		cfg.Admin = ""
@@ -119,9 +125,9 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	defer signal.Stop(hangup)
 	asked := make(chan chan<- error)
 
-	store, err := audit.Open(ctx, cfg.Data, log)
+	store, err := openRecords(ctx, cfg, log)
 	if err != nil {
-		return fmt.Errorf("records in %q: %w", cfg.Data, err)
+		return err
 	}
 	defer func() {
 		if err := store.Close(); err != nil {

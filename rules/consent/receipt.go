@@ -24,15 +24,20 @@ type Receipt struct {
 	// decided that.
 	Regime     Regime
 	RegimeRule string
-	// Action is what the visitor asked for: accept-all, reject-all or save.
+	// Action is what the visitor asked for: accept-all, reject-all, save,
+	// withdraw, or gpc where Global Privacy Control was honoured.
 	Action string
 	Method Method
 	// Vendors are the IDs of the vendors that were listed.
 	Vendors []string
 	// Language is the BCP 47 tag of the texts that were shown.
 	Language string
-	// Shown is the SHA-256 of the markup and texts that were shown.
+	// Shown is the SHA-256 of the markup and texts that were shown; zero where
+	// nothing of ours was.
 	Shown [32]byte
+	// Text is what Shown is of. It goes with a receipt that is recorded, and
+	// comes back with none.
+	Text []byte
 	// Address is the visitor's address, cut to /24 (IPv4) or /48 (IPv6).
 	Address string
 	// Browser is the browser's family, without version.

@@ -57,7 +57,8 @@ const focus = (root: ShadowRoot, selector: string): void => root.querySelector<H
 async function decide(control: HTMLElement, action: Action, categories?: string[]): Promise<void> {
 	const form = control.closest('form')
 	try {
-		await choose(action, categories, { language: form?.querySelector<HTMLInputElement>('[name=language]')?.value })
+		const field = (name: string): string | undefined => form?.querySelector<HTMLInputElement>(`[name=${name}]`)?.value
+		await choose(action, categories, { language: field('language'), shown: field('shown'), vendor: field('vendor') })
 	} catch {
 		busy = false
 		form?.requestSubmit(control)

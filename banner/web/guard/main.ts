@@ -20,7 +20,7 @@
  * for them): for these there is the site's Content-Security-Policy.
  */
 import { attachDeclared, guardAsking, open, settled, show } from './asking'
-import { choose, obey, on } from './choice'
+import { choose, honour, obey, on } from './choice'
 import { guardFrames } from './frames'
 import { guardMarkup } from './markup'
 import { guardNetwork } from './network'
@@ -76,6 +76,7 @@ if (!self.askfirst) {
 		void release()
 	})
 	self.addEventListener('load', sweep)
+	self.addEventListener('load', honour)
 	// Out of the browser's cache, or from behind another tab: the visitor may have chosen since.
 	self.addEventListener('pageshow', (event) => event.persisted && catchUp())
 	document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && catchUp())

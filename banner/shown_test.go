@@ -1,0 +1,109 @@
+package banner
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// last returns the only receipt there is.
+func (e *endpointTest) last(a answered) *consent.Receipt {
+	e.t.Helper()
+	_, choice := e.cookie(a)
+	r := e.records.receipts[choice.ID]
+	if r == nil {
+		e.t.Fatal("there is no receipt")
+	}
+	return r
+}
+
+// A receipt's hash is that of what went into the page: markup, texts, ticks.
+func TestReceiptHoldsWhatWasRendered(t *testing.T) {
+	made := consent.Choice{Revision: 1, Categories: consent.SetOf(consent.Functional), At: time.Now(), ID: consent.NewID()}
+	for _, before := range []*consent.Choice{nil, &made} {
+		for _, regime := range []consent.Regime{consent.OptIn, consent.OptOut, consent.Notice} {
+			e := serve(t, Options{})
+			e.visit.Standing = consent.Stand(regime, before, consent.NoObjection)
+			banner := e.banner.AppendFoot(nil, &View{Standing: e.visit.Standing, Host: []byte("www.shop.example"), Return: []byte("/")}, []byte("de"))
+			r := e.last(e.json("/_askfirst/consent", `{"choice":"save","language":"de","shown":"banner"}`))
+			if !bytes.Equal(r.Text, banner) || r.Shown != sha256.Sum256(banner) {
+				t.Errorf("%v: the receipt holds\n%s\nthe page\n%s", regime, r.Text, banner)
+			}
+			page := e.do("GET", "/_askfirst/preferences?return=/&language=de", "").body
+			r = e.last(e.form("/_askfirst/consent", url.Values{"choice": {"save"}, "language": {"de"}, "shown": {"preferences"}}))
+			if before != nil {
+				page = strings.Replace(page, moment(before.At), "", 1)
+			}
+			if string(r.Text) != page || r.Shown != sha256.Sum256([]byte(page)) {
+				t.Errorf("%v: the receipt holds\n%s\nthe page\n%s", regime, r.Text, page)
+			}
+			box := e.banner.AppendPlaceholder(nil, &View{Host: []byte("www.shop.example"), Return: []byte("/")}, []byte("de"),
+				&Box{Vendor: e.banner.engine.Vendor("youtube"), Category: consent.Marketing})
+			r = e.last(e.json("/_askfirst/consent", `{"choice":"always","categories":["marketing"],"vendor":"youtube","language":"de","shown":"box"}`))
+			if len(r.Text) == 0 || !bytes.HasSuffix(box, r.Text) {
+				t.Errorf("the receipt holds\n%s\nthe page\n%s", r.Text, box)
+			}
+			r = e.last(e.json("/_askfirst/consent", `{"choice":"save","method":"api"}`))
+			if r.Text != nil || r.Shown != [32]byte{} {
+				t.Error("the site asked in its own way, and the receipt says that we did")
+			}
+		}
+	}
+}
+
+func TestHostsInTextsAreBounded(t *testing.T) {
+	e := serve(t, Options{})
+	texts := map[[32]byte]bool{}
+	for i := range 3 * maxHosts {
+		e.visit.Host = fmt.Sprintf("host%d.example", i)
+		texts[e.last(e.json("/_askfirst/consent", `{"choice":"save"}`)).Shown] = true
+	}
+	if len(texts) != maxHosts+1 {
+		t.Errorf("%d different texts", len(texts))
+	}
+}
+
+func TestGlobalPrivacyControlIsPutOnRecord(t *testing.T) {
+	e := serve(t, Options{})
+	e.visit.Standing = consent.Stand(consent.OptOut, nil, consent.GPC)
+	a := e.json("/_askfirst/consent", `{"choice":"gpc"}`)
+	e.status(a, http.StatusNoContent)
+	r := e.last(a)
+	if r.Action != "gpc" || r.Method != consent.ByGPC || r.Categories.String() != "fa" || r.Before != consent.All || r.Text != nil {
+		t.Errorf("receipt %+v", r)
+	}
+	made := r.Choice
+	for name, standing := range map[string]consent.Standing{
+		"no signal":               consent.Stand(consent.OptOut, nil, consent.NoObjection),
+		"a choice stands":         consent.Stand(consent.OptOut, &made, consent.GPC),
+		"nothing is granted yet":  consent.Stand(consent.OptIn, nil, consent.GPC),
+		"no signal, under notice": consent.Stand(consent.Notice, nil, consent.NoObjection),
+	} {
+		e.visit.Standing = standing
+		if a := e.json("/_askfirst/consent", `{"choice":"gpc"}`); a.StatusCode != http.StatusNoContent || len(a.Cookies()) > 0 || len(e.records.receipts) != 1 {
+			t.Errorf("%s: %d, cookies %v, %d receipts", name, a.StatusCode, a.Cookies(), len(e.records.receipts))
+		}
+	}
+}
+
+func TestWithdrawalIsCalledSo(t *testing.T) {
+	e := serve(t, Options{})
+	some := consent.Choice{Revision: 1, Categories: consent.SetOf(consent.Marketing), At: time.Now(), ID: consent.NewID()}
+	e.visit.Standing = consent.Stand(consent.OptIn, &some, consent.NoObjection)
+	if r := e.last(e.form("/_askfirst/consent", url.Values{"choice": {"reject-all"}})); r.Action != "withdraw" || r.Before != some.Categories {
+		t.Errorf("receipt %+v", r)
+	}
+	none := some
+	none.Categories = 0
+	e.visit.Standing = consent.Stand(consent.OptIn, &none, consent.NoObjection)
+	if r := e.last(e.form("/_askfirst/consent", url.Values{"choice": {"reject-all"}})); r.Action != "reject-all" {
+		t.Errorf("receipt %+v", r)
+	}
+}
