@@ -113,7 +113,7 @@ type Banner struct {
 	log       *slog.Logger
 	languages *languages
 	offered   consent.Set
-	guard     *asset
+	assets    assets
 	asks      *forest[askKey]
 	boxes     *forest[boxKey]
 	askCSS    string
@@ -133,7 +133,7 @@ func New(o Options, e *rules.Engine, records Records, observer Observer) (*Banne
 		return nil, err
 	}
 	b := &Banner{o: o, engine: e, records: records, observer: observer, log: o.Log, languages: l, offered: consent.SetOf(o.Categories...)}
-	b.guard = newGuard(o.Prefix, e)
+	b.assets = newAssets(o.Prefix, e)
 	b.askCSS = compact(styles("tokens", "ask", "layout-"+o.Layout)) + theme
 	b.boxCSS = compact(styles("tokens", "box")) + theme
 	b.pageCSS = compact(styles("tokens", "page")) + theme
@@ -213,7 +213,7 @@ func (b *Banner) Language(lang, accept []byte) string {
 // AppendHead appends what goes first into <head>: the guard's element.
 func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 	dst = append(dst, `<script src="`...)
-	dst = append(dst, b.guard.url...)
+	dst = append(dst, b.assets.guard.url...)
 	dst = append(dst, `" data-askfirst-guard data-granted="`...)
 	dst, _ = v.Standing.Granted.AppendText(dst)
 	dst = append(dst, `" data-made="`...)
@@ -233,7 +233,7 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 	dst = append(dst, '"')
 	if v.Integrity {
 		dst = append(dst, ` integrity="`...)
-		dst = append(dst, b.guard.integrity...)
+		dst = append(dst, b.assets.guard.integrity...)
 		dst = append(dst, '"')
 	}
 	dst = appendNonce(dst, v.Nonce)
@@ -248,10 +248,10 @@ func (b *Banner) AppendFoot(dst []byte, v *View, lang []byte) []byte {
 }
 
 // GuardURL returns the guard's path, which holds a hash of its bytes.
-func (b *Banner) GuardURL() string { return b.guard.url }
+func (b *Banner) GuardURL() string { return b.assets.guard.url }
 
 // GuardHash returns the guard's integrity value, sha384-…
-func (b *Banner) GuardHash() string { return b.guard.integrity }
+func (b *Banner) GuardHash() string { return b.assets.guard.integrity }
 
 // StyleHashes returns CSP source expressions of every <style> that goes into
 // pages.

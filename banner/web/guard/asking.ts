@@ -2,7 +2,7 @@
 import { type Action, choose } from './choice'
 import { freed, isScript, released } from './held'
 import { all, get, set } from './native'
-import { matcher, once, standing } from './page'
+import { family, once, standing } from './page'
 import { release } from './release'
 
 const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
@@ -115,7 +115,7 @@ function loadOnce(box: Element): void {
 		freed.set(element, vendor)
 		void release((el) => el === element)
 	} else {
-		for (const v of matcher.family(vendor)) once.add(v[0])
+		once.add(family(vendor, get(box, 'data-category') ?? ''))
 		void release((el) => el.previousElementSibling === box || (isScript(el) && released(el)))
 	}
 }

@@ -1,8 +1,9 @@
 /** Holding an element in its place, and making it whole again. */
+import { learn } from './learning'
 import { srcdoc } from './markup'
 import type { Decision, Kind } from './matcher'
 import { all, drop, get, has, insert, later, remove, set, setText } from './native'
-import { allowed, grants, judge, matcher } from './page'
+import { allowed, allowedFor, being, grants, judge, judgeCode } from './page'
 import { count } from './reports'
 import type { Category } from './table'
 
@@ -13,7 +14,7 @@ const heldType = held + 'type'
 const heldCSS = held + 'css'
 
 /** The attributes by which an element makes a request. */
-const acting: Record<string, string[]> = {
+export const acting: Record<string, string[]> = {
 	script: ['src', 'href', 'xlink:href'],
 	img: ['src', 'srcset'],
 	image: ['href', 'xlink:href'],
@@ -31,7 +32,7 @@ const acting: Record<string, string[]> = {
 	area: ['ping'],
 }
 
-const kinds: Record<string, Kind> = {
+export const kinds: Record<string, Kind> = {
 	script: 'script',
 	img: 'image',
 	image: 'image',
@@ -97,6 +98,10 @@ const cssURL = /url\(\s*(?:"([^"]*)"|'([^']*)'|([^)\s]*))|@import\s+(?:"([^"]*)"
 
 /** Why some CSS may not be used as it is: the first address in it that may not be asked for. */
 export function styleHolds(css: string): Decision | undefined {
+	return being('now', () => firstHeld(css))
+}
+
+function firstHeld(css: string): Decision | undefined {
 	for (const m of css.matchAll(cssURL)) {
 		const d = judge(m.slice(1).find(Boolean) ?? '')
 		if (!allowed(d)) return d
@@ -107,7 +112,7 @@ export function styleHolds(css: string): Decision | undefined {
 /** CSS without the addresses that may not be asked for. */
 export const emptied = (css: string): string =>
 	css.replace(cssURL, (found, ...groups) => {
-		if (allowed(judge(groups.slice(0, 5).find(Boolean) ?? ''))) return found
+		if (allowed(being('now', () => judge(groups.slice(0, 5).find(Boolean) ?? '')))) return found
 		return found[0] === '@' ? '@import "about:invalid"' : 'url("about:invalid"'
 	})
 
@@ -116,7 +121,7 @@ export function styled(el: Element, css: string): string {
 	const d = styleHolds(css)
 	if (d) {
 		set(el, heldCSS, css)
-		label(el, d)
+		label(el, { ...d, unsure: undefined })
 		return emptied(css)
 	}
 	if (has(el, heldCSS)) {
@@ -159,7 +164,7 @@ export function holds(el: Element, code?: string): Decision | undefined {
 		if (d) return d
 	}
 	if (isScript(el) && !has(el, 'src') && codeType.test(get(el, 'type') ?? '')) {
-		const d = matcher.inline(code ?? el.textContent ?? '')
+		const d = judgeCode(code ?? el.textContent ?? '')
 		const own = mark(el)
 		if (!passes(el, own, d)) return { ...d, ...(own && { category: own }) }
 	}
@@ -167,15 +172,47 @@ export function holds(el: Element, code?: string): Decision | undefined {
 	return
 }
 
+/** Elements that are held until it is known whether they may act, in the order in which they came. */
+const waiting = new Set<Element>()
+
 /** Holds an element: what would act is renamed, marks say why. */
 export function hold(el: Element, d: Decision): void {
 	park(el, d)
+	if (d.unsure) {
+		waiting.add(el)
+		void learn(d.unsure).then(reconsider)
+		return
+	}
+	waiting.delete(el)
 	const address = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
 	if (address) count(address, kindOf(el) ?? 'other', 'held')
 }
 
+/** Lets those that wait act, or has them held, as far as it is known by now. */
+function reconsider(): void {
+	for (const el of waiting) {
+		const d = isHeld(el) ? whyKept(el) : undefined
+		if (d?.unsure) continue
+		waiting.delete(el)
+		if (d) {
+			hold(el, d)
+			if (el.localName === 'img') fail(el)
+		} else if (isHeld(el)) restore(el)
+	}
+}
+
+/** Why an element that is held may not act by now. */
+function whyKept(el: Element): Decision | undefined {
+	for (const attribute of acting[el.localName] ?? []) {
+		const value = kept(el, attribute)
+		const d = value === null ? undefined : valueHolds(el, attribute, value)
+		if (d) return d
+	}
+	return
+}
+
 /** Does what hold does without counting it. */
-export function park(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never'>): void {
+export function park(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never' | 'unsure'>): void {
 	for (const attribute of acting[el.localName] ?? []) {
 		const value = get(el, attribute)
 		if (value !== null && acts(el, attribute)) keep(el, attribute, value)
@@ -192,8 +229,8 @@ export function park(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'nev
 }
 
 /** Says on an element why it is held. */
-export function label(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never'>): void {
-	set(el, heldCategory, d.never ? 'never' : d.category === 'unclassified' ? 'marketing' : d.category)
+export function label(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never' | 'unsure'>): void {
+	set(el, heldCategory, d.unsure ? 'unknown' : d.never ? 'never' : d.category === 'unclassified' ? 'marketing' : d.category)
 	if (d.vendor) set(el, heldVendor, d.vendor[0])
 	else drop(el, heldVendor)
 }
@@ -224,10 +261,7 @@ export function forget(el: Element, attribute: string): void {
 }
 
 /** Whether the visitor agreed to what an element is held for. */
-export function released(el: Element): boolean {
-	const category = get(el, heldCategory) ?? get(el, 'data-category') ?? ''
-	return allowed({ category: category as Category, vendor: matcher.vendor(get(el, heldVendor) ?? ''), never: category === 'never' })
-}
+export const released = (el: Element): boolean => allowedFor(get(el, heldCategory) ?? get(el, 'data-category') ?? '', get(el, heldVendor) ?? '')
 
 /** Makes a held element whole: it acts at once, where its kind does. */
 export function restore(el: Element): void {
@@ -288,7 +322,11 @@ export function admit(root: Node): boolean {
 
 function look(el: Element): boolean {
 	if (isHeld(el)) {
-		if (el.isConnected || !released(el)) return false
+		if (el.isConnected) return false
+		// A script that keeps its place among others cannot wait.
+		if (waiting.has(el) && isScript(el) && !el.async) being('now', reconsider)
+		if (!isHeld(el)) return true
+		if (!released(el)) return false
 		restore(el)
 		return true
 	}
@@ -304,7 +342,7 @@ function look(el: Element): boolean {
 
 /** Tells the listeners of an image that is no part of any document that it failed, as a blocked one does. */
 export function fail(el: Element): void {
-	later(() => {
+	if (!waiting.has(el)) later(() => {
 		if (!el.isConnected && isHeld(el)) el.dispatchEvent(new Event('error'))
 	}, 0)
 }

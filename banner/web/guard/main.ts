@@ -25,7 +25,8 @@ import { guardFrames } from './frames'
 import { guardMarkup } from './markup'
 import { guardNetwork } from './network'
 import { guardNodes } from './nodes'
-import { type Realm, chosen, regime, standing } from './page'
+import { learn } from './learning'
+import { type Realm, chosen, nothingHeld, regime, standing } from './page'
 import { release, watchLife } from './release'
 import { report } from './reports'
 import { signalDefault } from './signals'
@@ -74,7 +75,10 @@ if (!self.askfirst) {
 		show()
 		void release()
 	})
-	self.addEventListener('load', sweep)
+	if (!nothingHeld()) {
+		void learn(['names'])
+		self.addEventListener('load', () => void learn(['names']).then(sweep))
+	}
 	// Out of the browser's cache, or from behind another tab: the visitor may have chosen since.
 	self.addEventListener('pageshow', (event) => event.persisted && catchUp())
 	document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && catchUp())
