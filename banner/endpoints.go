@@ -34,6 +34,7 @@ type endpoint struct {
 
 // endpoints are those below the prefix, beside the hashed assets.
 var endpoints = map[string]endpoint{
+	"box":           {get: (*Banner).serveBox},
 	"consent":       {post: (*Banner).serveConsent},
 	"preferences":   {get: (*Banner).servePreferences},
 	"cookies":       {get: (*Banner).serveDeclaration},

@@ -1,19 +1,19 @@
 /** The banner and the boxes, taken over from their forms: no page is left for a choice. */
 import { type Action, choose } from './choice'
-import { freed, isScript, released } from './held'
-import { all, get, set } from './native'
+import { boxed, freed, isElement, isScript, released } from './held'
+import { all, get, remove, set } from './native'
 import { family, once, standing } from './page'
 import { release } from './release'
 
 const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
 
-/** Gives an element its declared shadow tree where the browser did not. */
-export function attachDeclared(): void {
-	for (const template of all(document, 'askfirst-banner>template[shadowrootmode],askfirst-placeholder>template[shadowrootmode]')) {
-		const host = template.parentElement
-		if (host && !host.shadowRoot && template instanceof HTMLTemplateElement) host.attachShadow({ mode: 'open' }).append(template.content)
-		template.remove()
-	}
+/** Gives one of our elements its declared shadow tree where the browser did not: in markup that came by a script. */
+export function attach(el: Element): void {
+	const template = el.firstElementChild
+	if (!(template instanceof HTMLTemplateElement)) return
+	if (!el.shadowRoot) el.attachShadow({ mode: 'open' }).append(template.content)
+	remove(template)
+	show()
 }
 
 /** Shows every banner as things stand. */
@@ -65,11 +65,10 @@ async function decide(control: HTMLElement, action: Action, categories?: string[
 
 function press(event: MouseEvent): void {
 	if (event.button || event.metaKey || event.ctrlKey) return
-	const control = event.composedPath().find((at): at is HTMLElement => at instanceof HTMLElement && !!get(at, 'data-askfirst'))
-	const root = control?.getRootNode()
-	if (!control || !(root instanceof ShadowRoot) || !/^askfirst-/.test(root.host.localName)) return
+	const control = event.composedPath().find((at): at is HTMLElement => isElement(at) && !!get(at, 'data-askfirst'))
+	const host = (control?.getRootNode() as ShadowRoot | undefined)?.host
+	if (!control || !host || !/^askfirst-/.test(host.localName)) return
 	const ask = get(control, 'data-askfirst')
-	const host = root.host
 	if (ask === 'settings') return
 	switch (ask) {
 		case 'accept-all':
@@ -110,7 +109,8 @@ async function take(event: Event, control: HTMLElement, action: Action, categori
 /** Lets the element that a box stands for act on this page; if it is a mark, the scripts that fill it too. */
 function loadOnce(box: Element): void {
 	const vendor = get(box, 'data-vendor') ?? ''
-	const element = [...box.children].find((el) => get(el, 'data-askfirst-category'))
+	const frame = box.ownerDocument.defaultView?.frameElement
+	const element = frame && boxed.has(frame) ? frame : [...box.children].find((el) => get(el, 'data-askfirst-category'))
 	if (element) {
 		freed.set(element, vendor)
 		void release((el) => el === element)
@@ -120,8 +120,13 @@ function loadOnce(box: Element): void {
 	}
 }
 
+/** Takes over the controls in a document. */
+export function listen(page: Document): void {
+	page.addEventListener('click', press, true)
+}
+
 export function guardAsking(): void {
-	document.addEventListener('click', press, true)
+	listen(document)
 	document.addEventListener('keydown', (event) => {
 		if (event.key !== 'Escape') return
 		const banner = event.composedPath().find((at): at is Element => at instanceof Element && at.localName === 'askfirst-banner')

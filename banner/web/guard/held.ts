@@ -1,9 +1,10 @@
 /** Holding an element in its place, and making it whole again. */
+import { attach, listen } from './asking'
 import { learn } from './learning'
 import { srcdoc } from './markup'
 import type { Decision, Kind } from './matcher'
-import { all, drop, get, has, insert, later, remove, set, setText } from './native'
-import { allowed, allowedFor, being, grants, judge, judgeCode } from './page'
+import { all, drop, get, has, insert, later, nativeFetch, remove, set, setText } from './native'
+import { allowed, allowedFor, being, grants, judge, judgeCode, prefix } from './page'
 import { count } from './reports'
 import type { Category } from './table'
 
@@ -54,7 +55,8 @@ const linkKinds: [RegExp, Kind][] = [
 
 /** Every element that may act. */
 const names = [...Object.keys(acting), 'style']
-export const actors = names.map((name) => (/^a/.test(name) && name !== 'audio' ? name + '[ping]' : name)).join()
+export const ours = 'askfirst-banner,askfirst-placeholder'
+export const actors = names.map((name) => (/^a/.test(name) && name !== 'audio' ? name + '[ping]' : name)).join() + ',' + ours
 const anyName = names.join('|')
 /** The start of such an element in markup, and the whole of its tag, with the text where that is no markup. */
 export const actorTag = new RegExp(`<(?:${anyName})\\b`, 'i')
@@ -82,10 +84,13 @@ export function acts(el: Element, attribute: string, rel?: string): boolean {
 
 /** Whether an image or a frame is there to be counted and not seen: at most a pixel large, or hidden, by its own attributes. */
 function unseen(el: Element): boolean {
-	const style = get(el, 'style') ?? ''
-	const size = (name: string) => parseFloat(new RegExp(`(?:^|[;\\s])${name}\\s*:\\s*([\\d.]+)(?:px|\\s*(?:;|$))`, 'i').exec(style)?.[1] ?? get(el, name) ?? 'NaN')
+	const { style } = el as HTMLElement
+	const size = (name: 'width' | 'height') => {
+		const value = style?.[name] || get(el, name) || ''
+		return /^[\d.]+(px)?$/.test(value) ? parseFloat(value) : NaN
+	}
 	const [width, height] = [size('width'), size('height')]
-	return (width <= 1 && height <= 1) || width === 0 || height === 0 || has(el, 'hidden') || /display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])/i.test(style)
+	return (width <= 1 && height <= 1) || width === 0 || height === 0 || has(el, 'hidden') || style?.display === 'none' || style?.visibility === 'hidden' || style?.opacity === '0'
 }
 
 /** The addresses in an attribute's value. */
@@ -184,8 +189,31 @@ export function hold(el: Element, d: Decision): void {
 		return
 	}
 	waiting.delete(el)
+	box(el)
 	const address = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
 	if (address) count(address, kindOf(el) ?? 'other', 'held')
+}
+
+/** Frames in which a box is shown, with what the page has of them in srcdoc. */
+export const boxed = new WeakSet<Element>()
+
+/**
+ * Shows in a held frame what would be in it and from whom. The box is in the
+ * frame, and not in its place as those that the proxy makes: frameworks hold on
+ * to the elements that they made, and trip over others.
+ */
+export function box(el: Element): void {
+	if (el.localName !== 'iframe' || unseen(el) || has(el, 'srcdoc') || waiting.has(el)) return
+	later(async () => {
+		const height = (el as HTMLIFrameElement).clientHeight
+		if (!el.isConnected || !height) return
+		const query = new URLSearchParams({ vendor: get(el, heldVendor) ?? '', category: get(el, heldCategory) ?? '', height: String(height), language: document.documentElement.lang, return: location.pathname + location.search })
+		const answer = await nativeFetch.call(self, prefix + 'box?' + query)
+		if (answer.status !== 200 || !isHeld(el) || has(el, 'srcdoc')) return
+		boxed.add(el)
+		el.addEventListener('load', () => boxed.has(el) && listen((el as HTMLIFrameElement).contentDocument as Document), { once: true })
+		set(el, 'srcdoc', trust('createHTML', await answer.text()))
+	}, 0)
 }
 
 /** Lets those that wait act, or has them held, as far as it is known by now. */
@@ -267,6 +295,7 @@ export const released = (el: Element): boolean => allowedFor(get(el, heldCategor
 export function restore(el: Element): void {
 	const names = el.getAttributeNames().filter((name) => name.startsWith(held))
 	unlabel(el)
+	if (boxed.delete(el)) drop(el, 'srcdoc')
 	if ((isScript(el) || el.localName === 'style') && parkedType.test(get(el, 'type') ?? '')) drop(el, 'type')
 	// What makes the request comes last, when all that bears on it is back.
 	names.sort((a, b) => Number(/(src|href|data)$/.test(a)) - Number(/(src|href|data)$/.test(b)))
@@ -321,18 +350,20 @@ export function admit(root: Node): boolean {
 }
 
 function look(el: Element): boolean {
+	if (/^askfirst-/.test(el.localName) && el.isConnected) attach(el)
 	if (isHeld(el)) {
 		if (el.isConnected) return false
 		// A script that keeps its place among others cannot wait.
 		if (waiting.has(el) && isScript(el) && !el.async) being('now', reconsider)
 		if (!isHeld(el)) return true
+		box(el)
 		if (!released(el)) return false
 		restore(el)
 		return true
 	}
 	const d = holds(el)
 	if (d) hold(el, d)
-	const shown = el.localName === 'iframe' && get(el, 'srcdoc')
+	const shown = el.localName === 'iframe' && !boxed.has(el) && get(el, 'srcdoc')
 	if (shown) {
 		const safe = srcdoc(el, shown)
 		if (safe !== shown) set(el, 'srcdoc', safe)
@@ -353,4 +384,20 @@ export function unbox(el: Element): void {
 	if (box?.localName !== 'askfirst-placeholder' || !box.parentNode) return
 	insert(box.parentNode, el, box)
 	remove(box)
+}
+
+/** The boxes in what a framework will find again, once it runs, element for element as its server wrote it. */
+const hydrated = ':is(#root,#app,#__next,#__nuxt,#___gatsby,[data-server-rendered]) askfirst-placeholder'
+
+/** Takes boxes out of what a framework hydrates before it does: what would be in frames is shown within these. */
+export function unwrap(): void {
+	for (const host of all(document, hydrated)) {
+		for (const el of host.children) {
+			if (isHeld(el)) {
+				unbox(el)
+				box(el)
+			}
+		}
+		remove(host)
+	}
 }

@@ -18,13 +18,11 @@ export interface Decision {
 
 export const free: Decision = { category: 'necessary', party: 'none' }
 
-/** Names that are exact, or prefixes where they end in an asterisk: a longer prefix beats a shorter one. */
-class Names extends Map<string, Verdict> {
-	find(name: string): Verdict | undefined {
-		let found = this.get(name)
-		for (let n = Math.min(name.length, 63); !found && n > 0; n--) found = this.get(name.slice(0, n) + '*')
-		return found
-	}
+/** Looks among names that are exact, or prefixes where they end in an asterisk: a longer prefix beats a shorter one. */
+function find(names: Map<string, Verdict>, name: string): Verdict | undefined {
+	let found = names.get(name)
+	for (let n = Math.min(name.length, 63); !found && n > 0; n--) found = names.get(name.slice(0, n) + '*')
+	return found
 }
 
 /** An absolute address, taken apart once for all rules. */
@@ -44,8 +42,8 @@ function makeLayer(first?: Part) {
 	const signatures: [tokens: string[], verdict: Verdict][] = []
 	/** The signatures whose longest token begins with these four characters. */
 	const begins = new Map<string, number[]>()
-	const cookies = new Names()
-	const storage = new Names()
+	const cookies = new Map<string, Verdict>()
+	const storage = new Map<string, Verdict>()
 	const vendors = new Map<string, Verdict>()
 
 	function add(part: Part): void {
@@ -220,8 +218,8 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 
 		/** Decides about the code of an inline script. */
 		inline: (code: string): Decision => named('code', (layer) => layer.code(code)),
-		cookie: (name: string): Decision => named('names', (layer) => layer.cookies.find(name)),
-		storage: (key: string): Decision => named('names', (layer) => layer.storage.find(key)),
+		cookie: (name: string): Decision => named('names', (layer) => find(layer.cookies, name)),
+		storage: (key: string): Decision => named('names', (layer) => find(layer.storage, key)),
 	}
 }
 
