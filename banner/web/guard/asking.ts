@@ -7,13 +7,14 @@ import { release } from './release'
 
 const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
 
-/** Gives one of our elements its declared shadow tree where the browser did not: in markup that came by a script. */
+/** Gives one of our elements its declared shadow tree where the browser did not, in markup that came by a script, and shows things as they stand. */
 export function attach(el: Element): void {
 	const template = el.firstElementChild
-	if (!(template instanceof HTMLTemplateElement)) return
-	if (!el.shadowRoot) el.attachShadow({ mode: 'open' }).append(template.content)
-	remove(template)
-	show()
+	if (template instanceof HTMLTemplateElement) {
+		if (!el.shadowRoot) el.attachShadow({ mode: 'open', clonable: true } as ShadowRootInit).append(template.content)
+		remove(template)
+	}
+	if (el.localName === 'askfirst-banner') show()
 }
 
 /** Shows every banner as things stand. */
