@@ -69,6 +69,7 @@ type ask struct {
 	Intro     string
 	Reject    string
 	GPC       bool
+	Uniform   bool
 	Offers    []offer
 }
 
@@ -76,7 +77,7 @@ func (b *Banner) renderAsk(k askKey) *tree {
 	l := b.languages.list[k.language]
 	a := ask{
 		T: l.texts, Lang: l.tag, State: k.state(), Made: k.made, Layout: b.o.Layout, Prefix: b.o.Prefix,
-		PolicyURL: b.o.PolicyURL, GPC: k.gpc, Offers: b.offers(l.texts),
+		PolicyURL: b.o.PolicyURL, GPC: k.gpc, Uniform: b.o.Uniform, Offers: b.offers(l.texts),
 	}
 	title := b.o.Title
 	if title == "" {

@@ -60,6 +60,12 @@ type Options struct {
 	// Unclassified is pass or hold: what becomes of third parties that no
 	// rule knows. Empty for pass.
 	Unclassified string
+	// Uniform says that one page is made for all, so that a visitor who chooses
+	// without a script is told apart by OwnCookie.
+	Uniform bool
+	// SecondLock says that pages come with a policy that names whom they may
+	// contact, so that no more can be let in without loading them anew.
+	SecondLock bool
 	// Log takes what goes wrong. Nil for slog.Default.
 	Log *slog.Logger
 }
@@ -94,6 +100,12 @@ type View struct {
 	// Integrity says that the page's policy names the guard by GuardHash, so
 	// that its element must carry the hash too.
 	Integrity bool
+	// Locked says that the page's policy refuses whom the visitor has not
+	// agreed to, so that a choice that agrees to more loads the page anew.
+	Locked bool
+	// Once is the vendor that the visitor lets in on this page alone. Nil for
+	// none.
+	Once *rules.Vendor
 }
 
 // ticked reports whether the box of a category is ticked: where a choice
@@ -231,6 +243,14 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 	dst = append(dst, `" data-site="`...)
 	dst = appendEscaped(dst, b.site(v.Host))
 	dst = append(dst, '"')
+	if v.Locked {
+		dst = append(dst, " data-locked"...)
+	}
+	if v.Once != nil {
+		dst = append(dst, ` data-once="`...)
+		dst = appendEscaped(dst, v.Once.ID)
+		dst = append(dst, '"')
+	}
 	if v.Integrity {
 		dst = append(dst, ` integrity="`...)
 		dst = append(dst, b.assets.guard.integrity...)

@@ -134,6 +134,7 @@ type placeholder struct {
 	Always   string // label of agreeing to the category, where the site asks about it
 	Category consent.Category
 	Vendor   string
+	Locked   bool   // only a page loaded anew can let the vendor in
 	Icon     string // path of a 24×24 drawing, stroked
 }
 
@@ -157,7 +158,7 @@ func (b *Banner) renderBox(k boxKey) *tree {
 	l := b.languages.list[k.language]
 	p := placeholder{
 		T: l.texts, Lang: l.tag, Prefix: b.o.Prefix, Category: k.category,
-		Label: l.texts["box_embed"], Text: l.texts["box_unknown"], Icon: embedIcon,
+		Label: l.texts["box_embed"], Text: l.texts["box_unknown"], Icon: embedIcon, Locked: b.o.SecondLock,
 	}
 	if b.offered.Has(k.category) {
 		p.Always = l.texts.fill("always", "{category}", l.texts[k.category.String()])
@@ -197,7 +198,7 @@ func (b *Banner) serveBox(ctx *fasthttp.RequestCtx, v *Visit) {
 	}
 	box := Box{Vendor: vendor, Category: category, Element: []byte("iframe"), Width: []byte("100%"), Height: height}
 	view := View{Standing: v.Standing, Host: []byte(v.Host), AcceptLanguage: ctx.Request.Header.Peek("Accept-Language"), Return: args.Peek("return")}
-	markup := []byte(`<!DOCTYPE html><meta name="color-scheme" content="light dark"><body marginwidth="0" marginheight="0">`)
+	markup := []byte(`<!DOCTYPE html><meta name="color-scheme" content="light dark"><base target="_top"><body marginwidth="0" marginheight="0">`)
 	markup = append(b.AppendPlaceholder(markup, &view, args.Peek("language"), &box), BoxEnd...)
 	ctx.SetContentType("text/html; charset=utf-8")
 	ctx.SetBody(markup)

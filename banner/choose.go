@@ -21,6 +21,10 @@ import (
 // document; its value is the vendor's ID.
 const OnceCookie = "askfirst-once"
 
+// OwnCookie is the name of the cookie of a visitor who chose without a script
+// where one page is made for all: they get pages of their own.
+const OwnCookie = "askfirst-own"
+
 const (
 	maxChoice = 4 << 10 // bytes of a choice's body
 	// recordTime is how long a choice waits for its receipt to be durable
@@ -103,10 +107,24 @@ func (b *Banner) serveConsent(ctx *fasthttp.RequestCtx, v *Visit) {
 		b.choose(ctx, v, &a, granted)
 	}
 	if form {
+		if b.o.Uniform {
+			setCookie(ctx, OwnCookie+"=1; Path=/; Max-Age="+strconv.Itoa(int(b.o.CookieMaxAge/time.Second))+"; HttpOnly; SameSite=Lax"+secure(v))
+			a.Return = whence(ctx, v, a.Return)
+		}
 		seeOther(ctx, local(a.Return))
 	} else {
 		ctx.SetStatusCode(fasthttp.StatusNoContent)
 	}
+}
+
+// whence returns the path and query of the page that a form stood on, where the
+// page itself could not tell its query; else the way back that it told.
+func whence(ctx *fasthttp.RequestCtx, v *Visit, told string) string {
+	u, err := url.Parse(string(ctx.Request.Header.Referer()))
+	if err != nil || !strings.EqualFold(u.Host, v.Host) || u.EscapedPath() != told {
+		return told
+	}
+	return u.RequestURI()
 }
 
 // grant works out what an answer agrees to.

@@ -82,7 +82,7 @@ func (b *Banner) serveDeclaration(ctx *fasthttp.RequestCtx, v *Visit) {
 func (b *Banner) declare(l *language, title string) *declaration {
 	days := strconv.Itoa(int(b.o.CookieMaxAge.Hours()/24)) + "d"
 	d := &declaration{Site: title, Vendors: []declaredVendor{}, Own: []declaredStorage{{
-		Name: consent.CookieName, Kind: "cookie", Party: "first", Purpose: l.texts["consent_cookie"], Retention: days, Kept: retention(l.texts, days),
+		Name: consent.CookieName, Kind: "cookie", Party: "first", Purpose: l.texts["consent_cookie"], Retention: days, Kept: retention(l, days),
 	}}}
 	seen := b.observer.Seen(b.o.Site)
 	slices.Sort(seen)
@@ -95,8 +95,8 @@ func (b *Banner) declare(l *language, title string) *declaration {
 			ID: v.ID, Name: v.Name, Company: v.Company, Country: v.Country, CountryName: l.country(v.Country), OutsideEEA: v.Country != "" && !inEEA(v.Country),
 			Policy: v.Policy, Category: v.Category.String(), Stores: []declaredStorage{},
 		}
-		declared.add(l.texts, "cookie", v.Cookies)
-		declared.add(l.texts, "storage", v.Storage)
+		declared.add(l, "cookie", v.Cookies)
+		declared.add(l, "storage", v.Storage)
 		d.Vendors = append(d.Vendors, declared)
 	}
 	slices.SortStableFunc(d.Vendors, func(a, b declaredVendor) int {
@@ -105,26 +105,26 @@ func (b *Banner) declare(l *language, title string) *declaration {
 	return d
 }
 
-func (v *declaredVendor) add(t texts, kind string, cookies []rules.Cookie) {
+func (v *declaredVendor) add(l *language, kind string, cookies []rules.Cookie) {
 	for _, c := range cookies {
-		v.Stores = append(v.Stores, declaredStorage{c.Name, kind, c.Party, c.Purpose, c.Retention, retention(t, c.Retention)})
+		v.Stores = append(v.Stores, declaredStorage{c.Name, kind, c.Party, c.Purpose, c.Retention, retention(l, c.Retention)})
 	}
 }
 
 // units are the texts for the units of rules.Cookie.Retention.
 var units = map[string]string{"s": "second", "m": "minute", "h": "hour", "d": "day", "mo": "month", "y": "year"}
 
-// retention writes how long something is kept: "2y" as "2 yr" in English.
-func retention(t texts, r string) string {
+// retention writes how long something is kept: "2y" as "2 years" in English.
+func retention(l *language, r string) string {
 	switch r {
 	case "session", "persistent":
-		return t[r]
+		return l.texts[r]
 	}
 	digits := strings.IndexFunc(r, func(c rune) bool { return c < '0' || c > '9' })
 	if digits <= 0 || units[r[digits:]] == "" {
 		return r
 	}
-	return strings.ReplaceAll(t[units[r[digits:]]], "{n}", r[:digits])
+	return l.count(units[r[digits:]], r[:digits])
 }
 
 // serveJSON answers with data.

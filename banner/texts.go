@@ -9,10 +9,13 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"go.yaml.in/yaml/v4"
+	"golang.org/x/text/feature/plural"
+	textlanguage "golang.org/x/text/language"
 )
 
 //go:embed i18n/*.yml
@@ -215,6 +218,49 @@ func (l *languages) match(tag []byte) (int, bool) {
 var aliases = map[string]string{
 	"zh": "zh-hans", "zh-tw": "zh-hant", "zh-hk": "zh-hant", "zh-mo": "zh-hant",
 	"nb": "no", "nn": "no", "iw": "he",
+}
+
+// count writes a number, in decimal digits, by the text of a key. A text may
+// have several forms, category=form between bars, by the plural categories of
+// its language (CLDR): one={n} day|other={n} days.
+func (l *language) count(key, digits string) string {
+	text := l.texts[key]
+	if strings.Contains(text, "|") {
+		text = pluralForm(text, pluralOf(l.tag, digits))
+	}
+	return strings.ReplaceAll(text, "{n}", digits)
+}
+
+// pluralNames are the categories as forms are marked with them.
+var pluralNames = map[plural.Form]string{plural.Zero: "zero", plural.One: "one", plural.Two: "two", plural.Few: "few", plural.Many: "many", plural.Other: "other"}
+
+func pluralOf(tag, digits string) string {
+	n, _ := strconv.Atoi(digits)
+	return pluralNames[plural.Cardinal.MatchPlural(tagOf(tag), n, 0, 0, 0, 0)]
+}
+
+// tagOf parses a language's tag; a made-up one counts as English does.
+func tagOf(tag string) textlanguage.Tag {
+	parsed, err := textlanguage.Parse(tag)
+	if err != nil {
+		return textlanguage.English
+	}
+	return parsed
+}
+
+// pluralForm returns the form of a category, or else that of other.
+func pluralForm(text, category string) string {
+	other := ""
+	for form := range strings.SplitSeq(text, "|") {
+		name, form, _ := strings.Cut(form, "=")
+		if name == category {
+			return form
+		}
+		if name == "other" {
+			other = form
+		}
+	}
+	return other
 }
 
 // fill puts names into the text of a key, given as placeholder and name in

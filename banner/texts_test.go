@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,7 +42,11 @@ func TestTextsAreWhole(t *testing.T) {
 			if strings.TrimSpace(got) == "" {
 				t.Errorf("%s: %s is missing", tag, key)
 			}
-			if a, b := placeholders(got), placeholders(want); !slices.Equal(a, b) && key != "box_text" {
+			if strings.Contains(got, "|") {
+				checkForms(t, tag, key, got)
+				continue
+			}
+			if a, b := placeholders(got), placeholders(pluralForm("other="+want, "other")); !slices.Equal(a, b) && key != "box_text" {
 				t.Errorf("%s: %s fills in %v where English fills in %v", tag, key, a, b)
 			}
 			if strings.ContainsAny(got, "⟦⟧<>") {
@@ -64,6 +69,51 @@ func TestTextsAreWhole(t *testing.T) {
 		// Refusing must never read like agreeing.
 		if all[tag]["accept_all"] == all[tag]["reject_all"] || all[tag]["accept_all"] == all[tag]["settings"] {
 			t.Errorf("%s: two buttons read alike", tag)
+		}
+	}
+}
+
+// checkForms demands of a text with several forms one for each category that a
+// whole number can be in, and no others.
+func checkForms(t *testing.T, tag, key, text string) {
+	t.Helper()
+	needed, got := map[string]bool{"other": true}, map[string]bool{}
+	for n := range 200 {
+		needed[pluralOf(tag, strconv.Itoa(n))] = true
+	}
+	for form := range strings.SplitSeq(text, "|") {
+		name, form, ok := strings.Cut(form, "=")
+		got[name] = true
+		if !ok || !slices.Contains(slices.Collect(maps.Values(pluralNames)), name) {
+			t.Errorf("%s: %s: %q is no category", tag, key, name)
+		}
+		if !strings.Contains(form, "{n}") && name != "one" && name != "two" {
+			t.Errorf("%s: %s: %s=%s does not say how many", tag, key, name, form)
+		}
+	}
+	for name := range needed {
+		if form := pluralForm(text, name); form == "" {
+			t.Errorf("%s: %s has no form for %s", tag, key, name)
+		}
+	}
+	for name := range got {
+		if !needed[name] {
+			t.Errorf("%s: %s has a form for %s, in which no number is", tag, key, name)
+		}
+	}
+}
+
+func TestCounting(t *testing.T) {
+	b := newBanner(t, Options{})
+	for _, c := range []struct{ tag, retention, want string }{
+		{"en", "1y", "1 year"}, {"en", "2y", "2 years"}, {"en", "13mo", "13 months"}, {"en", "session", "Session"},
+		{"it", "1y", "1 anno"}, {"fr", "2y", "2 ans"}, {"pl", "2y", "2 lata"}, {"pl", "5y", "5 lat"}, {"pl", "22mo", "22 miesiące"},
+		{"sl", "2y", "2 leti"}, {"ar", "2y", "سنتان"}, {"ar", "3y", "3 سنوات"}, {"ar", "13mo", "13 شهرًا"}, {"ro", "20y", "20 de ani"},
+		{"uk", "21d", "21 день"}, {"lt", "10d", "10 dienų"}, {"he", "2y", "שנתיים"}, {"ja", "2y", "2年"}, {"cs", "180d", "180 dní"},
+	} {
+		l := b.languages.list[b.languages.index[c.tag]]
+		if got := retention(&l, c.retention); got != c.want {
+			t.Errorf("%s in %s: %q, want %q", c.retention, c.tag, got, c.want)
 		}
 	}
 }

@@ -95,6 +95,24 @@ var directives = map[string]rules.Kind{
 	"frame-src": rules.Frame, "child-src": rules.Frame, "object-src": rules.Object, "connect-src": rules.Connect, "form-action": rules.Form,
 }
 
+// pageOf returns the path of the document that a report names, and whether it is
+// one of this host. A frame or worker without an address of its own names only
+// its scheme, or the origin that made it.
+func pageOf(document string, v *Visit) (path string, ours bool) {
+	if document == "about" || document == "about:blank" || document == "about:srcdoc" || document == "blob" {
+		return "/", true
+	}
+	document, made := strings.CutPrefix(document, "blob:")
+	u, err := url.Parse(document)
+	if err != nil || !strings.EqualFold(u.Host, v.Host) {
+		return "", false
+	}
+	if path = local(u.EscapedPath()); made || len(path) > maxPage {
+		path = "/"
+	}
+	return path, true
+}
+
 // reports turns violations by pages of this host into reports of one tag each.
 // What names no address (inline, eval) or a page elsewhere is left out.
 func (b *Banner) reports(violations []violation, v *Visit) []*Report {
@@ -102,13 +120,9 @@ func (b *Banner) reports(violations []violation, v *Visit) []*Report {
 	var page rules.Page
 	for _, violated := range violations {
 		kind, known := directives[violated.directive]
-		document, err := url.Parse(violated.document)
-		if !known || err != nil || !strings.EqualFold(document.Host, v.Host) || len(reports) == maxReported {
+		path, ours := pageOf(violated.document, v)
+		if !known || !ours || len(reports) == maxReported {
 			continue
-		}
-		path := local(document.EscapedPath())
-		if len(path) > maxPage {
-			path = "/"
 		}
 		page.Reset([]byte(origin(v) + path))
 		tag, ok := b.tag(&page, violated.blocked, kind)

@@ -21,9 +21,26 @@ type Config struct {
 	// ProxyProtocol says that every connection from a trusted proxy begins with
 	// a PROXY protocol header, version 1 or 2.
 	ProxyProtocol bool
+	// TLS is how visitors are served by https.
+	TLS TLS
+	// ReusePort lets a successor listen at the same address before this
+	// process ends (SO_REUSEPORT).
+	ReusePort bool
+	// Watch puts changes of the configuration and of the files that it names
+	// in force as they are seen.
+	Watch bool
 	// AccessLog is the form in which requests are logged: common, combined or
 	// json; empty for none. Addresses lose their last bits in all of them.
 	AccessLog string
+	// WholeAddresses logs addresses as they are all the same.
+	WholeAddresses bool
+	// ServerTiming tells visitors how long upstream and proxy took
+	// (Server-Timing, W3C).
+	ServerTiming bool
+	// Profiling serves Go's profiles under /debug/pprof/ of the admin listener.
+	Profiling bool
+	// Tracing is where spans of requests are sent.
+	Tracing Tracing
 	// Rewrite false makes a plain proxy that changes no page.
 	Rewrite bool
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields
@@ -74,6 +91,9 @@ type Site struct {
 	// Others are further servers of the same site. A request goes to the one
 	// that has least to do.
 	Others []*url.URL
+	// Weights are how much of the requests Upstream and each of Others is to
+	// have beside the rest, from 1 to 100; nil for all alike.
+	Weights []int
 	// Health is how the servers are watched.
 	Health Health
 	// UpstreamTLS is how https upstreams are trusted.
@@ -81,6 +101,12 @@ type Site struct {
 
 	Regime       consent.Regime
 	Unclassified Unclassified
+	// SecondLock sends a Content-Security-Policy that names whom a page may
+	// contact under a choice. The browser refuses the others where unclassified
+	// third parties are held, and reports them where they pass.
+	SecondLock bool
+	// Caching says for whom one page is made.
+	Caching Caching
 	// Revision is the policy revision, from 1; raising it asks everybody again.
 	Revision uint32
 	// PolicyURL is the site's privacy policy, absolute or a path.
@@ -149,6 +175,19 @@ const (
 	HoldUnclassified Unclassified = "hold"
 )
 
+// Caching says for whom one page is made, and so who may keep it.
+type Caching string
+
+// The ways of caching pages.
+const (
+	// PerChoice makes a page for each choice; only browsers may keep it.
+	PerChoice Caching = "per-choice"
+	// Uniform makes one page for all, with everything held, that any cache may
+	// keep as the upstream allows. The guard releases in it what the visitor
+	// has agreed to.
+	Uniform Caching = "uniform"
+)
+
 // CookieOptions are the attributes of the consent cookie.
 type CookieOptions struct {
 	// Domain shares the choice across subdomains; empty for the host alone.
@@ -178,6 +217,7 @@ func Default() Config {
 		Listen:  ":8080",
 		Admin:   "127.0.0.1:9090",
 		Rewrite: true,
+		Watch:   true,
 		Limits: Limits{
 			RequestHead:   64 << 10,
 			ResponseHead:  64 << 10,
@@ -202,6 +242,7 @@ func DefaultSite() Site {
 	return Site{
 		Regime:       consent.OptIn,
 		Unclassified: PassUnclassified,
+		Caching:      PerChoice,
 		Revision:     1,
 		Prefix:       "/_askfirst/",
 		Health:       Health{Every: 5 * time.Second, Failures: 3, Pause: 10 * time.Second},

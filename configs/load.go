@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -32,6 +31,9 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.TLS.load(path); err != nil {
+		return nil, err
+	}
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
 		if len(s.Lists) == 0 {
@@ -39,9 +41,7 @@ func Load(path string) (*Config, error) {
 		}
 		for j := range s.Lists {
 			list := &s.Lists[j]
-			if !filepath.IsAbs(list.Name) {
-				list.Name = filepath.Join(filepath.Dir(path), list.Name)
-			}
+			list.Name = beside(path, list.Name)
 			if list.Text, err = readFile(list.Name, rules.MaxListSize); err != nil {
 				return nil, fmt.Errorf("list of site %s: %w", s.Name, err)
 			}
@@ -87,14 +87,21 @@ func Parse(file string, text []byte) (*Config, error) {
 }
 
 func (r *reader) config(n *yaml.Node, cfg *Config) {
-	var sites *yaml.Node
+	var sites, tls *yaml.Node
 	r.mapping(n, "", fields{
 		"listen":          func(n *yaml.Node, at string) { r.address(n, at, &cfg.Listen) },
 		"admin":           func(n *yaml.Node, at string) { r.adminAddress(n, at, &cfg.Admin) },
 		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
 		"access_log":      func(n *yaml.Node, at string) { oneOf(r, n, at, &cfg.AccessLog, "common", "combined", "json") },
+		"whole_addresses": func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.WholeAddresses) },
+		"server_timing":   func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ServerTiming) },
+		"profiling":       func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Profiling) },
+		"tracing":         func(n *yaml.Node, at string) { r.tracing(n, at, &cfg.Tracing) },
 		"rewrite":         func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Rewrite) },
 		"proxy_protocol":  func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ProxyProtocol) },
+		"tls":             func(n *yaml.Node, at string) { tls = n; r.tls(n, at, &cfg.TLS) },
+		"reuse_port":      func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ReusePort) },
+		"watch":           func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Watch) },
 		"trusted_proxies": func(n *yaml.Node, at string) { r.prefixes(n, at, &cfg.TrustedProxies) },
 		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
 		"sites":           func(n *yaml.Node, at string) { sites = n },
@@ -122,6 +129,9 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 	if len(cfg.Sites) == 0 {
 		r.refuse(sites, "sites", "no site is named", "add at least one")
 	}
+	if tls != nil {
+		r.checkTLS(tls, cfg)
+	}
 }
 
 func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
@@ -143,6 +153,7 @@ func (r *reader) limits(n *yaml.Node, at string, l *Limits) {
 }
 
 func (r *reader) site(n *yaml.Node, at string, s *Site) {
+	var locks *bool
 	r.mapping(n, at, fields{
 		"name":         func(n *yaml.Node, at string) { r.text(n, at, &s.Name) },
 		"title":        func(n *yaml.Node, at string) { r.text(n, at, &s.Title) },
@@ -152,12 +163,17 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"upstream_tls": func(n *yaml.Node, at string) { r.upstreamTLS(n, at, &s.UpstreamTLS) },
 		"regime":       func(n *yaml.Node, at string) { r.regime(n, at, &s.Regime) },
 		"unclassified": func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Unclassified, PassUnclassified, HoldUnclassified) },
-		"revision":     func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
-		"policy_url":   func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
-		"prefix":       func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
-		"cookie":       func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
-		"banner":       func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
-		"lists":        func(n *yaml.Node, at string) { r.lists(n, at, &s.Lists) },
+		"caching":      func(n *yaml.Node, at string) { oneOf(r, n, at, &s.Caching, PerChoice, Uniform) },
+		"second_lock": func(n *yaml.Node, at string) {
+			locks = new(bool)
+			r.boolean(n, at, locks)
+		},
+		"revision":   func(n *yaml.Node, at string) { r.revision(n, at, &s.Revision) },
+		"policy_url": func(n *yaml.Node, at string) { r.link(n, at, &s.PolicyURL) },
+		"prefix":     func(n *yaml.Node, at string) { r.prefix(n, at, &s.Prefix) },
+		"cookie":     func(n *yaml.Node, at string) { r.cookie(n, at, &s.Cookie) },
+		"banner":     func(n *yaml.Node, at string) { r.banner(n, at, &s.Banner) },
+		"lists":      func(n *yaml.Node, at string) { r.lists(n, at, &s.Lists) },
 		"heuristics_off": func(n *yaml.Node, at string) {
 			s.HeuristicsOff = r.list(n, at)
 			for _, name := range s.HeuristicsOff {
@@ -171,6 +187,16 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
 		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
 	})
+	s.SecondLock = s.Unclassified == HoldUnclassified && s.Caching == PerChoice
+	if locks != nil {
+		s.SecondLock = *locks
+	}
+	if s.Caching == Uniform && s.SecondLock {
+		r.refuse(n, at+".second_lock", "cannot stand beside caching: uniform", "its policy follows each visitor's choice, and one page for all has one policy; use caching: per-choice")
+	}
+	if s.Caching == Uniform && s.Regime != consent.OptIn {
+		r.refuse(n, at+".caching", fmt.Sprintf("cannot be uniform under the regime %s", s.Regime), "one page for all holds everything until its visitor agrees, which is opt-in; use caching: per-choice")
+	}
 	if s.Name == "" {
 		r.refuse(n, at+".name", "is missing", "name the site; records are kept under this name")
 	}
@@ -321,7 +347,8 @@ func (r *reader) upstream(n *yaml.Node, at string, to **url.URL) {
 	*to = u
 }
 
-// upstreams reads one address of a site, or a list of those of its servers.
+// upstreams reads one address of a site, or a list of those of its servers, each
+// an address or a mapping of it and its weight.
 func (r *reader) upstreams(n *yaml.Node, at string, s *Site) {
 	if resolve(n).Kind != yaml.SequenceNode {
 		r.upstream(n, at, &s.Upstream)
@@ -329,11 +356,27 @@ func (r *reader) upstreams(n *yaml.Node, at string, s *Site) {
 	}
 	r.sequence(n, at, func(n *yaml.Node, at string) {
 		var u *url.URL
-		if r.upstream(n, at, &u); s.Upstream == nil {
+		weight := 1
+		if resolve(n).Kind == yaml.MappingNode {
+			r.mapping(n, at, fields{
+				"url":    func(n *yaml.Node, at string) { r.upstream(n, at, &u) },
+				"weight": func(n *yaml.Node, at string) { r.number(n, at, &weight, 1, 100) },
+			})
+			if u == nil && !r.refusedUnder(at+".url") {
+				r.refuse(n, at+".url", "is missing", "write the address of the server, such as http://127.0.0.1:3000")
+			}
+		} else {
+			r.upstream(n, at, &u)
+		}
+		if u == nil {
+			return
+		}
+		if s.Upstream == nil {
 			s.Upstream = u
-		} else if u != nil {
+		} else {
 			s.Others = append(s.Others, u)
 		}
+		s.Weights = append(s.Weights, weight)
 	})
 }
 

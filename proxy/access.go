@@ -1,14 +1,21 @@
 package proxy
 
 import (
+	base16 "encoding/hex"
 	"strconv"
 	"time"
 )
 
-// logAccess writes a line of the access log: in the Common or Combined Log
-// Format, or as a JSON object. Addresses are truncated, since the log of a
-// consent proxy should not be what identifies visitors.
+// logAccess notes a request that has been answered: in metrics, its trace and
+// the access log. The log has the Common or Combined Log Format, or JSON
+// objects. Addresses are truncated unless the operator says otherwise, since the
+// log of a consent proxy should not be what identifies visitors.
 func (x *exchange) logAccess(status int) {
+	x.correlate()
+	x.proxy.metrics.answered(x, status)
+	if t := x.sites.tracer; t != nil {
+		t.end(x, status)
+	}
 	w := x.proxy.o.Access
 	if w == nil || x.cfg.AccessLog == "" {
 		return
@@ -17,12 +24,15 @@ func (x *exchange) logAccess(status int) {
 	if !client.IsValid() {
 		client = x.v.peer
 	}
+	if !x.cfg.WholeAddresses {
+		client = truncate(client)
+	}
 	r := &x.request
 	line := x.line[:0]
 	sent := x.v.out - x.before
 	if x.cfg.AccessLog == "json" {
 		line = x.begun.AppendFormat(append(line, `{"time":"`...), time.RFC3339Nano)
-		line = appendAddr(append(line, `","client":"`...), truncate(client))
+		line = appendAddr(append(line, `","client":"`...), client)
 		line = appendQuoted(append(line, `","host":`...), x.address, true)
 		line = appendQuoted(append(line, `,"method":`...), r.method, true)
 		line = appendQuoted(append(line, `,"target":`...), r.target, true)
@@ -31,9 +41,14 @@ func (x *exchange) logAccess(status int) {
 		line = strconv.AppendFloat(append(line, `,"seconds":`...), time.Since(x.begun).Seconds(), 'f', 6, 64)
 		line = appendQuoted(append(line, `,"referer":`...), r.get(nameReferer), true)
 		line = appendQuoted(append(line, `,"agent":`...), r.get(nameUserAgent), true)
+		line = appendQuoted(append(line, `,"id":`...), x.correlation.id, true)
+		if x.sites.tracer != nil {
+			line = base16.AppendEncode(append(line, `,"trace":"`...), x.correlation.span.trace[:])
+			line = append(line, '"')
+		}
 		line = append(line, "}\n"...)
 	} else {
-		line = appendAddr(line, truncate(client))
+		line = appendAddr(line, client)
 		line = x.begun.AppendFormat(append(line, " - - ["...), "02/Jan/2006:15:04:05 -0700")
 		line = append(line, "] "...)
 		// What was no request line is logged as far as it came.

@@ -36,7 +36,7 @@ func TestAccessLog(t *testing.T) {
 	for form, want := range map[string]string{
 		"common":   `^127\.0\.0\.0 - - \[[^]]+\] "GET /a\?b=\\"c\\xff HTTP/1\.1" 200 \d+\n$`,
 		"combined": `^127\.0\.0\.0 - - \[[^]]+\] "GET /a\?b=\\"c\\xff HTTP/1\.1" 200 \d+ "http://x/" "y\\"\\x80z"\n$`,
-		"json":     `"client":"127\.0\.0\.0","host":"shop\.example","method":"GET","target":"/a\?b=\\"c\\u00ff","status":200,"bytes":\d+,"seconds":0\.\d+,"referer":"http://x/","agent":"y\\"\\u0080z"}\n$`,
+		"json":     `"client":"127\.0\.0\.0","host":"shop\.example","method":"GET","target":"/a\?b=\\"c\\u00ff","status":200,"bytes":\d+,"seconds":0\.\d+,"referer":"http://x/","agent":"y\\"\\u0080z","id":"[0-9a-f]{32}"}\n$`,
 	} {
 		log := new(lines)
 		s := newStage(t, always(t, ok), func(c *configs.Config) { c.AccessLog = form })

@@ -50,7 +50,7 @@ func (x *exchange) appendCookies(out []byte, f *field) []byte {
 	for rest := f.value; len(rest) > 0; {
 		var name, whole []byte
 		name, _, whole, rest = cutCookie(rest)
-		if string(name) == consent.CookieName || string(name) == onceCookie {
+		if string(name) == consent.CookieName || string(name) == onceCookie || string(name) == ownCookie {
 			continue
 		}
 		if d := x.site.engine.Cookie(name); !d.Allowed(x.standing.Granted) {
@@ -104,6 +104,9 @@ const maxExpired = 24
 // the host and on every domain above it that may have set them, and the cookie
 // that let one vendor in, which has served.
 func (x *exchange) appendExpiry(out []byte) []byte {
+	if x.shared {
+		return out
+	}
 	for i, name := range x.withheld {
 		if i == maxExpired {
 			break

@@ -35,6 +35,9 @@ type Counter interface {
 }
 
 func (p *Proxy) count(x *exchange, tags []Sighting) {
+	p.metrics.countTags(x.sighted)
+	p.metrics.countTags(tags)
+	x.site.lock.learn(tags)
 	if p.o.Counter == nil {
 		return
 	}
@@ -42,10 +45,10 @@ func (p *Proxy) count(x *exchange, tags []Sighting) {
 		p.o.Counter.CountView(x.site.Name, x.path(), !x.standing.Made)
 	}
 	if len(x.sighted) > 0 {
-		p.o.Counter.Count(x.site.Name, x.path(), x.standing.Granted, x.sighted)
+		p.o.Counter.Count(x.site.Name, x.path(), x.shown.Granted, x.sighted)
 	}
 	if len(tags) > 0 {
-		p.o.Counter.Count(x.site.Name, x.path(), x.standing.Granted, tags)
+		p.o.Counter.Count(x.site.Name, x.path(), x.shown.Granted, tags)
 	}
 }
 

@@ -62,6 +62,8 @@ type document struct {
 	decoders []io.ReadCloser
 	target   coding
 	encoder  encoder
+	text     *charsetReader // the page, decoded
+	buf      []byte         // text's
 	rewriter *rewrite.Rewriter
 	options  rewrite.Document
 	view     banner.View
@@ -72,6 +74,7 @@ type document struct {
 	body   []byte    // the body as it came, where it is not
 	rest   []byte    // of what came last and has not been decoded
 	read   int64     // bytes of body that went to the decoders
+	came   int64     // bytes that came out of them
 	copied bool      // body and sent are kept while the page is streamed
 	sent   []byte    // what has been sent of it
 	done   bool      // the body has come to its end
@@ -80,7 +83,6 @@ type document struct {
 	out        []byte // what is finished and has not been sent
 	tags       []Sighting
 	strings    []byte // what tags point to
-	chunks     bool   // the page is sent in chunks
 	transcoded bool   // the page was UTF-16 and is UTF-8
 }
 
@@ -118,7 +120,6 @@ func (x *exchange) sendDocument() error {
 		d.options.Head, d.options.Foot = d.head, d.foot
 		d.options.Placeholder, d.options.Seen = d.placeholder, d.seen
 	}
-	defer d.end()
 	var known bool
 	d.codings, known = contentCodings(&x.answer, d.codings[:0])
 	if !known || x.answer.status == 206 || isOpaqueCharset(x.answer.get(nameContentType)) ||
@@ -127,8 +128,8 @@ func (x *exchange) sendDocument() error {
 	}
 	d.begin()
 	if x.download.framing == noBody {
-		x.composeDocument(-1)
-		return x.send(x.out)
+		x.composeDocument()
+		return x.passNone()
 	}
 	d.state = gathering
 	x.link.pause = pagePause
@@ -138,13 +139,20 @@ func (x *exchange) sendDocument() error {
 		x.proxy.metrics.hits.Add(1)
 		x.proxy.count(x, d.match.tags)
 		d.transcoded = d.match.transcoded
-		x.composeDocument(len(d.match.page))
-		return x.sendWhole(d.match.page)
+		x.composeDocument()
+		return x.passPage(d.match.page)
 	case err == nil:
 		x.proxy.metrics.misses.Add(1)
 		return d.build()
 	case err == errPause, err == errLarge:
-		return d.stream()
+		x.proxy.metrics.streamed.Add(1)
+		d.state = streaming
+		// A page that came with pauses can be remembered all the same.
+		d.copied = len(d.body) <= x.cfg.Limits.Document && d.memorable()
+		if err := d.open(); err != nil {
+			return answerCut(err)
+		}
+		return d.passStream()
 	}
 	return err
 }
@@ -158,16 +166,18 @@ func (d *document) begin() {
 	d.target = negotiate(&x.request)
 	nonce := policyNonce(&x.answer)
 	d.view = banner.View{
-		Standing:       x.standing,
+		Standing:       x.shown,
 		Host:           x.address,
-		Return:         x.target,
-		AcceptLanguage: x.request.get(nameAcceptLanguage),
+		Return:         x.wayBack(),
+		AcceptLanguage: x.acceptLanguage(),
 		Nonce:          nonce,
+		Locked:         x.site.lock.enforced(x.shown.Granted),
+		Once:           x.once,
 	}
 	d.options.Rules = x.site.engine
 	d.options.Let = x.once
 	d.options.URL = x.pageURL()
-	d.options.Granted = x.standing.Granted
+	d.options.Granted = x.shown.Granted
 	d.options.RemoveBanners = x.site.RemoveRivals
 	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified
 	// What redirects is not shown.
@@ -179,9 +189,12 @@ func (d *document) begin() {
 
 // end gives everything back.
 func (d *document) end() {
+	if d.state == resting {
+		return
+	}
 	d.closePipeline()
-	d.state, d.done, d.chunks, d.transcoded = resting, false, false, false
-	d.match, d.rest, d.like, d.read = nil, nil, 0, 0
+	d.state, d.done, d.transcoded = resting, false, false
+	d.match, d.rest, d.like, d.read, d.came = nil, nil, 0, 0, 0
 	d.tags, d.strings = nil, nil
 	if cap(d.body) > 1<<20 {
 		d.body = nil
@@ -206,12 +219,15 @@ func (d *document) closePipeline() {
 		encoders[d.target].Put(d.encoder)
 		d.encoder = nil
 	}
+	putBuffer(d.buf)
+	d.buf = nil
 }
 
 // gather reads the body until it is whole. While it is like the body of a
 // remembered page nothing of it is copied.
 func (d *document) gather() error {
 	x := d.x
+	defer x.waitedSince(time.Now())
 	limit := x.cfg.Limits.Document
 	d.makeKey()
 	if d.memorable() {
@@ -262,8 +278,8 @@ func (d *document) unlike() {
 // makeKey names all that the finished page depends on beside the body.
 func (d *document) makeKey() {
 	x := d.x
-	k := append(d.key[:0], byte(d.target), byte(x.standing.Granted), byte(x.standing.Regime))
-	k = append(k, flags(x.standing.Made, x.standing.GPC, x.part, d.view.Integrity, d.options.XML, x.secure))
+	k := append(d.key[:0], byte(d.target), byte(x.shown.Granted), byte(x.shown.Regime))
+	k = append(k, flags(x.shown.Made, x.shown.GPC, x.part, d.view.Integrity, d.options.XML, x.secure))
 	for _, c := range d.codings {
 		k = append(k, byte(c))
 	}
@@ -282,28 +298,34 @@ func flags(bits ...bool) (b byte) {
 	return b
 }
 
-// build makes the whole page and sends it with its length.
+// build makes the whole page and sends it with its length. A page that decodes
+// to more than is held is sent as it is made from there on.
 func (d *document) build() error {
 	x := d.x
 	d.state = building
 	if len(d.body) == 0 {
 		d.target = identity
-		x.composeDocument(0)
-		return x.sendWhole(nil)
+		x.composeDocument()
+		return x.passPage(nil)
 	}
-	if err := d.run(); err != nil {
-		if d.chunks {
-			return err
+	err := d.open()
+	for more := true; more && err == nil; {
+		if d.came > int64(x.cfg.Limits.Document) {
+			d.state = streaming
+			return d.passStream()
 		}
-		return x.sendHeld(d.body, err)
+		more, err = d.advance()
+	}
+	if err == nil {
+		err = d.close()
+	}
+	if err != nil {
+		return x.passUnread(d.body, err)
 	}
 	x.proxy.count(x, d.tags)
-	if d.chunks {
-		return d.finish()
-	}
-	x.composeDocument(len(d.out))
+	x.composeDocument()
 	d.remember(d.out)
-	return x.sendWhole(d.out)
+	return x.passPage(d.out)
 }
 
 // remember keeps the finished page for the next visitor.
@@ -320,19 +342,30 @@ func (d *document) remember(page []byte) {
 	}
 }
 
-// stream makes the page of a body that is not held whole, and sends it as it is
-// made.
-func (d *document) stream() error {
+// passStream sends a page as it is made.
+func (d *document) passStream() error {
 	x := d.x
-	x.proxy.metrics.streamed.Add(1)
-	d.state = streaming
-	// A page that came with pauses can be remembered all the same.
-	d.copied = len(d.body) <= x.cfg.Limits.Document && d.memorable()
-	if err := d.run(); err != nil {
+	x.composeDocument()
+	framing := chunked
+	if x.request.minor == 0 {
+		framing = untilClose
+	}
+	return x.passStream(framing, 0)
+}
+
+// stream makes the rest of a page that is sent as it is made.
+func (d *document) stream() error {
+	for more := true; more; {
+		var err error
+		if more, err = d.advance(); err != nil {
+			return answerCut(err)
+		}
+	}
+	if err := d.close(); err != nil {
 		return answerCut(err)
 	}
-	x.proxy.count(x, d.tags)
-	if err := d.finish(); err != nil {
+	d.x.proxy.count(d.x, d.tags)
+	if err := d.send(); err != nil {
 		return err
 	}
 	if d.copied {
@@ -352,10 +385,11 @@ func (d *document) copy(to *[]byte, p []byte) {
 	}
 }
 
-// run takes the body through decoding, rewriting and encoding.
-func (d *document) run() error {
+// open begins to take the body through decoding, rewriting and encoding: as far
+// as is needed to know how the page is encoded.
+func (d *document) open() error {
 	x := d.x
-	d.rest, d.read = d.body, 0
+	d.rest = d.body
 	var r io.Reader = (*raw)(d)
 	for i := len(d.codings) - 1; i >= 0; i-- {
 		dec, err := newDecoder(r, d.codings[i])
@@ -365,56 +399,54 @@ func (d *document) run() error {
 		d.decoders = append(d.decoders, dec)
 		r = dec
 	}
+	d.buf = getBuffer(largeBuffer)
+	var err error
+	if d.text, err = newCharsetReader(r, x.answer.get(nameContentType), d.buf); err != nil {
+		return err
+	}
+	d.transcoded = d.text.order != 0
+	if d.text.data() {
+		d.options.Fragment = true
+	}
 	var w io.Writer = (*sink)(d)
 	if d.encoder = newEncoder(w, d.target); d.encoder != nil {
 		w = d.encoder
 	}
-	buf := getBuffer(largeBuffer)
-	defer putBuffer(buf)
-	in, err := newCharsetReader(r, x.answer.get(nameContentType), buf)
-	if err != nil {
-		return err
-	}
-	d.transcoded = in.order != 0
-	if in.data() {
-		d.options.Fragment = true
-	}
 	d.rewriter = rewrite.Acquire(w, &d.options)
-	var decoded int64
-	for {
-		p, err := in.next()
-		decoded += int64(len(p))
-		if decoded > bombBytes && decoded > maxRatio*d.read {
-			return errBomb
+	return nil
+}
+
+// advance takes the next part of the body through. It reports whether there is
+// more.
+func (d *document) advance() (more bool, err error) {
+	p, err := d.text.next()
+	d.came += int64(len(p))
+	if d.came > bombBytes && d.came > maxRatio*d.read {
+		return false, errBomb
+	}
+	if len(p) > 0 {
+		if _, err := d.rewriter.Write(p); err != nil {
+			return false, err
 		}
-		if len(p) > 0 {
-			if _, err := d.rewriter.Write(p); err != nil {
-				return err
-			}
-		}
+	}
+	if err == io.EOF {
+		return false, nil
+	}
+	return true, err
+}
+
+// close finishes the page. A decoder may end before the body does: what follows
+// is not read by browsers either, but must have come.
+func (d *document) close() error {
+	for !d.done {
+		p, err := d.x.download.next()
 		if err == io.EOF {
 			break
 		}
-		if err != nil {
+		if err != nil && err != errPause {
 			return err
 		}
-		if d.state == building && decoded > int64(x.cfg.Limits.Document) {
-			d.state = streaming
-		}
-	}
-	if !d.done {
-		// A decoder may end before the body does. What follows is not read by
-		// browsers either, but must have come.
-		for {
-			p, err := x.download.next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil && err != errPause {
-				return err
-			}
-			d.copy(&d.body, p)
-		}
+		d.copy(&d.body, p)
 	}
 	if err := d.rewriter.Close(); err != nil {
 		return err
@@ -467,33 +499,13 @@ func (s *sink) Write(p []byte) (int, error) {
 
 // send sends what is finished of a streamed page.
 func (d *document) send() error {
-	x := d.x
-	if !d.chunks {
-		d.chunks = true
-		x.composeDocument(-1)
-	} else {
-		x.out = x.out[:0]
-	}
 	if len(d.out) == 0 {
-		return x.send(x.out)
-	}
-	d.copy(&d.sent, d.out)
-	defer func() { d.out = d.out[:0] }()
-	if x.request.minor == 0 {
-		return x.send(x.out, d.out)
-	}
-	return x.send(x.out, appendChunkSize(x.size[:0], len(d.out)), d.out, crlf)
-}
-
-// finish ends a streamed page.
-func (d *document) finish() error {
-	if err := d.send(); err != nil {
-		return err
-	}
-	if d.x.request.minor == 0 {
 		return nil
 	}
-	return d.x.send(lastChunk)
+	d.copy(&d.sent, d.out)
+	err := d.x.write(d.out)
+	d.out = d.out[:0]
+	return err
 }
 
 // likelyPause is how long a body that is like a remembered one so far is waited
@@ -505,6 +517,7 @@ func (d *document) flushStalled(silent time.Duration) error {
 	switch d.state {
 	case gathering:
 		if d.match != nil && d.like > 0 && silent < likelyPause {
+			d.x.proxy.metrics.waits.Add(1)
 			return nil
 		}
 		return errPause
@@ -563,9 +576,10 @@ func (d *document) keep(s []byte) []byte {
 	return d.strings[at:len(d.strings):len(d.strings)]
 }
 
-func (x *exchange) sendWhole(page []byte) error {
+// passPage sends a page whole.
+func (x *exchange) passPage(page []byte) error {
 	x.proxy.metrics.pages.Add(1)
-	return x.send(x.out, page)
+	return x.passWhole(page)
 }
 
 // passHeld sends a page that cannot be read as it came, under a policy by which
@@ -573,26 +587,22 @@ func (x *exchange) sendWhole(page []byte) error {
 func (x *exchange) passHeld() error {
 	x.composeAnswer()
 	x.hold()
-	framing := x.outFraming()
-	x.appendFraming(framing, x.download.framing == sized || x.isHead())
-	return x.relay(framing)
+	return x.passBody()
 }
 
-// sendHeld does the same with a body that has been gathered.
-func (x *exchange) sendHeld(body []byte, cause error) error {
+// passUnread does the same with a body that has been gathered.
+func (x *exchange) passUnread(body []byte, cause error) error {
 	x.proxy.log.Warn("a page could not be read and is sent under a policy that holds third parties",
 		"site", x.site.Name, "path", string(x.path()), "error", cause)
 	x.composeAnswer()
 	x.hold()
 	x.closeAfterUpload()
-	x.out = strconv.AppendInt(append(x.out, "Content-Length: "...), int64(len(body)), 10)
-	x.out = append(x.appendConnection(append(x.out, "\r\n"...)), "\r\n"...)
-	return x.send(x.out, body)
+	return x.passWhole(body)
 }
 
 func (x *exchange) hold() {
 	x.proxy.metrics.unread.Add(1)
-	if all := consent.All.With(consent.Unclassified); x.standing.Granted&all != all {
+	if all := consent.All.With(consent.Unclassified); x.shown.Granted&all != all {
 		x.out = append(x.out, holdingPolicy...)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -626,10 +627,15 @@ func TestNothingPutIn(t *testing.T) {
 // TestPausingPage remembers a page that comes with pauses, and waits for a body
 // that is like a remembered one.
 func TestPausingPage(t *testing.T) {
-	s := newStage(t, each(t, func(p *peer, _ string) {
-		body := page + strings.Repeat("<p>more</p>", 100)
+	var s *stage
+	s = newStage(t, each(t, func(p *peer, _ string) {
+		m := &s.proxy.metrics
+		noticed := func() int64 { return m.streamed.Load() + m.waits.Load() }
+		body, before := page+strings.Repeat("<p>more</p>", 100), noticed()
 		p.send(fmt.Sprintf("HTTP/1.1 200 OK\r\n%s\r\nContent-Length: %d\r\n\r\n%s", isPage, len(body), body[:300]))
-		time.Sleep(2 * pagePause)
+		for noticed() == before {
+			runtime.Gosched()
+		}
 		p.send(body[300:])
 	}))
 	p := s.dial()

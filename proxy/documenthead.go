@@ -1,17 +1,14 @@
 package proxy
 
-import (
-	"bytes"
-	"strconv"
-)
+import "bytes"
 
-// composeDocument writes the head of a page. length is that of its body, or -1
-// where it is not known.
-func (x *exchange) composeDocument(length int) {
+// composeDocument writes the head of a page.
+func (x *exchange) composeDocument() {
 	x.closeAfterUpload()
 	d := &x.doc
 	out := x.appendStatusLine(x.out[:0])
-	cached := false
+	shared := x.mayBeShared()
+	cached := shared
 	for i := range x.answer.fields {
 		f := &x.answer.fields[i]
 		if x.answer.nominated(f) {
@@ -19,9 +16,12 @@ func (x *exchange) composeDocument(length int) {
 		}
 		switch f.id {
 		case nameContentLength, nameContentEncoding, nameTrailer, nameVary, nameCSP, nameCSPReportOnly,
-			nameContentMD5, nameDigest, nameContentDigest, nameReprDigest, nameAcceptRanges,
-			nameSurrogateControl, nameCDNCacheControl:
+			nameContentMD5, nameDigest, nameContentDigest, nameReprDigest, nameAcceptRanges:
 			continue
+		case nameSurrogateControl, nameCDNCacheControl:
+			if !shared {
+				continue
+			}
 		case nameETag:
 			out = append(append(out, f.name...), ": "...)
 			if tagged := appendTag(out, f.value, x.variant()); tagged != nil {
@@ -31,36 +31,27 @@ func (x *exchange) composeDocument(length int) {
 			}
 			continue
 		case nameCacheControl:
-			cached = true
-			out = appendPrivate(out, f)
-			continue
+			if !shared {
+				cached = true
+				out = appendPrivate(out, f)
+				continue
+			}
 		case nameContentType:
 			out = append(appendContentType(append(append(out, f.name...), ": "...), f.value, d.transcoded), "\r\n"...)
 			continue
 		}
 		out = x.appendAnswerField(out, f)
 	}
-	out = append(out, x.policies...)
+	out = x.appendLock(append(out, x.policies...))
 	if !cached {
 		out = append(out, "Cache-Control: private\r\n"...)
 	}
-	out = x.appendVary(out)
+	out = x.appendVary(out, shared)
 	if d.target != identity && x.answer.status != 304 {
 		out = append(append(append(out, "Content-Encoding: "...), codingNames[d.target]...), "\r\n"...)
 	}
 	out = x.appendExpiry(out)
-	out = x.appendDate(out)
-	switch {
-	case length >= 0:
-		out = strconv.AppendInt(append(out, "Content-Length: "...), int64(length), 10)
-		out = append(out, "\r\n"...)
-	case x.download.framing == noBody:
-	case x.request.minor == 1:
-		out = append(out, "Transfer-Encoding: chunked\r\n"...)
-	default:
-		x.last = true
-	}
-	x.out = append(x.appendConnection(out), "\r\n"...)
+	x.out = x.appendTiming(x.appendDate(out))
 }
 
 // appendPrivate appends Cache-Control without what lets a shared cache keep
@@ -88,8 +79,13 @@ func appendPrivate(out []byte, f *field) []byte {
 
 var varies = [...]string{"Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest"}
 
-// appendVary says on what of the request the page depends.
-func (x *exchange) appendVary(out []byte) []byte {
+// appendVary says on what of the request the page depends: one for all, on the
+// encoding alone.
+func (x *exchange) appendVary(out []byte, shared bool) []byte {
+	varies := varies[:]
+	if shared {
+		varies = varies[:1]
+	}
 	out = append(out, "Vary: "...)
 	if x.answer.lists(nameVary, "*") {
 		return append(out, "*\r\n"...)

@@ -33,6 +33,8 @@ const (
 	nameXForwardedPort
 	nameXForwardedProto
 	nameXRealIP
+	nameXRequestID
+	nameTraceparent
 	nameAuthorization
 	nameCookie
 	nameSecGPC
@@ -92,6 +94,7 @@ var spellings = [names]string{
 	nameTrailer: "trailer", nameTransferEncoding: "transfer-encoding", nameUpgrade: "upgrade", nameVia: "via",
 	nameForwarded: "forwarded", nameXForwardedFor: "x-forwarded-for", nameXForwardedHost: "x-forwarded-host",
 	nameXForwardedPort: "x-forwarded-port", nameXForwardedProto: "x-forwarded-proto", nameXRealIP: "x-real-ip",
+	nameXRequestID: "x-request-id", nameTraceparent: "traceparent",
 	nameAuthorization: "authorization", nameCookie: "cookie", nameSecGPC: "sec-gpc",
 	nameAccept: "accept", nameAcceptEncoding: "accept-encoding", nameAcceptLanguage: "accept-language",
 	nameAvailableDictionary: "available-dictionary", nameHXRequest: "hx-request", nameIfMatch: "if-match",

@@ -4,10 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // metrics are counted by every exchange and written in Prometheus' text format.
@@ -23,12 +28,59 @@ type metrics struct {
 	unread   atomic.Int64
 	hits     atomic.Int64
 	misses   atomic.Int64
+	waits    atomic.Int64
 	sent     atomic.Int64
 	faults   atomic.Int64
-	nanos    atomic.Int64
+	received atomic.Int64
+
+	whole, upstream, added histogram
+	tags                   [4]atomic.Int64 // by consent.Fate
+	lostSpans              atomic.Int64
 
 	mu       sync.Mutex
 	refusals map[refusal]int64
+	sites    map[string]*answers
+}
+
+// answers counts what one site's visitors were answered, whoever answered, by
+// the status' first digit.
+type answers struct{ byClass [10]atomic.Int64 }
+
+// of returns the counts of a site. They go on over reloads.
+func (m *metrics) of(site string) *answers {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sites == nil {
+		m.sites = make(map[string]*answers)
+	}
+	a := m.sites[site]
+	if a == nil {
+		a = new(answers)
+		m.sites[site] = a
+	}
+	return a
+}
+
+// answered counts a request that has been answered.
+func (m *metrics) answered(x *exchange, status int) {
+	m.whole.observe(time.Since(x.begun))
+	if x.correlation.waited > 0 {
+		m.upstream.observe(x.correlation.waited)
+		m.added.observe(x.correlation.added)
+	}
+	m.received.Add(x.v.in.in - x.came)
+	m.sent.Add(x.v.out - x.before)
+	if x.site != nil {
+		x.site.answers.byClass[min(status/100, 9)].Add(1)
+	} else {
+		m.of("").byClass[min(status/100, 9)].Add(1)
+	}
+}
+
+func (m *metrics) countTags(tags []Sighting) {
+	for i := range tags {
+		m.tags[tags[i].Fate].Add(1)
+	}
 }
 
 type refusal struct {
@@ -38,8 +90,6 @@ type refusal struct {
 
 func (m *metrics) finish(x *exchange, err error) {
 	m.byClass[min(x.answer.status/100, 9)].Add(1)
-	m.nanos.Add(int64(time.Since(x.begun)))
-	m.sent.Add(x.v.out - x.before)
 	switch {
 	case errors.Is(err, errVisitorLeft):
 		m.left.Add(1)
@@ -57,6 +107,8 @@ func (m *metrics) refuse(status int, reason string) {
 	m.refusals[refusal{status, reason}]++
 }
 
+var labelEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
 // WriteMetrics writes all metrics in Prometheus' text format.
 func (p *Proxy) WriteMetrics(w io.Writer) {
 	m := &p.metrics
@@ -66,6 +118,26 @@ func (p *Proxy) WriteMetrics(w io.Writer) {
 	counter := func(name, help string, n *atomic.Int64) {
 		family(name, "counter", help)
 		fmt.Fprintf(w, "askfirst_%s %d\n", name, n.Load())
+	}
+	family("requests_total", "counter", "Requests that were answered, by site and class of status; site is empty where none was meant.")
+	m.mu.Lock()
+	for _, site := range slices.Sorted(maps.Keys(m.sites)) {
+		for class := range m.sites[site].byClass {
+			if n := m.sites[site].byClass[class].Load(); n > 0 {
+				fmt.Fprintf(w, "askfirst_requests_total{site=\"%s\",code=\"%dxx\"} %d\n", labelEscapes.Replace(site), class, n)
+			}
+		}
+	}
+	m.mu.Unlock()
+	family("request_seconds", "histogram", "Time from a request's head to the end of its answer.")
+	m.whole.write(w, "request_seconds")
+	family("upstream_seconds", "histogram", "Time that upstreams were waited for: until the answer's head, and the body of a page that is held whole.")
+	m.upstream.write(w, "upstream_seconds")
+	family("added_seconds", "histogram", "Time beside that until the answer's head was ready to be sent: what askfirst adds.")
+	m.added.write(w, "added_seconds")
+	family("tags_total", "counter", "Tags met in pages and header fields, by what became of them.")
+	for fate := range m.tags {
+		fmt.Fprintf(w, "askfirst_tags_total{fate=\"%s\"} %d\n", consent.Fate(fate), m.tags[fate].Load())
 	}
 	family("answers_total", "counter", "Answers of upstreams that were passed on, by class of status.")
 	for class := range m.byClass {
@@ -95,10 +167,11 @@ func (p *Proxy) WriteMetrics(w io.Writer) {
 	counter("pages_unread_total", "Pages that could not be read and were sent under a policy that holds third parties.", &m.unread)
 	counter("memo_hits_total", "Pages taken from the memo.", &m.hits)
 	counter("memo_misses_total", "Pages that were not in the memo.", &m.misses)
+	counter("memo_waits_total", "Pauses of upstreams that were waited out, since the page so far was a remembered one.", &m.waits)
 	counter("faults_total", "Faults of askfirst's own, each of which ended a connection.", &m.faults)
 	counter("sent_bytes_total", "Bytes sent to visitors.", &m.sent)
-	family("exchange_seconds_total", "counter", "Time from a request's head to the end of its answer, summed.")
-	fmt.Fprintf(w, "askfirst_exchange_seconds_total %g\n", time.Duration(m.nanos.Load()).Seconds())
+	counter("received_bytes_total", "Bytes received from visitors.", &m.received)
+	counter("spans_lost_total", "Spans that no collector took.", &m.lostSpans)
 	family("tunnels", "gauge", "Open WebSocket tunnels.")
 	fmt.Fprintf(w, "askfirst_tunnels %d\n", m.tunnels.Load())
 	p.mu.Lock()

@@ -107,6 +107,46 @@ func (x *exchange) checkTarget() error {
 	return nil
 }
 
+// model writes the head that fasthttp reads: what it needs to know of a request,
+// and what an own endpoint may ask it for. How the message is framed is not in
+// it, so that fasthttp reads no body and promises none. It is in x.out.
+func (x *exchange) model() []byte {
+	r := &x.request
+	if x.fault != nil {
+		x.last = x.last || r.minor == 0
+		x.out = append(x.out[:0], "GET / HTTP/1.1\r\nHost: refused\r\n\r\n"...)
+		return x.out
+	}
+	out := append(append(x.out[:0], r.method...), ' ')
+	if len(x.target) > 1 && x.target[1] == '/' {
+		// It would look for a host in it.
+		out = append(out, '/')
+	} else {
+		out = append(out, x.target...)
+	}
+	out = append(append(out, " HTTP/1."...), '0'+r.minor)
+	out = append(out, "\r\nHost: "...)
+	if x.address == nil {
+		out = append(out, "unnamed"...)
+	}
+	out = append(append(out, x.address...), "\r\n"...)
+	for i := range r.fields {
+		switch f := &r.fields[i]; f.id {
+		case nameHost, nameContentLength, nameTransferEncoding, nameTrailer, nameExpect, nameUpgrade, nameConnection:
+		default:
+			out = appendField(out, f.name, f.value)
+		}
+	}
+	switch {
+	case x.last:
+		out = append(out, "Connection: close\r\n"...)
+	case r.minor == 0:
+		out = append(out, "Connection: keep-alive\r\n"...)
+	}
+	x.out = append(out, crlf...)
+	return x.out
+}
+
 // hostOf returns the host of host:port (RFC 9110, section 7.2).
 func hostOf(address []byte) (host []byte, ok bool) {
 	host, port := address, []byte(nil)
@@ -246,6 +286,12 @@ func (x *exchange) composeRequest(upgrade bool) {
 			if !trust || x.site.TruncateAddress {
 				continue
 			}
+		case nameXRequestID:
+			continue
+		case nameTraceparent:
+			if x.sites.tracer != nil {
+				continue
+			}
 		case nameTrailer:
 			if x.upload.framing != chunked {
 				continue
@@ -290,7 +336,7 @@ func (x *exchange) composeRequest(upgrade bool) {
 	case r.lists(nameTE, "trailers"):
 		out = append(out, "TE: trailers\r\nConnection: TE\r\n"...)
 	}
-	x.out = append(x.appendForwarding(out, trust), "\r\n"...)
+	x.out = append(x.appendCorrelation(x.appendForwarding(out, trust)), "\r\n"...)
 }
 
 // appendForwarding says who asked, by which host and scheme, and through whom.

@@ -51,7 +51,7 @@ func (x *exchange) passInterim() error {
 		out = x.appendAnswerField(out, f)
 	}
 	x.interim = append(out, "\r\n"...)
-	return x.v.write(x.interim)
+	return x.v.send(x.interim)
 }
 
 func (x *exchange) appendStatusLine(out []byte) []byte {
@@ -73,12 +73,17 @@ func (x *exchange) composeAnswer() {
 			if x.download.framing != chunked || x.request.minor == 0 {
 				continue
 			}
+		case nameCacheControl:
+			if x.locksWorker() {
+				out = appendPrivate(out, f)
+				continue
+			}
 		}
 		if !x.answer.nominated(f) {
 			out = x.appendAnswerField(out, f)
 		}
 	}
-	x.out = x.appendDate(out)
+	x.out = x.appendTiming(x.appendDate(x.appendWorkerLock(out)))
 }
 
 // appendDate says when an answer was made whose maker did not (RFC 9110,
@@ -101,32 +106,6 @@ func (x *exchange) outFraming() framing {
 	}
 	x.last = true
 	return untilClose
-}
-
-// appendFraming ends the head. told says that the upstream told the length.
-func (x *exchange) appendFraming(f framing, told bool) {
-	x.closeAfterUpload()
-	out := x.out
-	switch {
-	case f == chunked:
-		out = append(out, "Transfer-Encoding: chunked\r\n"...)
-	case told:
-		if n := x.answer.get(nameContentLength); n != nil {
-			out = append(append(append(out, "Content-Length: "...), n...), "\r\n"...)
-		}
-	}
-	x.out = append(x.appendConnection(out), "\r\n"...)
-}
-
-// appendConnection says whether the connection lives on.
-func (x *exchange) appendConnection(out []byte) []byte {
-	switch {
-	case x.last:
-		return append(out, "Connection: close\r\n"...)
-	case x.request.minor == 0:
-		return append(out, "Connection: keep-alive\r\n"...)
-	}
-	return out
 }
 
 // appendAnswerField appends a field of an answer, less what the visitor has not
@@ -163,7 +142,7 @@ func (x *exchange) appendAnswerField(out []byte, f *field) []byte {
 			return out
 		}
 	case nameAttributionSource, nameAttributionTrigger, nameObserveTopics:
-		if !x.standing.Granted.Has(consent.Marketing) {
+		if !x.shown.Granted.Has(consent.Marketing) {
 			return out
 		}
 	}
@@ -178,7 +157,7 @@ func (x *exchange) allowsURL(url []byte, k rules.Kind) bool {
 	}
 	x.pageURL()
 	d := x.site.engine.URL(&x.page, url, k)
-	allowed := d.Allowed(x.standing.Granted)
+	allowed := d.Allowed(x.shown.Granted)
 	if d.Party == rules.ThirdParty {
 		host, path := x.page.Target()
 		fate := consent.Pass
@@ -292,21 +271,40 @@ func readLink(link []byte) (url []byte, acts bool) {
 
 // fail answers a request that could not be served, or ends the connection if
 // nobody waits for an answer.
-func (x *exchange) fail(err error) (keep bool) {
+func (x *exchange) fail(err error) {
+	status, page := x.refuse(err)
+	if status == 0 {
+		x.v.broken = true
+		return
+	}
+	x.begin(status).SetBodyRaw(page)
+}
+
+// failLate does the same in the middle of an answer of which nothing has left.
+func (x *exchange) failLate(err error) {
+	x.last = true
+	status, page := x.refuse(err)
+	if x.status = status; status != 0 {
+		x.out = strconv.AppendInt(append(x.out, "Content-Length: "...), int64(len(page)), 10)
+		x.v.send(x.out, crlf, closes, page)
+	}
+	x.v.broken = true
+}
+
+// refuse makes the answer to a request that could not be served: its head in
+// x.out, and its page. The status is 0 if nobody waits for it.
+func (x *exchange) refuse(err error) (int, []byte) {
 	status, reason := 502, "upstream"
 	var f *fault
 	var bad *answerError
 	switch {
 	case errors.Is(err, errVisitorLeft):
 		x.proxy.metrics.left.Add(1)
-		return false
+		return 0, nil
 	case errors.As(err, &bad):
 		reason = "upstream-answer"
 	case errors.As(err, &f):
 		status, reason = f.status, f.reason
-	case x.site == nil:
-		// The connection ended in the middle of a head.
-		return false
 	case errors.Is(err, errQueueFull):
 		status, reason = 503, "queue"
 	case errors.Is(err, errSilent), isTimeout(err):
@@ -321,16 +319,8 @@ func (x *exchange) fail(err error) (keep bool) {
 		x.last = true
 	}
 	x.answer.reset()
-	x.out = x.appendRefusal(x.out[:0], status)
-	err = x.v.write(x.out)
-	x.logAccess(status)
-	if err != nil {
-		return false
-	}
-	if x.last {
-		x.v.linger()
-	}
-	return !x.last
+	x.refused, x.passes = true, false
+	return status, x.composeRefusal(status)
 }
 
 func isTimeout(err error) bool {
@@ -338,26 +328,21 @@ func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &t) && t.Timeout()
 }
 
-// appendRefusal appends an answer of our own, with a small page that says what
-// happened.
-func (x *exchange) appendRefusal(out []byte, status int) []byte {
+// composeRefusal writes the head of an answer of our own, and returns a small
+// page that says what happened.
+func (x *exchange) composeRefusal(status int) []byte {
 	text := fasthttp.StatusMessage(status)
-	body := "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" + strconv.Itoa(status) + " " + text +
-		"</title>\n<h1>" + text + "</h1>\n<p>" + explanation(status) + "</p>\n"
-	out = append(strconv.AppendInt(append(out, "HTTP/1.1 "...), int64(status), 10), ' ')
-	out = append(append(out, text...), "\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: "...)
-	out = append(strconv.AppendInt(out, int64(len(body)), 10), "\r\n"...)
+	out := append(strconv.AppendInt(append(x.out[:0], "HTTP/1.1 "...), int64(status), 10), ' ')
+	out = append(append(out, text...), "\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n"...)
 	switch status {
 	case 503:
 		out = append(out, "Retry-After: 1\r\n"...)
 	case 405:
 		out = append(out, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"...)
 	}
-	out = append(x.appendConnection(x.appendDate(out)), "\r\n"...)
-	if x.isHead() {
-		return out
-	}
-	return append(out, body...)
+	x.out = x.appendDate(out)
+	return []byte("<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" + strconv.Itoa(status) + " " + text +
+		"</title>\n<h1>" + text + "</h1>\n<p>" + explanation(status) + "</p>\n")
 }
 
 func explanation(status int) string {

@@ -3,12 +3,16 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/configs"
@@ -31,6 +35,7 @@ type Options struct {
 type Proxy struct {
 	o       Options
 	log     *slog.Logger
+	server  *fasthttp.Server
 	sites   atomic.Pointer[sites]
 	memo    *memo
 	metrics metrics
@@ -57,19 +62,49 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 		visitors: make(map[*visitor]struct{}),
 		stopped:  make(chan struct{}),
 	}
-	table, err := newSites(cfg, o)
+	table, err := newSites(cfg, o, &p.metrics, nil)
 	if err != nil {
 		return nil, err
 	}
 	p.sites.Store(table)
+	p.server = &fasthttp.Server{
+		Handler:      p.handle,
+		ErrorHandler: p.refuse,
+		Logger:       printer{p.log},
+		// What it reads is one head at a time, which a visitor has ready.
+		ReadBufferSize: max(cfg.Limits.RequestHead, largeBuffer) + smallBuffer,
+		// What it writes goes straight to the visitor, who gathers it.
+		WriteBufferSize: 1,
+		// Nothing is held for those who wait.
+		ReduceMemoryUsage: true,
+		LazyRequestTime:   true,
+		// An answer is the upstream's: nothing is added and no name respelled.
+		NoDefaultServerHeader:         true,
+		NoDefaultDate:                 true,
+		NoDefaultContentType:          true,
+		DisableHeaderNamesNormalizing: true,
+		DisablePreParseMultipartForm:  true,
+	}
 	return p, nil
+}
+
+// printer is fasthttp's logger.
+type printer struct{ log *slog.Logger }
+
+func (p printer) Printf(format string, args ...any) {
+	if strings.HasPrefix(format, "error when serving connection") {
+		// It has been counted, and whose it was is not written down.
+		return
+	}
+	p.log.Warn(fmt.Sprintf(format, args...))
 }
 
 // Reload puts another configuration in force. Requests under way end under the
 // one that they came under; where cfg is refused it stays in force. The size of
-// the memo is that of the first configuration.
+// the memo is that of the first configuration, and so is the longest request head
+// where that is shorter.
 func (p *Proxy) Reload(cfg *configs.Config) error {
-	table, err := newSites(cfg, p.o)
+	table, err := newSites(cfg, p.o, &p.metrics, p.sites.Load())
 	if err != nil {
 		return err
 	}
@@ -80,6 +115,7 @@ func (p *Proxy) Reload(cfg *configs.Config) error {
 		return net.ErrClosed
 	}
 	p.sites.Swap(table).close()
+	p.issue(table.certificates)
 	return nil
 }
 
@@ -110,33 +146,51 @@ func (p *Proxy) Serve(ln net.Listener) error {
 	}
 	p.listeners = append(p.listeners, ln)
 	p.mu.Unlock()
+	if err := p.server.Serve(entrance{ln, p}); err != nil {
+		return err
+	}
+	// fasthttp takes a closed listener for the end that was wished for.
+	if !p.draining.Load() {
+		return net.ErrClosed
+	}
+	<-p.stopped
+	return nil
+}
+
+// entrance is a listener whose connections are visitors.
+type entrance struct {
+	net.Listener
+	proxy *Proxy
+}
+
+func (e entrance) Accept() (net.Conn, error) {
 	var pause time.Duration
 	for {
-		conn, err := ln.Accept()
-		if err != nil {
-			if p.draining.Load() {
-				<-p.stopped
-				return nil
+		conn, err := e.Listener.Accept()
+		if err == nil {
+			v := newVisitor(e.proxy, conn)
+			if e.proxy.admit(v) {
+				return v, nil
 			}
-			if errors.Is(err, net.ErrClosed) {
-				return err
-			}
-			// Out of descriptors, or a connection that died in the queue:
-			// others may still come.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			p.log.Error("accepting a connection failed", "address", ln.Addr(), "error", err, "retry", pause)
-			time.Sleep(pause)
-			continue
-		}
-		pause = 0
-		v := newVisitor(p, conn)
-		if !p.admit(v) {
 			conn.Close()
 			continue
 		}
-		go v.serve()
+		if e.proxy.draining.Load() {
+			return nil, net.ErrClosed
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		// Out of descriptors, or a connection that died in the queue: others
+		// may still come.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		e.proxy.log.Error("accepting a connection failed", "address", e.Addr(), "error", err, "retry", pause)
+		time.Sleep(pause)
 	}
 }
+
+// Close does nothing: Shutdown closes listeners before it tells fasthttp.
+func (e entrance) Close() error { return nil }
 
 func (p *Proxy) admit(v *visitor) bool {
 	p.mu.Lock()
@@ -173,8 +227,10 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	defer tick.Stop()
 	by := time.Now().Add(grace)
 	for {
+		// fasthttp would close those who wait at once, and with them requests
+		// that are on their way: they are sent home before it is told.
 		if p.disperse(by, false) == 0 {
-			return nil
+			return p.server.ShutdownWithContext(ctx)
 		}
 		select {
 		case <-tick.C:
@@ -192,7 +248,7 @@ func (p *Proxy) disperse(by time.Time, force bool) int {
 	defer p.mu.Unlock()
 	for v := range p.visitors {
 		if force {
-			v.conn.Close()
+			v.Conn.Close()
 		} else {
 			v.hurry(by)
 		}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -15,8 +14,8 @@ import (
 )
 
 // servers are the upstreams of one site. A request goes to the one that has
-// least to do among those that are well; where none is, to any of them: a wrong
-// suspicion must not take a site down.
+// least to do for its weight among those that are well; where none is, to any of
+// them: a wrong suspicion must not take a site down.
 type servers struct {
 	all  []*upstream
 	stop context.CancelFunc
@@ -31,10 +30,14 @@ type condition struct {
 
 func newServers(cfg *configs.Config, c *configs.Site, log *slog.Logger) (*servers, error) {
 	s := &servers{}
-	for _, u := range append([]*url.URL{c.Upstream}, c.Others...) {
+	for i, u := range append([]*url.URL{c.Upstream}, c.Others...) {
 		up, err := newUpstream(u, &c.UpstreamTLS, &cfg.Limits)
 		if err != nil {
 			return nil, err
+		}
+		up.weight = 1
+		if i < len(c.Weights) {
+			up.weight = c.Weights[i]
 		}
 		s.all = append(s.all, up)
 	}
@@ -56,7 +59,7 @@ func (s *servers) close() {
 }
 
 // pick returns a server that is not among tried; nil if all are. Among those
-// that have equally little to do chance decides.
+// that have equally little to do chance decides, by weight.
 func (s *servers) pick(tried []*upstream) *upstream {
 	if len(s.all) == 1 {
 		if len(tried) > 0 {
@@ -67,19 +70,18 @@ func (s *servers) pick(tried []*upstream) *upstream {
 	now := time.Now().UnixNano()
 	var best *upstream
 	var bestWell bool
-	var least int32
-	equal := 0
+	var least, equal int
 	for _, up := range s.all {
 		if slices.Contains(tried, up) {
 			continue
 		}
-		well, busy := up.until.Load() <= now, up.busy.Load()
+		well, busy := up.until.Load() <= now, int(up.busy.Load())
 		switch {
-		case best == nil || well && !bestWell || well == bestWell && busy < least:
-			equal = 1
-		case well == bestWell && busy == least:
-			equal++
-			if rand.IntN(equal) > 0 {
+		case best == nil || well && !bestWell || well == bestWell && busy*best.weight < least*up.weight:
+			equal = up.weight
+		case well == bestWell && busy*best.weight == least*up.weight:
+			equal += up.weight
+			if rand.IntN(equal) >= up.weight {
 				continue
 			}
 		default:
@@ -132,7 +134,7 @@ func (up *upstream) probe(path string) error {
 	if err != nil {
 		return err
 	}
-	defer l.conn.Close()
+	defer l.Close()
 	l.patience = up.limits.Response
 	if err := l.write([]byte("GET "+path+" HTTP/1.1\r\nHost: "+up.host+"\r\nUser-Agent: askfirst\r\nConnection: close\r\n\r\n"), nil); err != nil {
 		return err
@@ -148,29 +150,4 @@ func (up *upstream) probe(path string) error {
 		return fmt.Errorf("status %d", h.status)
 	}
 	return nil
-}
-
-// acquire returns a connection to the server that is picked. Where it cannot be
-// reached the next is tried: nothing has been sent yet.
-func (x *exchange) acquire(fresh bool) (*link, error) {
-	var tried []*upstream
-	var errs error
-	for {
-		up := x.site.servers.pick(tried)
-		if up == nil {
-			return nil, errs
-		}
-		l, err := up.acquire(fresh)
-		if err == nil {
-			return l, nil
-		}
-		errs = errors.Join(errs, err)
-		if errors.Is(err, errQueueFull) {
-			return nil, errs
-		}
-		if up.failed(&x.site.Health) && len(x.site.servers.all) > 1 {
-			x.proxy.log.Warn("a server is left out", "site", x.site.Name, "upstream", up.address, "error", err)
-		}
-		tried = append(tried, up)
-	}
 }

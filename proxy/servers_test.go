@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -92,6 +93,49 @@ func TestLeastBusy(t *testing.T) {
 		if status := s.dial().send(get("/")).status(); status != 200 {
 			t.Fatalf("status %d", status)
 		}
+	}
+}
+
+// TestWeights shares requests by weight: those that come one after another by
+// chance, those that last by how many each server has.
+func TestWeights(t *testing.T) {
+	cfg := configs.Default()
+	site := configs.DefaultSite()
+	site.Upstream = parseURL(t, "http://127.0.0.1:1")
+	site.Others = []*url.URL{parseURL(t, "http://127.0.0.1:2"), parseURL(t, "http://127.0.0.1:3")}
+	site.Weights = []int{1, 3, 6}
+	s, err := newServers(&cfg, &site, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	share := func(lasting bool) (n [3]int) {
+		for range 10_000 {
+			up := s.pick(nil)
+			n[slices.Index(s.all, up)]++
+			if lasting {
+				up.busy.Add(1)
+			}
+		}
+		return n
+	}
+	// The standard deviation of each is less than 50.
+	for i, n := range share(false) {
+		if want := 1000 * site.Weights[i]; n < want-500 || n > want+500 {
+			t.Errorf("server %d had %d requests of 10,000, want about %d", i, n, want)
+		}
+	}
+	if n := share(true); n != [3]int{1000, 3000, 6000} {
+		t.Errorf("%v requests last", n)
+	}
+	s.all[2].until.Store(time.Now().Add(time.Hour).UnixNano())
+	s.all[0].busy.Store(2)
+	s.all[1].busy.Store(5)
+	if up := s.pick(nil); up != s.all[1] {
+		t.Errorf("%s was picked", up.address)
+	}
+	if up := s.pick(s.all[:2]); up != s.all[2] {
+		t.Errorf("of two that were tried and one that is not well, %v was picked", up)
 	}
 }
 

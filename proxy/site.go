@@ -20,6 +20,8 @@ type site struct {
 	banner  *banner.Banner
 	servers *servers
 	policy  contentPolicy
+	answers *answers
+	lock    *lock // nil for none
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
@@ -32,17 +34,32 @@ type sites struct {
 	exact    map[string]*site
 	wildcard map[string]*site // by what follows the asterisk, with its dot
 	other    *site
+
+	certificates *certificates
+	tracer       *tracer // nil for none
 }
 
-func newSites(cfg *configs.Config, o Options) (*sites, error) {
+// newSites compiles cfg; before is what is in force, nil for nothing.
+func newSites(cfg *configs.Config, o Options, m *metrics, before *sites) (*sites, error) {
 	t := &sites{cfg: cfg, exact: make(map[string]*site), wildcard: make(map[string]*site)}
 	var errs []error
+	var standing *issuer
+	var tracing *tracer
+	if before != nil {
+		standing, tracing = before.certificates.issuer, before.tracer
+	}
+	t.tracer = newTracer(cfg, tracing, &m.lostSpans, o.Log)
+	var err error
+	if t.certificates, err = loadCertificates(cfg, standing); err != nil {
+		errs = append(errs, err)
+	}
 	for i := range cfg.Sites {
 		s, err := newSite(cfg, &cfg.Sites[i], o)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("site %s: %w", cfg.Sites[i].Name, err))
 			continue
 		}
+		s.answers = m.of(s.Name)
 		t.all = append(t.all, s)
 		for _, h := range s.Hosts {
 			h = strings.ToLower(h)
@@ -56,7 +73,11 @@ func newSites(cfg *configs.Config, o Options) (*sites, error) {
 			}
 		}
 	}
-	return t, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
 }
 
 // catalogue returns the rules of sites that have none of their own. Compiling
@@ -71,6 +92,11 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
+	observer := o.Observer
+	second := newLock(c, engine, observer.Seen(c.Name))
+	if second != nil {
+		observer = watched{observer, second}
+	}
 	b, err := banner.New(banner.Options{
 		Site:         c.Name,
 		Title:        c.Title,
@@ -84,8 +110,10 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		CookieDomain: c.Cookie.Domain,
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),
+		SecondLock:   c.SecondLock,
+		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,
-	}, engine, o.Records, o.Observer)
+	}, engine, o.Records, observer)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +126,7 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		engine:  engine,
 		banner:  b,
 		servers: servers,
+		lock:    second,
 	}
 	s.policy = newContentPolicy(b, c.Prefix)
 	s.marker = s.mark()

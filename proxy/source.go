@@ -359,13 +359,15 @@ func appendChunkSize(dst []byte, n int) []byte {
 }
 
 // appendTrailer appends the trailer section and the empty line that ends it.
-// What must not stand in a trailer is left out: fields that frame, route,
-// authenticate or set state (RFC 9110, section 6.5.1).
 func (b *body) appendTrailer(dst []byte) []byte {
 	for i := range b.trailer.fields {
-		if f := &b.trailer.fields[i]; f.id == unnamed && !b.trailer.nominated(f) {
+		if f := &b.trailer.fields[i]; b.trailer.passesTrailer(f) {
 			dst = appendField(dst, f.name, f.value)
 		}
 	}
 	return append(dst, "\r\n"...)
 }
+
+// passesTrailer reports whether f may stand in a trailer section: not what
+// frames, routes, authenticates or sets state (RFC 9110, section 6.5.1).
+func (h *head) passesTrailer(f *field) bool { return f.id == unnamed && !h.nominated(f) }

@@ -17,28 +17,16 @@ func (x *exchange) wantsTunnel() bool {
 		r.lists(nameConnection, "upgrade") && equalFold(r.get(nameUpgrade), "websocket")
 }
 
-// tunnel asks the upstream for a WebSocket, over a connection of its own, and
-// if it agrees carries bytes both ways until both sides have ended, or nothing
-// has come from either for as long as a tunnel may rest.
-func (x *exchange) tunnel() (keep bool) {
-	x.composeRequest(true)
-	l, err := x.acquire(true)
-	if err != nil {
-		return x.fail(err)
-	}
-	x.attach(l)
-	x.switches = true
-	if err = l.write(x.out, nil); err == nil {
-		err = x.receiveAnswer()
-	}
-	if err != nil {
-		return x.fail(errors.Join(x.abandon(), err))
+// tunnel asks the upstream for a WebSocket, and if it agrees has bytes carried both ways until both sides have ended, or
+// nothing has come from either for as long as a tunnel may rest.
+func (x *exchange) tunnel() error {
+	if err := x.ask(true); err != nil {
+		return err
 	}
 	if x.answer.status != 101 {
-		return x.settle(x.pass())
+		x.switches = false
+		return x.pass()
 	}
-	x.proxy.metrics.tunnels.Add(1)
-	defer x.proxy.metrics.tunnels.Add(-1)
 	out := x.appendStatusLine(x.out[:0])
 	for i := range x.answer.fields {
 		if f := &x.answer.fields[i]; !x.answer.nominated(f) && f.id != nameContentLength {
@@ -46,12 +34,20 @@ func (x *exchange) tunnel() (keep bool) {
 		}
 	}
 	x.out = append(out, "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"...)
-	if err := x.v.write(x.out, l.in.buffered()); err == nil {
+	x.takeOver()
+	return nil
+}
+
+// carry answers that the tunnel is open and lets it run to its end.
+func (x *exchange) carry() {
+	x.proxy.metrics.tunnels.Add(1)
+	defer x.proxy.metrics.tunnels.Add(-1)
+	l := x.link
+	if err := x.v.send(x.out, l.in.buffered()); err == nil {
 		l.in.take(len(l.in.buffered()))
 		carry(x.v, l, x.cfg.Limits.Tunnel)
 	}
 	x.abandon()
-	return false
 }
 
 // carry copies both ways. An end on one side is passed on to the other, which
@@ -65,16 +61,16 @@ func carry(v *visitor, l *link, rest time.Duration) {
 		buf := getBuffer(largeBuffer)
 		defer putBuffer(buf)
 		if p := v.in.buffered(); len(p) > 0 {
-			if _, err := l.conn.Write(p); err != nil {
-				v.conn.Close()
+			if _, err := l.Conn.Write(p); err != nil {
+				v.Conn.Close()
 				return
 			}
 			v.in.take(len(p))
 		}
-		pour(l.conn, v.conn, buf, rest, &last)
+		pour(l.Conn, v.Conn, buf, rest, &last)
 	}()
 	buf := getBuffer(largeBuffer)
-	pour(v.conn, l.conn, buf, rest, &last)
+	pour(v.Conn, l.Conn, buf, rest, &last)
 	putBuffer(buf)
 	<-done
 }

@@ -9,40 +9,39 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/askfirst/askfirst/configs"
 )
 
-// upstream is the server behind a site, and the connections to it.
+// upstream is one server behind a site.
 type upstream struct {
 	network, address string
 	host             string // for the Host of requests that came without one
+	weight           int    // how much it is to have beside the other servers
 	tls              *tls.Config
 	dialer           net.Dialer
 	limits           *configs.Limits
 
-	// slots holds one token for each connection in use. Idle connections hold
-	// none: a request takes one of those before it dials, so that there are
-	// never more connections than slots.
-	slots chan struct{}
+	// client has the connections: how many there are and who waits for one,
+	// which are idle and for how long. What goes over them is RoundTrip's.
+	client fasthttp.HostClient
+	closed atomic.Bool
 
 	condition
-
-	mu     sync.Mutex
-	idle   []*link // the one used last comes last, and is taken first
-	closed bool
 }
 
 // link is one connection to an upstream. It serves one exchange at a time.
 type link struct {
-	up     *upstream
-	conn   net.Conn
-	sock   *socket
-	in     source
-	reused bool      // it has served an exchange before this one
-	since  time.Time // when it became idle
+	net.Conn
+	up    *upstream
+	sock  *socket
+	in    source
+	kept  bool // it has served an exchange before this one
+	lease any  // by which client knows it while it is in use
 
 	// While an exchange reads from it:
 	patience time.Duration                    // how long the upstream may be silent
@@ -75,7 +74,17 @@ func newUpstream(u *url.URL, t *configs.UpstreamTLS, l *configs.Limits) (*upstre
 		host:    u.Host,
 		dialer:  net.Dialer{Timeout: l.Dial},
 		limits:  l,
-		slots:   make(chan struct{}, l.UpstreamConns),
+	}
+	up.client = fasthttp.HostClient{
+		Addr:                     u.Hostname(),
+		Transport:                up,
+		Dial:                     func(string) (net.Conn, error) { return up.dial() },
+		MaxConns:                 l.UpstreamConns,
+		MaxConnWaitTimeout:       l.QueueWait,
+		MaxIdleConnDuration:      idleLink,
+		ConnPoolStrategy:         fasthttp.LIFO,
+		RetryIfErr:               func(*fasthttp.Request, int, error) (bool, bool) { return false, true },
+		NoDefaultUserAgentHeader: true,
 	}
 	port := u.Port()
 	switch u.Scheme {
@@ -132,62 +141,25 @@ func clientTLS(t *configs.UpstreamTLS, host string) (*tls.Config, error) {
 	return c, nil
 }
 
-// acquire returns a connection: an idle one that is alive, or a new one if
-// there is none or fresh is set.
-func (up *upstream) acquire(fresh bool) (*link, error) {
-	if err := up.takeSlot(); err != nil {
-		return nil, err
-	}
-	for !fresh {
-		l := up.popIdle()
-		if l == nil {
-			break
+// acquire returns a connection: an idle one that is alive, or a new one.
+func (up *upstream) acquire() (*link, error) {
+	for {
+		lease, err := up.client.AcquireConn(0, false)
+		if errors.Is(err, fasthttp.ErrNoFreeConns) {
+			return nil, errQueueFull
 		}
-		if l.sock != nil && l.sock.stale() || len(l.in.buffered()) > 0 || time.Since(l.since) > idleLink {
-			l.conn.Close()
-			l.in.release()
+		if err != nil {
+			return nil, err
+		}
+		l := lease.Conn().(*link)
+		if l.kept && l.sock != nil && l.sock.stale() {
+			up.client.CloseConn(lease)
 			continue
 		}
-		l.reused = true
+		l.lease = lease
 		up.busy.Add(1)
 		return l, nil
 	}
-	l, err := up.dial()
-	if err != nil {
-		<-up.slots
-		return nil, err
-	}
-	up.busy.Add(1)
-	return l, nil
-}
-
-func (up *upstream) takeSlot() error {
-	select {
-	case up.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	t := time.NewTimer(up.limits.QueueWait)
-	defer t.Stop()
-	select {
-	case up.slots <- struct{}{}:
-		return nil
-	case <-t.C:
-		return errQueueFull
-	}
-}
-
-func (up *upstream) popIdle() *link {
-	up.mu.Lock()
-	defer up.mu.Unlock()
-	n := len(up.idle)
-	if n == 0 {
-		return nil
-	}
-	l := up.idle[n-1]
-	up.idle[n-1] = nil
-	up.idle = up.idle[:n-1]
-	return l
 }
 
 func (up *upstream) dial() (*link, error) {
@@ -197,62 +169,44 @@ func (up *upstream) dial() (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{up: up, sock: socketOf(conn)}
+	l := &link{up: up, Conn: conn, sock: socketOf(conn)}
 	if up.tls != nil {
 		t := tls.Client(conn, up.tls)
 		if err := t.HandshakeContext(ctx); err != nil {
 			conn.Close()
 			return nil, err
 		}
-		conn = t
+		l.Conn = t
 	}
-	l.conn = conn
 	l.in.conn = l
 	return l, nil
 }
 
 // release gives l back: to be used again, or to be closed.
 func (l *link) release(reusable bool) {
-	up := l.up
-	<-up.slots
-	up.busy.Add(-1)
-	l.stall = nil
+	up, lease := l.up, l.lease
 	reusable = reusable && len(l.in.buffered()) == 0
 	l.in.release()
-	if reusable {
-		l.since = time.Now()
-		up.mu.Lock()
-		if !up.closed {
-			up.idle = append(up.idle, l)
-			l = nil
-		}
-		up.mu.Unlock()
+	l.kept, l.lease, l.stall = true, nil, nil
+	up.busy.Add(-1)
+	if !reusable {
+		give((*fasthttp.HostClient).CloseConn, &up.client, lease)
+		return
 	}
-	if l != nil {
-		l.conn.Close()
+	give((*fasthttp.HostClient).ReleaseConn, &up.client, lease)
+	if up.closed.Load() {
+		up.client.CloseIdleConnections()
 	}
-	up.reap()
 }
 
-// reap closes the connections that have been idle for long.
-func (up *upstream) reap() {
-	up.mu.Lock()
-	defer up.mu.Unlock()
-	n := 0
-	for n < len(up.idle) && (up.closed || time.Since(up.idle[n].since) > idleLink) {
-		up.idle[n].conn.Close()
-		n++
-	}
-	if n > 0 {
-		up.idle = append(up.idle[:0], up.idle[n:]...)
-	}
+// give hands a connection back. HostClient has no name for its type.
+func give[C any](to func(*fasthttp.HostClient, C), client *fasthttp.HostClient, lease any) {
+	to(client, lease.(C))
 }
 
 func (up *upstream) close() {
-	up.mu.Lock()
-	up.closed = true
-	up.mu.Unlock()
-	up.reap()
+	up.closed.Store(true)
+	up.client.CloseIdleConnections()
 }
 
 // Read reads from the upstream. While nothing comes it calls stall, first
@@ -267,9 +221,9 @@ func (l *link) Read(p []byte) (int, error) {
 	for {
 		if left := l.readBy.Sub(now); left < step/2 || left > step {
 			l.readBy = now.Add(step)
-			l.conn.SetReadDeadline(l.readBy)
+			l.SetReadDeadline(l.readBy)
 		}
-		n, err := l.conn.Read(p)
+		n, err := l.Conn.Read(p)
 		if n > 0 {
 			return n, nil
 		}
@@ -301,9 +255,9 @@ func (l *link) write(a, b []byte) error {
 		limit := l.up.limits.Write
 		if by := now.Add(limit); by.Sub(l.writeBy) > min(time.Second, limit/4) {
 			l.writeBy = by
-			l.conn.SetWriteDeadline(by)
+			l.SetWriteDeadline(by)
 		}
-		n, err := l.vec.WriteTo(l.conn)
+		n, err := l.vec.WriteTo(l.Conn)
 		if err != nil && (n == 0 || l.up.tls != nil || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
 		}

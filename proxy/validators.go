@@ -29,10 +29,10 @@ func (x *exchange) variant() uint64 {
 	h := fnv.New64a()
 	var b [12]byte
 	binary.LittleEndian.PutUint64(b[:], x.site.marker)
-	b[8], b[9] = byte(x.standing.Granted), byte(x.standing.Regime)
-	b[10] = flags(x.standing.Made, x.standing.GPC, x.part, x.secure, x.once != nil)
+	b[8], b[9] = byte(x.shown.Granted), byte(x.shown.Regime)
+	b[10] = flags(x.shown.Made, x.shown.GPC, x.part, x.secure, x.once != nil, x.shared)
 	h.Write(b[:])
-	h.Write(x.request.get(nameAcceptLanguage))
+	h.Write(x.acceptLanguage())
 	return h.Sum64()
 }
 
@@ -44,7 +44,7 @@ func (s *site) mark() uint64 {
 	revision := s.engine.Revision()
 	h.Write(revision[:])
 	c := *s.Site
-	c.Upstream, c.Others = nil, nil
+	c.Upstream, c.Others, c.Weights = nil, nil, nil
 	c.Overrides, c.Lists = nil, nil // the revision tells them
 	fmt.Fprintf(h, "%+v", c)
 	v := banner.View{Host: []byte(s.Name), Return: []byte("/")}

@@ -1,13 +1,14 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,15 +17,21 @@ import (
 )
 
 // visitor is one connection from a browser, or from what stands in front of us.
+// To fasthttp it is a net.Conn on which one checked head comes after another.
+// No other byte of a request gets there: bodies are read from in.
 type visitor struct {
+	net.Conn
 	proxy *Proxy
-	conn  net.Conn
-	sock  *socket // nil where there is none under conn
+	sock  *socket // nil where there is none under Conn
 	peer  netip.Addr
 	tls   bool
 	in    source
 
 	limits *configs.Limits // as they stood when the visitor came or began to wait
+
+	x      *exchange // the one under way; nil while the visitor waits
+	handed []byte    // what fasthttp has still to read of its head
+	begun  bool      // a first request has been waited for
 
 	// patience is how long a read may wait for a byte; where it is 0, by is
 	// when all reads end.
@@ -35,6 +42,16 @@ type visitor struct {
 	slim     atomic.Bool // does so without a buffer
 	one      [1]byte
 
+	// What fasthttp writes is gathered, so that a head and what follows it
+	// leave at once and nothing large is copied.
+	head    []byte // takes the place of the status line that fasthttp writes next
+	held    []byte // has not been sent; in a buffer of smallBuffer
+	lends   bool   // what is written stays as it is until flush
+	lent    []byte // a large part that has not been sent either
+	at      int    // where in held it stands
+	broken  bool   // nothing can be sent any more
+	lingers bool   // the visitor may be sending still when the connection ends
+
 	writeBy time.Time // the write deadline that is set
 	vec     net.Buffers
 	vecs    [4][]byte
@@ -42,8 +59,8 @@ type visitor struct {
 }
 
 func newVisitor(p *Proxy, conn net.Conn) *visitor {
-	v := &visitor{proxy: p, conn: conn}
-	v.in.conn = v
+	v := &visitor{proxy: p, Conn: conn, limits: &p.sites.Load().cfg.Limits}
+	v.in.conn = (*inbound)(v)
 	_, v.tls = conn.(*tls.Conn)
 	v.sock = socketOf(conn)
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
@@ -70,44 +87,78 @@ func socketOf(conn net.Conn) *socket {
 	}
 }
 
-// serve answers one request after another until the connection ends.
-func (v *visitor) serve() {
-	defer v.proxy.dismiss(v)
-	defer v.conn.Close()
-	if cfg := v.proxy.sites.Load().cfg; cfg.ProxyProtocol && trusts(cfg, v.peer) {
-		v.by = time.Now().Add(cfg.Limits.ReadHead)
-		peer, err := v.in.proxyHeader()
-		if err != nil {
-			v.proxy.metrics.refuse(400, "proxy-protocol")
-			return
-		}
-		if peer.IsValid() {
-			v.peer = peer
-		}
+// Read gives fasthttp the head of the next request, once it has arrived and been
+// checked. What is gathered of the last answer goes out before.
+func (v *visitor) Read(p []byte) (int, error) {
+	if len(v.handed) == 0 && !v.next() {
+		return 0, io.EOF
 	}
-	for n := 0; v.await(n == 0); n++ {
-		if !v.exchange() {
-			return
-		}
-	}
+	n := copy(p, v.handed)
+	v.handed = v.handed[n:]
+	return n, nil
 }
 
-// exchange answers one request. A fault of ours ends this connection, not the
-// proxy.
-func (v *visitor) exchange() (keep bool) {
+// next ends the exchange that there was and begins another. It reports false
+// where there will be none.
+func (v *visitor) next() bool {
+	if v.x != nil && (v.x.ctx == nil || !v.finish()) {
+		// Without ctx fasthttp did not understand a head that we did.
+		return false
+	}
+	if !v.begun && !v.identify() || !v.await(!v.begun) {
+		return false
+	}
+	v.begun = true
 	x := acquireExchange(v)
-	defer func() {
-		if r := recover(); r != nil {
-			v.proxy.metrics.faults.Add(1)
-			v.proxy.log.Error("a fault of askfirst's own", "fault", r, "method", string(x.request.method),
-				"target", string(x.request.target), "stack", string(debug.Stack()))
-			x.abandon()
-			v.reset()
-		}
-	}()
-	keep = x.serve()
-	releaseExchange(x)
-	return keep
+	v.x = x
+	if err := x.receive(); err != nil && !errors.As(err, &x.fault) {
+		// The connection has ended in the middle of a head.
+		return false
+	}
+	v.handed = x.model()
+	return true
+}
+
+// identify reads the PROXY protocol header with which a connection from a
+// trusted proxy begins, where one is expected.
+func (v *visitor) identify() bool {
+	cfg := v.proxy.sites.Load().cfg
+	if !cfg.ProxyProtocol || !trusts(cfg, v.peer) {
+		return true
+	}
+	v.by = time.Now().Add(cfg.Limits.ReadHead)
+	peer, err := v.in.proxyHeader()
+	if err != nil {
+		v.proxy.metrics.refuse(400, "proxy-protocol")
+		return false
+	}
+	if peer.IsValid() {
+		v.peer = peer
+	}
+	return true
+}
+
+// finish sends what is gathered and ends the exchange. It reports whether the
+// connection may serve another.
+func (v *visitor) finish() (keep bool) {
+	err := v.flush()
+	x := v.x
+	if x == nil {
+		return false
+	}
+	v.x = nil
+	return x.finish(err)
+}
+
+// Close ends the exchange that there is and the connection.
+func (v *visitor) Close() error {
+	v.finish()
+	if v.lingers {
+		v.linger()
+	}
+	v.in.release()
+	v.proxy.dismiss(v)
+	return v.Conn.Close()
 }
 
 // lean is how long a waiting visitor keeps its read buffer. Those who stay
@@ -139,7 +190,7 @@ func (v *visitor) await(first bool) bool {
 	v.slim.Store(true)
 	defer v.slim.Store(false)
 	v.by = time.Now().Add(limit - lean)
-	if n, _ := v.Read(v.one[:]); n == 0 {
+	if n, _ := v.in.conn.Read(v.one[:]); n == 0 {
 		return false
 	}
 	v.in.grow(smallBuffer)
@@ -154,32 +205,100 @@ const grace = 50 * time.Millisecond
 
 func (v *visitor) hurry(by time.Time) {
 	if v.idle.Load() {
-		v.conn.SetReadDeadline(by)
+		v.SetReadDeadline(by)
 	}
 }
 
+// inbound is the connection as its source reads it.
+type inbound visitor
+
 // Read reads from the connection within the time that is allowed for it.
-func (v *visitor) Read(p []byte) (int, error) {
+func (i *inbound) Read(p []byte) (int, error) {
+	v := (*visitor)(i)
 	by := v.by
 	if v.patience > 0 {
 		by = time.Now().Add(v.patience)
 	}
-	v.conn.SetReadDeadline(by)
+	v.SetReadDeadline(by)
 	if v.halted.Load() {
 		return 0, os.ErrDeadlineExceeded
 	}
-	return v.conn.Read(p)
+	return v.Conn.Read(p)
 }
 
 // halt ends a read that another goroutine may be in, and all later ones.
 func (v *visitor) halt() {
 	v.halted.Store(true)
-	v.conn.SetReadDeadline(time.Unix(1, 0))
+	v.SetReadDeadline(time.Unix(1, 0))
 }
 
-// write sends the parts in order. It fails when nothing of them can be sent
-// for as long as a visitor may take.
-func (v *visitor) write(parts ...[]byte) error {
+// Write gathers what fasthttp sends: it must not wait longer than until the
+// next Read, Close or flush. The status line of an answer that has a head of
+// its own gives way to that: fasthttp frames the message, but would sort the
+// fields and respell some.
+func (v *visitor) Write(p []byte) (int, error) {
+	n := len(p)
+	if v.head != nil {
+		if err := v.gather(v.head); err != nil {
+			return 0, err
+		}
+		v.head = nil
+		p = p[bytes.IndexByte(p, '\n')+1:]
+	}
+	if err := v.gather(p); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+func (v *visitor) gather(p []byte) error {
+	if v.broken {
+		return errVisitorLeft
+	}
+	if v.held == nil {
+		v.held = getBuffer(smallBuffer)[:0]
+	}
+	if len(p) <= cap(v.held)-len(v.held) {
+		v.held = append(v.held, p...)
+		return nil
+	}
+	if v.lends && v.lent == nil {
+		v.lent, v.at = p, len(v.held)
+		return nil
+	}
+	return v.sendHeld(p)
+}
+
+// flush sends what is gathered, and gives its buffer back.
+func (v *visitor) flush() error {
+	if v.held == nil {
+		return nil
+	}
+	err := v.sendHeld(nil)
+	putBuffer(v.held[:smallBuffer])
+	v.held = nil
+	return err
+}
+
+// sendHeld sends what is gathered, and then p.
+func (v *visitor) sendHeld(p []byte) (err error) {
+	if v.broken {
+		err = errVisitorLeft
+	} else if v.lent != nil {
+		err = v.send(v.held[:v.at], v.lent, v.held[v.at:], p)
+	} else if len(v.held)+len(p) > 0 {
+		err = v.send(v.held, p)
+	}
+	v.held, v.lent, v.at = v.held[:0], nil, 0
+	return err
+}
+
+// drop forgets what is gathered.
+func (v *visitor) drop() { v.held, v.lent, v.at = v.held[:0], nil, 0 }
+
+// send sends the parts in order. It fails when nothing of them can be sent for
+// as long as a visitor may take.
+func (v *visitor) send(parts ...[]byte) error {
 	if v.tls && len(parts) > 1 {
 		// Each write is a record of its own: they are made one.
 		total := 0
@@ -205,8 +324,9 @@ func (v *visitor) write(parts ...[]byte) error {
 	}
 	for len(v.vec) > 0 {
 		v.extend()
-		n, err := v.vec.WriteTo(v.conn)
+		n, err := v.vec.WriteTo(v.Conn)
 		if err != nil && (n == 0 || v.tls || !errors.Is(err, os.ErrDeadlineExceeded)) {
+			v.broken = true
 			return errVisitorLeft
 		}
 	}
@@ -220,11 +340,12 @@ func (v *visitor) extend() {
 	limit := v.limits.Write
 	if by := now.Add(limit); by.Sub(v.writeBy) > min(time.Second, limit/4) {
 		v.writeBy = by
-		v.conn.SetWriteDeadline(by)
+		v.SetWriteDeadline(by)
 	}
 }
 
-var errVisitorLeft = errors.New("the visitor has left")
+// errVisitorLeft tells fasthttp too that there is nothing to log.
+var errVisitorLeft = fmt.Errorf("the visitor has left: %w", syscall.EPIPE)
 
 // left reports whether the visitor has closed the connection, or their sending
 // half of it: as other proxies do, we take that for leaving.
@@ -236,11 +357,11 @@ func (v *visitor) left() bool {
 // is read for a while, since closing at once would reset the connection and
 // could take the answer with it.
 func (v *visitor) linger() {
-	if c, ok := v.conn.(interface{ CloseWrite() error }); !ok || c.CloseWrite() != nil {
+	if c, ok := v.Conn.(interface{ CloseWrite() error }); !ok || c.CloseWrite() != nil {
 		return
 	}
-	v.conn.SetReadDeadline(time.Now().Add(lingerFor))
-	io.CopyN(io.Discard, v.conn, lingerBytes)
+	v.SetReadDeadline(time.Now().Add(lingerFor))
+	io.CopyN(io.Discard, v.Conn, lingerBytes)
 }
 
 const (
@@ -251,7 +372,8 @@ const (
 // reset ends the connection so that the visitor sees an error even where the
 // end of the connection is the end of the message.
 func (v *visitor) reset() {
-	conn := v.conn
+	v.broken = true
+	conn := v.Conn
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
 	}
@@ -259,5 +381,5 @@ func (v *visitor) reset() {
 		t.SetLinger(0)
 		t.Close()
 	}
-	v.conn.Close()
+	v.Conn.Close()
 }

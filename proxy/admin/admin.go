@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/askfirst/askfirst/proxy/audit"
@@ -29,6 +30,11 @@ type Options struct {
 	Ready func() bool
 	// Metrics writes the proxy's metrics in Prometheus' text format; nil for none.
 	Metrics func(io.Writer)
+	// Reload puts the configuration in force as it is in its file now; its error
+	// says why it was not. Nil where there is none to reload.
+	Reload func(context.Context) error
+	// Profiling serves Go's profiles under /debug/pprof/.
+	Profiling bool
 	// Contacts returns the third parties that were contacted so far. Only the
 	// demo, whose third parties are its own, can know; nil otherwise.
 	Contacts func() []Contact
@@ -83,6 +89,13 @@ func (a *Admin) Handler() http.Handler {
 	mux.HandleFunc("GET /health", a.page(a.health))
 	mux.HandleFunc("GET /report", a.report)
 	mux.HandleFunc("GET /live", a.live)
+	mux.HandleFunc("POST /reload", a.reload)
+	if a.o.Profiling {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	}
 	return a.protect(mux)
 }
 

@@ -438,3 +438,24 @@ func TestYAMLTextCannotBreakOut(t *testing.T) {
 		}
 	}
 }
+
+// Profiles are there where the operator asks for them, and behind the same
+// checks as all else.
+func TestProfiling(t *testing.T) {
+	off, _ := newAdmin(t, Options{})
+	if w := get(t, off.Handler(), "/debug/pprof/"); w.Code != http.StatusNotFound {
+		t.Errorf("unasked: %d", w.Code)
+	}
+	on, _ := newAdmin(t, Options{Profiling: true})
+	for _, target := range []string{"/debug/pprof/", "/debug/pprof/heap?debug=1", "/debug/pprof/goroutine"} {
+		if w := get(t, on.Handler(), target); w.Code != http.StatusOK || w.Body.Len() == 0 {
+			t.Errorf("%s: %d", target, w.Code)
+		}
+	}
+	r := httptest.NewRequest("GET", "http://elsewhere.example/debug/pprof/heap", nil)
+	w := httptest.NewRecorder()
+	on.Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusMisdirectedRequest {
+		t.Errorf("under another name: %d", w.Code)
+	}
+}

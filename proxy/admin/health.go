@@ -54,6 +54,22 @@ func (a *Admin) metrics(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// reload puts the configuration in force as it stands in its file.
+func (a *Admin) reload(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if a.o.Reload == nil {
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, "there is no configuration file\n")
+		return
+	}
+	if err := a.o.Reload(r.Context()); err != nil {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		fmt.Fprintf(w, "not reloaded: what was in force stays\n%v\n", err)
+		return
+	}
+	io.WriteString(w, "reloaded\n")
+}
+
 // healthPage is what the health page shows.
 type healthPage struct {
 	Ready    bool

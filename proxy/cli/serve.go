@@ -86,6 +86,7 @@ func runServe(c *console, args []string) error {
 	default:
 		wrong(fmt.Errorf("--unclassified is %q; it can be pass or hold", *unclassified))
 	}
+	site.SecondLock = site.Unclassified == configs.HoldUnclassified
 	var ok bool
 	if site.Regime, ok = consent.ParseRegime(*regime); !ok {
 		wrong(fmt.Errorf("--regime is %q; it can be opt-in, opt-out or notice", *regime))
@@ -107,13 +108,15 @@ func keepRecords(cfg *configs.Config) {
 }
 
 // serve runs a proxy and its admin listener until SIGTERM or SIGINT, then
-// drains what is under way. SIGHUP reads the configuration file again.
+// drains what is under way. The configuration file is read again at SIGHUP,
+// when the admin listener is asked to, and when a file changes.
 func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, syscall.SIGHUP)
-	defer signal.Stop(again)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	asked := make(chan chan<- error)
 
 	store, err := audit.Open(ctx, cfg.Data, log)
 	if err != nil {
@@ -137,25 +140,31 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", cfg.Listen)
+	sockets, err := newListeners(cfg)
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return err
 	}
-	failed := make(chan error, 2)
+	defer sockets.close()
+	listener, err := sockets.open(forVisitors, cfg.Listen)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 3)
 	if cfg.Admin != "" {
-		adminListener, err := net.Listen("tcp", cfg.Admin)
+		adminListener, err := sockets.open(forAdmin, cfg.Admin)
 		if err != nil {
-			listener.Close()
-			return fmt.Errorf("admin listener: %w", err)
+			return err
 		}
 		server := &http.Server{
 			Handler: admin.New(admin.Options{
-				Store:    store,
-				Engines:  p.Engines,
-				Ready:    p.Ready,
-				Metrics:  p.WriteMetrics,
-				Contacts: o.contacts,
-				Log:      log,
+				Store:     store,
+				Engines:   p.Engines,
+				Ready:     p.Ready,
+				Metrics:   p.WriteMetrics,
+				Reload:    func(ctx context.Context) error { return askReload(ctx, asked) },
+				Profiling: cfg.Profiling,
+				Contacts:  o.contacts,
+				Log:       log,
 			}).Handler(),
 			ReadHeaderTimeout: 10 * time.Second,
 			IdleTimeout:       2 * time.Minute,
@@ -166,52 +175,70 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		log.Info("admin ready", "admin", adminListener.Addr().String())
 		o.adminAddress = adminListener.Addr().String()
 	}
-	go func() { failed <- p.Serve(listener) }()
-	log.Info("listening", "listen", listener.Addr().String(), "sites", len(cfg.Sites))
+	if cfg.TLS.Redirect != "" {
+		redirectListener, err := sockets.open(forRedirect, cfg.TLS.Redirect)
+		if err != nil {
+			return err
+		}
+		server := p.Redirect(cfg)
+		server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+		go func() { failed <- server.Serve(redirectListener) }()
+		defer server.Close()
+		log.Info("redirecting to https", "redirect", redirectListener.Addr().String())
+	}
+	served := make(chan error, 1)
+	go func() { served <- p.Serve(p.Secure(listener)) }()
+	p.Certify()
+	log.Info("listening", "listen", listener.Addr().String(), "sites", len(cfg.Sites), "tls", cfg.TLS.On())
+	tellSystemd("READY=1")
 	if o.ready != nil {
 		o.ready(listener.Addr().String(), o.adminAddress)
 	}
 
+	r := &reloader{proxy: p, file: o.file, cfg: cfg, log: log, learn: watch.learn}
+	r.rest()
+	look := time.NewTicker(watchEvery)
+	defer look.Stop()
+	alive, dead := watchdog()
+	defer dead()
 	for running := true; running; {
 		select {
 		case err := <-failed:
 			return err
-		case <-again:
-			if cfg := reload(p, o.file, log); cfg != nil {
-				watch.learn(cfg)
+		case err := <-served:
+			return err
+		case <-hangup:
+			_ = r.reload("SIGHUP") // it has been logged
+		case answer := <-asked:
+			answer <- r.reload("admin listener")
+		case <-look.C:
+			if r.changed() {
+				_ = r.reload("a file has changed")
 			}
+		case <-alive:
+			tellSystemd("WATCHDOG=1")
 		case <-ctx.Done():
 			running = false
 		}
 	}
 	stop() // a second signal ends the process at once
+	tellSystemd("STOPPING=1")
+	if sockets.shared() {
+		if err := sockets.yield(); err != nil {
+			log.Warn("new connections may be lost: they could not be turned to a successor", "error", err)
+		}
+		listener.Close()
+		<-served // all that were accepted are visitors now
+	}
 	log.Info("draining", "limit", cfg.Limits.Drain)
 	drain, cancel := context.WithTimeout(context.Background(), cfg.Limits.Drain)
 	defer cancel()
 	if err := p.Shutdown(drain); err != nil {
 		log.Warn("drained only in part", "error", err)
 	}
+	p.FlushTraces()
 	log.Info("stopped")
 	return nil
-}
-
-// reload puts the configuration file in force as it is now, and returns it. A
-// bad one changes nothing, and nil is returned.
-func reload(p *proxy.Proxy, file string, log *slog.Logger) *configs.Config {
-	if file == "" {
-		log.Warn("nothing to reload: there is no configuration file")
-		return nil
-	}
-	cfg, err := configs.Load(file)
-	if err == nil {
-		err = p.Reload(cfg)
-	}
-	if err != nil {
-		log.Error("not reloaded: what was in force stays", "file", file, "error", err)
-		return nil
-	}
-	log.Info("reloaded", "file", file, "sites", len(cfg.Sites))
-	return cfg
 }
 
 // serveOptions are what a command adds to its configuration.

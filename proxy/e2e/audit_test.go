@@ -21,6 +21,7 @@ import (
 type auditRow struct {
 	Vendor, Category, Kind, Host, Path string
 	Seen, Held, Released, Fired        int
+	Stopped                            int
 	FiredAnyway                        int `json:"fired_anyway"`
 }
 

@@ -60,7 +60,33 @@ type stage struct {
 // raise starts a stage. site is what askfirst fronts, flags are its own.
 func raise(t *testing.T, site http.Handler, flags ...string) *stage {
 	t.Helper()
-	s := &stage{Parties: demo.NewParties()}
+	s, upstream := prepare(t, site)
+	args := append([]string{"serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", t.TempDir()}, flags...)
+	s.proxy, s.admin = launch(t, args...)
+	return s
+}
+
+// raiseWith starts a stage with settings of the site in YAML, each on a line of
+// its own.
+func raiseWith(t *testing.T, site http.Handler, settings ...string) *stage {
+	t.Helper()
+	s, upstream := prepare(t, site)
+	file := filepath.Join(t.TempDir(), "askfirst.yml")
+	text := "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ndata: " + t.TempDir() + "\ntrusted_proxies: [127.0.0.1]\nsites:\n  - name: shop\n    hosts: ['*']\n    upstream: " + upstream + "\n    policy_url: /privacy\n"
+	for _, line := range settings {
+		text += "    " + line + "\n"
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.proxy, s.admin = launch(t, "serve", "--config", file)
+	return s
+}
+
+// prepare starts the site and the third parties.
+func prepare(t *testing.T, site http.Handler) (s *stage, upstream string) {
+	t.Helper()
+	s = &stage{Parties: demo.NewParties()}
 
 	parties := httptest.NewUnstartedServer(s.Parties)
 	parties.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -74,17 +100,14 @@ func raise(t *testing.T, site http.Handler, flags ...string) *stage {
 	t.Cleanup(parties.Close)
 	s.parties = parties.Listener.Addr().String()
 
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.asked = append(s.asked, r.Header.Clone())
 		s.mu.Unlock()
 		site.ServeHTTP(w, r)
 	}))
-	t.Cleanup(upstream.Close)
-
-	args := append([]string{"serve", "--upstream", upstream.URL, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", t.TempDir()}, flags...)
-	s.proxy, s.admin = launch(t, args...)
-	return s
+	t.Cleanup(server.Close)
+	return s, server.URL
 }
 
 // demoSite is the demo site as it would be on the web, with real host names.
@@ -102,6 +125,21 @@ type process struct {
 	mu    sync.Mutex
 	lines []string
 	more  chan struct{} // something was logged
+
+	ended sync.WaitGroup
+	out   output // the access log
+}
+
+// log returns the access log so far.
+func (p *process) log() string { return p.out.String() }
+
+// stop asks askfirst to end and waits until it has.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.ended.Wait()
 }
 
 // launch runs askfirst until the test ends.
@@ -115,7 +153,14 @@ func launch(t *testing.T, args ...string) (listen, admin string) {
 // 0.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(program, args...), more: make(chan struct{}, 1)}
+	return begin(t, exec.Command(program, args...))
+}
+
+// begin does the same with a command that ends up being askfirst.
+func begin(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, more: make(chan struct{}, 1)}
+	p.cmd.Stdout = &p.out
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -123,8 +168,7 @@ func start(t *testing.T, args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var logged sync.WaitGroup
-	logged.Go(func() {
+	p.ended.Go(func() {
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			p.mu.Lock()
 			p.lines = append(p.lines, lines.Text())
@@ -138,7 +182,7 @@ func start(t *testing.T, args ...string) *process {
 	})
 	t.Cleanup(func() {
 		p.cmd.Process.Signal(syscall.SIGTERM)
-		logged.Wait()
+		p.ended.Wait()
 		if err := p.cmd.Wait(); err != nil {
 			t.Errorf("askfirst after SIGTERM: %v", err)
 		}

@@ -2,12 +2,17 @@
 import { type Action, choose } from './choice'
 import { boxed, freed, isElement, isScript, released } from './held'
 import { all, get, remove, set } from './native'
-import { family, once, standing } from './page'
+import { family, locked, once, standing } from './page'
 import { release } from './release'
 
 const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
 
-/** Gives one of our elements its declared shadow tree where the browser did not, in markup that came by a script, and shows things as they stand. */
+/**
+ * Does what is due when one of our elements comes into the page: gives it its
+ * declared shadow tree where the browser did not, in markup that came by a
+ * script, and shows a banner as things stand, before it is painted: a shared
+ * cache may have answered with the page of somebody who has not chosen.
+ */
 export function attach(el: Element): void {
 	const template = el.firstElementChild
 	if (template instanceof HTMLTemplateElement) {
@@ -22,6 +27,7 @@ export function show(): void {
 	for (const banner of banners()) {
 		set(banner, 'data-askfirst-state', standing.made ? 'made' : 'ask')
 		banner.removeAttribute('data-askfirst-open')
+		if ((navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) set(banner, 'data-askfirst-gpc', '')
 		tick(banner)
 	}
 }
@@ -86,6 +92,7 @@ function press(event: MouseEvent): void {
 			void take(event, control, 'save', [...standing.granted, get(host, 'data-category') ?? ''])
 			break
 		case 'load':
+			if (locked) return
 			event.preventDefault()
 			loadOnce(host)
 			break

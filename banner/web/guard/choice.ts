@@ -1,6 +1,6 @@
 /** The visitor's choice: given to the proxy first, obeyed when its receipt is durable. */
 import { nativeFetch } from './native'
-import { type Optional, type Standing, chosen, once, optional, prefix, standing } from './page'
+import { type Optional, type Standing, chosen, locked, once, optional, prefix, standing } from './page'
 import { release } from './release'
 import { send } from './reports'
 import { signalChoice } from './signals'
@@ -44,7 +44,7 @@ export async function obey(choice: Standing): Promise<void> {
 			// A listener's error is its own.
 		}
 	}
-	if (withdrawn) {
+	if (withdrawn || (locked && standing.granted.size > before.size)) {
 		sweep()
 		send()
 		location.reload()

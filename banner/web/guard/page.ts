@@ -17,6 +17,8 @@ const setting = (name: string, otherwise: string): string => get(element, 'data-
 export const prefix = new URL('.', element.src).pathname
 export const regime = setting('regime', 'opt-in')
 export const revision = setting('revision', '1')
+/** Whether the page's policy refuses whom the visitor has not agreed to: what more is agreed to needs the page anew. */
+export const locked = element.hasAttribute('data-locked')
 const site = setting('site', location.hostname)
 const unclassifiedPass = setting('unclassified', 'pass') === 'pass'
 
@@ -51,8 +53,8 @@ export function chosen(): Standing | undefined {
 /** What stands now. A shared cache may have answered with the page of somebody who has not chosen: the cookie knows better. */
 export const standing: Standing = chosen() ?? { made: setting('made', '0') === '1', granted: spelled(setting('granted', '-')) }
 
-/** The families of vendors that the visitor let act on this page alone. */
-export const once = new Set<string>()
+/** The vendors, and families of vendors, that the visitor let act on this page alone. */
+export const once = new Set([setting('once', '')])
 
 /** A vendor and those that share its code: facebook-like is filled by what facebook-sdk loads. */
 export const family = (id: string, category: string): string => category + ' ' + id.split('-')[0]
@@ -77,7 +79,7 @@ export const allowedFor = (category: string, vendor: string): boolean =>
 
 export function allowed({ category, vendor, never, unsure }: Pick<Decision, 'category' | 'vendor' | 'never' | 'unsure'>): boolean {
 	if (never || unsure) return false
-	if (vendor && (once.has(family(vendor[0], vendor[1])) || (vendor[2] && category !== 'necessary' && standing.granted.size > 0))) return true
+	if (vendor && (once.has(vendor[0]) || once.has(family(vendor[0], vendor[1])) || (vendor[2] && category !== 'necessary' && standing.granted.size > 0))) return true
 	return grants(category)
 }
 

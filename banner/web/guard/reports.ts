@@ -43,16 +43,21 @@ export function countCookie(name: string, source: 'script' | 'storage'): void {
 /** The kinds of requests that no element makes, by what the browser calls them. */
 const initiators: Record<string, Kind> = { css: 'style', link: 'style', xmlhttprequest: 'connect', fetch: 'connect', beacon: 'ping', ping: 'ping', other: 'other' }
 
+/** What our own report-only policy reports by itself, and so is not counted here. */
+const reported = new Set<string>()
+
 function watch(): void {
 	try {
 		new PerformanceObserver((list) => {
-			for (const entry of list.getEntriesByType('resource') as PerformanceResourceTiming[]) count(entry.name, initiators[entry.initiatorType] ?? kinds[entry.initiatorType] ?? 'media', 'fired')
+			for (const entry of list.getEntriesByType('resource') as PerformanceResourceTiming[]) if (!reported.has(entry.name)) count(entry.name, initiators[entry.initiatorType] ?? kinds[entry.initiatorType] ?? 'media', 'fired')
 		}).observe({ type: 'resource', buffered: true })
 	} catch {
 		// An old browser: what fires is not counted.
 	}
 	document.addEventListener('securitypolicyviolation', (e) => {
-		if (e.disposition === 'enforce') count(e.blockedURI, 'other', 'stopped')
+		const ours = e.originalPolicy.includes(prefix + 'csp')
+		if (ours && e.disposition === 'report' && reported.size < maxKept) reported.add(e.blockedURI)
+		if (!ours && e.disposition === 'enforce') count(e.blockedURI, 'other', 'stopped')
 	})
 }
 

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/proxy"
+)
+
+// watchEvery is how often files are looked at. A change is put in force after
+// one to two of these: it must have come to rest.
+const watchEvery = time.Second
+
+// reloader puts the configuration file in force as it changes.
+type reloader struct {
+	proxy *proxy.Proxy
+	file  string          // empty for none
+	cfg   *configs.Config // in force
+	log   *slog.Logger
+	learn func(*configs.Config)
+	watch *configs.Watch
+}
+
+// rest takes the files as they are now for what is in force.
+func (r *reloader) rest() {
+	if r.file != "" && r.cfg.Watch {
+		r.watch = configs.NewWatch(r.cfg.Files(r.file))
+	} else {
+		r.watch = nil
+	}
+}
+
+func (r *reloader) changed() bool { return r.watch != nil && r.watch.Changed() }
+
+var errNoFile = errors.New("there is no configuration file")
+
+// reload puts the configuration file in force as it is now. A bad one changes
+// nothing; the error says why.
+func (r *reloader) reload(because string) error {
+	if r.file == "" {
+		r.log.Warn("nothing to reload: there is no configuration file", "because", because)
+		return errNoFile
+	}
+	tellReloading()
+	defer tellSystemd("READY=1")
+	cfg, err := configs.Load(r.file)
+	if err == nil {
+		keepRecords(cfg)
+		err = r.proxy.Reload(cfg)
+	}
+	if err != nil {
+		r.log.Error("not reloaded: what was in force stays", "because", because, "file", r.file, "error", err)
+		return err
+	}
+	for _, name := range settled(r.cfg, cfg) {
+		r.log.Warn("a setting takes a restart: what was in force stays", "file", r.file, "setting", name)
+	}
+	r.cfg = cfg
+	r.learn(cfg)
+	r.rest()
+	r.log.Info("reloaded", "because", because, "file", r.file, "sites", len(cfg.Sites))
+	return nil
+}
+
+// settled names the settings in which two configurations differ and that hold
+// for as long as the process does.
+func settled(before, now *configs.Config) (names []string) {
+	for _, s := range []struct {
+		name    string
+		differs bool
+	}{
+		{"listen", before.Listen != now.Listen},
+		{"admin", before.Admin != now.Admin},
+		{"data", before.Data != now.Data},
+		{"reuse_port", before.ReusePort != now.ReusePort},
+		{"tls", before.TLS.On() != now.TLS.On()},
+		{"tls.redirect", before.TLS.Redirect != now.TLS.Redirect},
+		{"profiling", before.Profiling != now.Profiling},
+		{"limits.memo", before.Limits.Memo != now.Limits.Memo},
+	} {
+		if s.differs {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
+
+// askReload has the loop of serve reload, and waits for what comes of it.
+func askReload(ctx context.Context, asked chan<- chan<- error) error {
+	answer := make(chan error, 1)
+	select {
+	case asked <- answer:
+		return <-answer
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,339 @@
+package proxy
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/askfirst/askfirst/banner"
+	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// lock is a site's second lock: a Content-Security-Policy that lists whom a page
+// may contact under a choice, so that the browser itself refuses what neither
+// the rewriter nor the guard could hold: import(), a worker's own requests, the
+// realm of a frame that was reached by its index.
+//
+// It is a second policy, which only tightens (CSP 3, section 8.1), and names no
+// more than hosts: inline code, eval, data: and blob: are the site's own affair.
+//
+// A policy can say whom a page may contact, not whom it may not. So it is
+// enforced where third parties that no rule knows are held, and only reports
+// (Content-Security-Policy-Report-Only) where they pass: there nothing is
+// refused, and what fired though nobody agreed to it shows in the audit.
+//
+// Whom a page may contact is more than a header can hold: the catalogue knows
+// thousands of domains. The policy names those that this site was seen to use,
+// in its pages and by what its pages report; what is refused is reported, so a
+// vendor that is agreed to and new to the site is named from the next page on.
+type lock struct {
+	engine    *rules.Engine
+	overrides []rules.Override
+	report    string // directive that says where violations are reported to
+
+	mu  sync.Mutex
+	met atomic.Pointer[met]
+}
+
+// maxLock bounds the length of what a policy lists, in bytes: proxies in front
+// may give a whole head no more than a memory page.
+const maxLock = 2 << 10
+
+// maxMet bounds the hosts that a lock remembers.
+const maxMet = 512
+
+// met is what a lock has learned. It never changes: learning makes another.
+type met struct {
+	hosts    map[string]consent.Category
+	order    []string // of hosts
+	vendors  []*rules.Vendor
+	policies [1 << (consent.Unclassified + 1)]atomic.Pointer[string] // by what is granted
+}
+
+// foremost are vendors that pages call late and cannot do without, so that they
+// are named before they have been met: payments and security checks.
+var foremost = []string{"stripe", "paypal", "klarna", "adyen", "mollie", "braintree", "amazon-pay", "hcaptcha", "cloudflare-turnstile", "friendly-captcha", "recaptcha"}
+
+// newLock returns the second lock of a site, nil where it has none. seen are the
+// IDs of the vendors that it was seen to use.
+func newLock(c *configs.Site, e *rules.Engine, seen []string) *lock {
+	if !c.SecondLock {
+		return nil
+	}
+	l := &lock{engine: e, overrides: c.Overrides, report: "; report-uri " + c.Prefix + "csp"}
+	l.met.Store(new(met))
+	for _, id := range seen {
+		l.meet("", rules.Decision{Vendor: e.Vendor(id)})
+	}
+	return l
+}
+
+// learn takes in whom a page refers to.
+func (l *lock) learn(tags []Sighting) {
+	if l == nil {
+		return
+	}
+	for i := range tags {
+		t := &tags[i]
+		if t.Decision.Party != rules.ThirdParty {
+			continue
+		}
+		known := l.met.Load()
+		if _, ok := known.hosts[string(t.Host)]; !ok || t.Decision.Vendor != nil && !slices.Contains(known.vendors, t.Decision.Vendor) {
+			l.meet(string(t.Host), t.Decision)
+		}
+	}
+}
+
+// meet remembers a host, if there is one, and the vendor of a decision about it.
+func (l *lock) meet(host string, d rules.Decision) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := l.met.Load()
+	next := &met{hosts: make(map[string]consent.Category, len(known.hosts)+1), order: known.order, vendors: known.vendors}
+	for h, c := range known.hosts {
+		next.hosts[h] = c
+	}
+	if _, ok := next.hosts[host]; !ok && isSource(host) && len(next.hosts) < maxMet {
+		next.hosts[host] = d.Category
+		next.order = append(slices.Clip(next.order), host)
+	}
+	if d.Vendor != nil && !slices.Contains(next.vendors, d.Vendor) {
+		next.vendors = append(slices.Clip(next.vendors), d.Vendor)
+	}
+	l.met.Store(next)
+}
+
+// isSource reports whether a host can stand in a policy as it is.
+func isSource(host string) bool {
+	return host != "" && !strings.ContainsFunc(host, func(r rune) bool {
+		return r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
+	})
+}
+
+// sources returns the source expressions of whom pages may contact under a
+// choice, those first that the site was seen to use.
+func (l *lock) sources(granted consent.Set) string {
+	known := l.met.Load()
+	slot := &known.policies[granted&consent.Set(len(known.policies)-1)]
+	if text := slot.Load(); text != nil {
+		return *text
+	}
+	var list sourceList
+	for _, v := range known.vendors {
+		if l.lets(v, granted) {
+			list.vendor(v)
+		}
+	}
+	for i := range l.overrides {
+		if o := &l.overrides[i]; !o.AlwaysHold && granted.Has(l.becomes(o)) {
+			list.domain(o.Domain, "")
+			list.pattern(o.URL)
+		}
+	}
+	for _, host := range known.order {
+		if granted.Has(known.hosts[host]) {
+			list.host(host)
+		}
+	}
+	for _, id := range foremost {
+		if v := l.engine.Vendor(id); v != nil && l.lets(v, granted) {
+			list.vendor(v)
+		}
+	}
+	// A domain stands for http and https alone in Chromium, so that sockets
+	// are named by themselves.
+	for _, v := range known.vendors {
+		if l.lets(v, granted) {
+			list.sockets(v)
+		}
+	}
+	text := list.text.String()
+	slot.Store(&text)
+	return text
+}
+
+// sourceList writes source expressions, each after a space, as far as there is
+// room.
+type sourceList struct {
+	text    strings.Builder
+	domains []string // that stand for whatever is below them
+}
+
+func (s *sourceList) vendor(v *rules.Vendor) {
+	for _, domain := range v.Domains {
+		s.domain(domain, "")
+	}
+	for _, text := range v.URLs {
+		s.pattern(text)
+	}
+}
+
+func (s *sourceList) pattern(text string) {
+	if p, err := rules.ParsePattern(text); err == nil && p.Host != "*" {
+		s.domain(p.Host, sourcePath(p.Path))
+	}
+}
+
+// domain writes a domain and all below it, with any path or the one given.
+func (s *sourceList) domain(domain, path string) {
+	text := " " + domain + path + " *." + domain + path
+	if domain == "" || s.covers(domain) || s.text.Len()+len(text) > maxLock {
+		return
+	}
+	if path == "" {
+		s.domains = append(s.domains, domain)
+	}
+	s.text.WriteString(text)
+}
+
+// host writes one host, at any port.
+func (s *sourceList) host(host string) {
+	if text := " " + host + ":*"; !s.covers(host) && s.text.Len()+len(text) <= maxLock {
+		s.text.WriteString(text)
+	}
+}
+
+func (s *sourceList) sockets(v *rules.Vendor) {
+	for _, domain := range v.Domains {
+		for _, text := range [...]string{" wss://*." + domain, " wss://" + domain} {
+			if s.text.Len()+len(text) <= maxLock {
+				s.text.WriteString(text)
+			}
+		}
+	}
+}
+
+// covers reports whether a host is below what has been written.
+func (s *sourceList) covers(host string) bool {
+	return slices.ContainsFunc(s.domains, func(d string) bool {
+		return strings.HasSuffix(host, d) && (len(host) == len(d) || host[len(host)-len(d)-1] == '.')
+	})
+}
+
+// lets reports whether a vendor's tags may act under a choice, on some page at
+// least.
+func (l *lock) lets(v *rules.Vendor, granted consent.Set) bool {
+	for i := range l.overrides {
+		if o := &l.overrides[i]; o.Vendor == v.ID && !o.AlwaysHold && granted.Has(l.becomes(o)) {
+			return true
+		}
+	}
+	return rules.Decision{Vendor: v, Category: v.Category}.Allowed(granted)
+}
+
+// becomes returns the category of what an override is about.
+func (l *lock) becomes(o *rules.Override) consent.Category {
+	if v := l.engine.Vendor(o.As); v != nil && o.Category == consent.Unclassified {
+		return v.Category
+	}
+	return o.Category
+}
+
+// sourcePath returns the path of a source expression that lets all pass that a
+// pattern's path matches: up to a slash, which makes it a prefix (CSP 3, section
+// 6.7.2.9); empty for any path.
+func sourcePath(pattern string) string {
+	if exact, ok := strings.CutSuffix(pattern, "$"); ok && !strings.Contains(exact, "*") && isSourcePath(exact) {
+		return exact
+	}
+	path, _, _ := strings.Cut(strings.TrimSuffix(pattern, "$"), "*")
+	path = path[:strings.LastIndexByte(path, '/')+1]
+	if path == "/" || !isSourcePath(path) {
+		return ""
+	}
+	return path
+}
+
+// isSourcePath leaves out what would end a source expression or a header field.
+func isSourcePath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ';' || r == ',' })
+}
+
+// enforced reports whether the lock of a page refuses: whether third parties
+// that no rule knows are held under the choice that it is made for.
+func (l *lock) enforced(granted consent.Set) bool {
+	return l != nil && !granted.Has(consent.Unclassified)
+}
+
+// appendLock appends the second lock of a page. Where everything was agreed to
+// there is nothing to lock.
+func (x *exchange) appendLock(out []byte) []byte {
+	l := x.site.lock
+	granted := x.shown.Granted
+	if all := consent.All.With(consent.Unclassified); l == nil || !x.cfg.Rewrite || granted&all == all {
+		return out
+	}
+	out = append(out, "Content-Security-Policy"...)
+	if !l.enforced(granted) {
+		out = append(out, "-Report-Only"...)
+	}
+	out = append(out, ": default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"...)
+	x.pageURL()
+	if site := x.page.Site(); len(site) > 0 {
+		for _, scheme := range [...]string{"http://", "ws://"} {
+			out = append(append(append(append(out, ' '), scheme...), site...), ":*"...)
+			if bytes.IndexByte(site, '.') > 0 && !isAddress(site) {
+				out = append(append(append(append(append(out, ' '), scheme...), "*."...), site...), ":*"...)
+			}
+		}
+	}
+	out = append(out, l.sources(granted)...)
+	if x.once != nil {
+		var once sourceList
+		once.vendor(x.once)
+		once.sockets(x.once)
+		out = append(out, once.text.String()...)
+	}
+	return append(append(out, l.report...), "\r\n"...)
+}
+
+// locksWorker reports whether the answer is the script of a worker, which takes
+// its policy from its own answer (HTML, section 10.2.4). Over plain http
+// browsers do not say what a script is for, so that any may be a worker's. A
+// service worker outlives the choice, and so is left alone.
+func (x *exchange) locksWorker() bool {
+	if x.site.lock == nil {
+		return false
+	}
+	switch dest := x.request.get(nameSecFetchDest); string(dest) {
+	case "worker", "sharedworker":
+		return true
+	case "":
+		return !x.secure && containsFold(x.answer.get(nameContentType), "javascript")
+	}
+	return false
+}
+
+// appendWorkerLock appends the second lock to the answer of a worker's script,
+// which then depends on the choice.
+func (x *exchange) appendWorkerLock(out []byte) []byte {
+	if !x.locksWorker() {
+		return out
+	}
+	if x.answer.get(nameCacheControl) == nil {
+		out = append(out, "Cache-Control: private\r\n"...)
+	}
+	return x.appendLock(append(out, "Vary: Cookie, Sec-GPC, Sec-Fetch-Dest\r\n"...))
+}
+
+// watched is an Observer whose reports teach a lock too.
+type watched struct {
+	banner.Observer
+	lock *lock
+}
+
+// Report takes in the vendors of a report. Hosts are not believed: a report may
+// come from anybody.
+func (w watched) Report(site string, r *banner.Report) {
+	for i := range r.Tags {
+		if v := r.Tags[i].Decision.Vendor; v != nil && !slices.Contains(w.lock.met.Load().vendors, v) {
+			w.lock.meet("", rules.Decision{Vendor: v})
+		}
+	}
+	w.Observer.Report(site, r)
+}

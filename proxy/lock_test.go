@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+func locking(c *configs.Config) {
+	c.Sites[0].Unclassified, c.Sites[0].SecondLock = configs.HoldUnclassified, true
+}
+
+func newTestLock(t testing.TB, overrides []rules.Override, seen ...string) *lock {
+	t.Helper()
+	site := configs.DefaultSite()
+	site.SecondLock, site.Overrides = true, overrides
+	e, err := rules.New(site.Rules())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newLock(&site, e, seen)
+}
+
+func TestLockNamesWhatTheChoiceLetsPass(t *testing.T) {
+	l := newTestLock(t, []rules.Override{
+		{Domain: "images.partner.example", Category: consent.Necessary},
+		{URL: "files.partner.example/a/b*c", Category: consent.Analytics},
+		{Domain: "never.example", AlwaysHold: true},
+		{Vendor: "youtube", Category: consent.Necessary},
+	}, "hotjar", "youtube", "intercom")
+	l.learn([]Sighting{
+		{Host: []byte("stats.site.example"), Decision: rules.Decision{Category: consent.Analytics, Party: rules.ThirdParty}},
+		{Host: []byte("bad host;"), Decision: rules.Decision{Party: rules.ThirdParty}},
+		{Host: []byte("own.example"), Decision: rules.Decision{Party: rules.FirstParty}},
+	})
+	for _, c := range []struct {
+		granted  consent.Set
+		has, not string
+	}{
+		{0, "images.partner.example *.images.partner.example stripe.com *.youtube.com", "hotjar files.partner stats.site intercom never own.example bad ;"},
+		{consent.SetOf(consent.Analytics), "hotjar.com *.hotjar.com wss://*.hotjar.com files.partner.example/a/ stats.site.example:*", "intercom"},
+		{consent.SetOf(consent.Functional), "*.intercom.io", "hotjar"},
+	} {
+		got := l.sources(c.granted)
+		for _, word := range strings.Fields(c.has) {
+			if !strings.Contains(got+" ", " "+word+" ") {
+				t.Errorf("%s: %s is not in%s", c.granted, word, got)
+			}
+		}
+		for _, word := range strings.Fields(c.not) {
+			if strings.Contains(got, word) {
+				t.Errorf("%s: %s is in%s", c.granted, word, got)
+			}
+		}
+	}
+}
+
+// However many vendors a site uses and whatever pages name, the header is short
+// and what is remembered bounded.
+func TestLockIsBounded(t *testing.T) {
+	l := newTestLock(t, nil)
+	for _, v := range l.engine.Vendors() {
+		l.meet("", rules.Decision{Vendor: v})
+	}
+	for i := range 2 * maxMet {
+		l.learn([]Sighting{{Host: fmt.Appendf(nil, "host%d.example", i), Decision: rules.Decision{Party: rules.ThirdParty}}})
+	}
+	for granted := range consent.All.With(consent.Unclassified) {
+		if n := len(l.sources(granted)); n > maxLock {
+			t.Errorf("%s: %d bytes", granted, n)
+		}
+	}
+	if n := len(l.met.Load().hosts); n != maxMet {
+		t.Errorf("%d hosts are remembered", n)
+	}
+	for _, id := range foremost {
+		if l.engine.Vendor(id) == nil {
+			t.Errorf("%s is no vendor", id)
+		}
+	}
+}
+
+func TestSourcePath(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"/*": "", "/maps*": "", "/a/b*": "/a/", "/a/*": "/a/", "/a/b.js$": "/a/b.js", "/a/*/c$": "/a/", "/*x$": "", "/a;b/c*": "",
+	} {
+		if got := sourcePath(pattern); got != want {
+			t.Errorf("%s: %q, want %q", pattern, got, want)
+		}
+	}
+}
+
+// The lock is added to the site's own policy, on pages and on what revalidates
+// them, and on the scripts of workers.
+func TestLockOnTheWire(t *testing.T) {
+	const own = "Content-Security-Policy: script-src 'nonce-abc'"
+	s := newStage(t, each(t, func(p *peer, head string) {
+		switch {
+		case strings.Contains(head, "If-None-Match"):
+			p.send("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n" + own + "\r\n\r\n")
+		case strings.Contains(head, " /worker.js "):
+			p.send("HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nCache-Control: public, max-age=60\r\nContent-Length: 2\r\n\r\nok")
+		default:
+			p.send(answerWith([]byte(page), isPage, own, `ETag: "1"`))
+		}
+	}), locking)
+	r := s.dial().send(get("/")).answer("GET")
+	held(t, readAll(t, r.Body))
+	policies := r.Header["Content-Security-Policy"]
+	if len(policies) != 2 || !strings.Contains(policies[0], "'nonce-abc'") ||
+		!strings.HasPrefix(policies[1], "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: http://shop.example:* http://*.shop.example:* ws://shop.example:* ws://*.shop.example:* ") ||
+		!strings.HasSuffix(policies[1], "; report-uri /_askfirst/csp") {
+		t.Errorf("%q", policies)
+	}
+	again := s.dial().send(get("/", "If-None-Match: "+r.Header.Get("ETag"))).answer("GET")
+	if got := again.Header["Content-Security-Policy"]; again.StatusCode != 304 || len(got) != 2 || got[1] != policies[1] {
+		t.Errorf("%s with %q", again.Status, got)
+	}
+	for dest, locked := range map[string]bool{"worker": true, "sharedworker": true, "": true, "script": false, "serviceworker": false} {
+		r := s.dial().send(get("/worker.js", "Sec-Fetch-Dest: "+dest)).answer("GET")
+		if got := r.Header.Get("Content-Security-Policy") != ""; got != locked {
+			t.Errorf("a script for %q: locked %v", dest, got)
+		}
+		if private := strings.Contains(r.Header.Get("Cache-Control"), "private") && strings.Contains(r.Header.Get("Vary"), "Cookie"); private != locked {
+			t.Errorf("a script for %q: %q, Vary %q", dest, r.Header["Cache-Control"], r.Header["Vary"])
+		}
+	}
+	all := s.dial().send(get("/", "Cookie: "+choiceCookie(consent.All))).answer("GET")
+	if got := all.Header["Content-Security-Policy"]; len(got) != 1 {
+		t.Errorf("with everything agreed to: %q", got)
+	}
+}
+
+func BenchmarkLock(b *testing.B) {
+	l := newTestLock(b, nil, "hotjar")
+	x := &exchange{site: &site{lock: l}, cfg: &configs.Config{Rewrite: true}, address: []byte("shop.example"), target: []byte("/")}
+	b.ReportAllocs()
+	for b.Loop() {
+		x.out = x.appendLock(x.out[:0])
+	}
+}
