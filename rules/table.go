@@ -19,9 +19,8 @@ import (
 // when it meets what only that part can decide about.
 type Table struct {
 	// Base is JSON: the operator's overrides, the heuristics that are asked,
-	// the vendors that are containers, words (as a regular expression) one of
-	// which is in every first-party address that the catalogue names, what has
-	// to be asked of the engine itself, and the revision of the parts.
+	// the vendors that are containers, what has to be asked of the engine
+	// itself, and the revision of the parts.
 	Base []byte
 	// Parts are JSON, by name: "names" has what is known of cookies, storage
 	// keys and paths on any host, "code" signatures of inline scripts, and "0"
@@ -105,7 +104,6 @@ func (v tableVerdict) MarshalJSON() ([]byte, error) {
 type tableBase struct {
 	Parts      string   `json:"parts"`
 	Ask        string   `json:"ask,omitempty"`
-	Words      string   `json:"words"`
 	Containers []string `json:"containers"`
 	Heuristics []string `json:"heuristics"`
 	Overrides  struct {
@@ -150,12 +148,6 @@ func (e *Engine) Table() *Table {
 
 func (e *Engine) base(revision string) *tableBase {
 	b := &tableBase{Parts: revision, Containers: []string{}, Heuristics: []string{}}
-	anyHost := slices.DeleteFunc(e.catalogue.urls(), func(u urlRule) bool { return u.Host != "*" })
-	words := wordsOf(anyHost)
-	for i := range words {
-		words[i] = regexp.QuoteMeta(words[i])
-	}
-	b.Words = strings.Join(words, "|")
 	switch {
 	case len(e.lists.rules) > 0:
 		b.Ask = "all"
@@ -325,99 +317,4 @@ func (t *nameTable) table(p *tablePart) map[string]int {
 		rows[name] = p.says(&e.verdict)
 	}
 	return rows
-}
-
-// minWord and maxWord are how long the words of the base are, where the patterns
-// have as much, and rareWord one that stands for a single pattern.
-const minWord, maxWord, rareWord = 5, 10, 6
-
-// everyday are words that many addresses have which are no tracker's.
-var everyday = strings.Fields("plugin assets script static module public frontend loader config content upload client version bundle vendor common google facebook website widget events latest collect maps embed")
-
-// wordsOf returns few words such that each pattern has one of them in its path
-// or query. A site's own addresses that have none are decided about without the
-// part that has the patterns.
-func wordsOf(patterns []urlRule) []string {
-	holds := map[string][]int{} // patterns by what is in them
-	for i := range patterns {
-		for _, word := range candidates(&patterns[i]) {
-			holds[word] = append(holds[word], i)
-		}
-	}
-	covered := make([]bool, len(patterns))
-	use := func(word string) (n int) {
-		for _, i := range holds[word] {
-			if !covered[i] {
-				n++
-			}
-		}
-		return n
-	}
-	words := []string{}
-	for {
-		best, most := "", 0
-		for word := range holds {
-			// Of equal ones the longer, which fewer others have, then the first.
-			if n := use(word); n > most || n == most && n > 0 && (len(word) > len(best) || len(word) == len(best) && word < best) {
-				best, most = word, n
-			}
-		}
-		if most == 0 {
-			slices.Sort(words)
-			return slices.DeleteFunc(slices.Clone(words), func(word string) bool {
-				return slices.ContainsFunc(words, func(w string) bool { return w != word && strings.Contains(word, w) })
-			})
-		}
-		for _, short := range []string{best[:min(len(best), rareWord+2)], best[:min(len(best), rareWord)]} {
-			if most == 1 && holds[short] != nil {
-				best = short
-			}
-		}
-		words = append(words, best)
-		for _, i := range holds[best] {
-			covered[i] = true
-		}
-	}
-}
-
-// candidates returns what is in every address that a pattern matches: what is in
-// the longest word of its path, or, where that is an everyday one or short, the
-// longest run of bytes.
-func candidates(u *urlRule) []string {
-	word := longest(u.Path, "*$/.")
-	if len(word) > minWord && !slices.ContainsFunc(everyday, func(c string) bool { return strings.Contains(word, c) && len(word) < len(c)+3 }) {
-		var all []string
-		for n := minWord; n <= min(maxWord, len(word)); n++ {
-			for at := 0; at+n <= len(word); at++ {
-				part := word[at : at+n]
-				if !slices.ContainsFunc(everyday, func(c string) bool { return strings.Contains(c, part) }) {
-					all = append(all, part)
-				}
-			}
-		}
-		if all != nil {
-			slices.Sort(all)
-			return slices.Compact(all)
-		}
-	}
-	run := longest(u.Path, "*$")
-	for _, pair := range u.Query {
-		if run != "/" && len(run) >= minWord {
-			break
-		}
-		if q := pair[0] + "=" + longest(strings.TrimLeft(pair[1], "*"), "*$"); len(q) > len(run) {
-			run = q
-		}
-	}
-	return []string{run, run[:min(len(run), rareWord+2)]}
-}
-
-// longest returns the longest piece of text between any of the bytes in cuts.
-func longest(text, cuts string) (found string) {
-	for piece := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(cuts, r) }) {
-		if len(piece) > len(found) {
-			found = piece
-		}
-	}
-	return found
 }

@@ -17,7 +17,7 @@
  * - window.open and form.submit are held only without a click or a key of the
  *   visitor's: open returns null.
  *
- * Beyond its reach are import(), scripts inside workers, frames of other
+ * Beyond its reach are import(), scripts inside workers, WebRTC, frames of other
  * origins, and single properties of an element's style (Chromium has no setters
  * for them): for these there is the site's Content-Security-Policy.
  */

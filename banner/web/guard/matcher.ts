@@ -121,7 +121,6 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 	const { pages = [], ...always } = base.overrides ?? {}
 	const overrides = [...pages.filter(([paths]) => RegExp(paths).test(own?.pathname ?? '/')).map(([, set]) => set), always].map(makeLayer)
 	const catalogue = makeLayer()
-	const words = RegExp(base.words ?? '^$')
 	const known = new Set<string>()
 	const answers = new Map<string, Decision>()
 	const seen = new Map<string, Decision>()
@@ -150,7 +149,8 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 			const question = `?kind=${kind}&unseen=${unseen}&page=${encodeURIComponent(own?.pathname ?? '/')}&url=${encodeURIComponent(url.href)}`
 			return answers.get(question) ?? { ...unknown, unsure: [question] }
 		}
-		const unsure = third ? missing('names', partOf(host)) : words.test(a.text) ? missing('names') : undefined
+		// Of the site's own addresses only those of scripts are waited for: what else is a tracker's is asked for by one.
+		const unsure = third ? missing('names', partOf(host)) : kind === 'script' ? missing('names') : undefined
 		if (unsure) return { ...unknown, unsure }
 		const verdict = catalogue.url(a, third) ?? (third ? catalogue.domain(a) : undefined)
 		return verdict ? overridden(verdict, party) : unknown
@@ -208,7 +208,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 			let decision = seen.get(key)
 			if (!decision) {
 				decision = absolute(parse(reference, baseURI), /^[\0- ]*(#|$)/.test(reference), kind, unseen)
-				if (base.ask || decision.unsure) return decision
+				if (base.ask || decision.unsure || !known.has('names')) return decision
 				if (seen.size > 1000) seen.clear()
 				seen.set(key, decision)
 			}

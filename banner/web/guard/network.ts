@@ -97,13 +97,6 @@ export function guardNetwork(win: Realm): void {
 	wrap(win, 'WebTransport', (_, args) => {
 		if (held(args[0], 'connect')) args[0] = 'https://askfirst.invalid:1/'
 	})
-	wrap(win, 'RTCPeerConnection', (_, args) => {
-		const servers = args[0]?.iceServers
-		if (Array.isArray(servers)) {
-			const free = servers.filter((s) => [s.urls].flat().every((url) => !held(String(url).replace(/^(stun|turn)s?:/, 'https://'), 'connect')))
-			if (free.length < servers.length) args[0] = { ...args[0], iceServers: free }
-		}
-	})
 	if (navigator.serviceWorker) {
 		wrap(Object.getPrototypeOf(navigator.serviceWorker), 'register', (_, [url]) => (held(url, 'script') ? { value: Promise.reject(new TypeError('Failed to register a ServiceWorker')) } : undefined))
 	}

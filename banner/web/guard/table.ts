@@ -32,8 +32,6 @@ export interface Base {
 	parts: string
 	/** Whose addresses the proxy itself is asked about: it has lists of the operator's, or knows of aliases in DNS. */
 	ask?: 'all' | 'first'
-	/** An expression that holds for every first-party address that a rule of the part "names" is about. */
-	words?: string
 	/** The ids of vendors that are containers. */
 	containers?: string[]
 	/** Those that are asked about a third party that no rule knows. */

@@ -40,6 +40,7 @@ function ask(matcher: Matcher, v: Vector): Decision {
 
 /** Decides as the guard does: what it does not know it asks for. */
 function decide(matcher: Matcher, parts: Record<string, Part>, v: Vector): Decision {
+	matcher.learn('names', parts['names'] as Part)
 	const d = ask(matcher, v)
 	for (const part of d.unsure ?? []) matcher.learn(part, parts[part] as Part)
 	return d.unsure ? ask(matcher, v) : d
@@ -74,11 +75,11 @@ const [first] = suites
 
 test('what is not known is not decided', () => {
 	const matcher = makeMatcher(first?.base ?? {}, 'shop.example', 'https://shop.example/')
-	const unsure = (reference: string) => matcher.url(reference, 'https://shop.example/').unsure?.length ?? 0
-	assert.equal(unsure('https://tracker.example/a.js'), 2)
-	assert.equal(unsure('/app.js?v=1'), 0)
-	assert.equal(unsure('https://img.shop.example/a.png'), 0)
-	assert.equal(unsure('/js/matomo.js'), 1)
+	const unsure = (reference: string, kind: Kind) => matcher.url(reference, 'https://shop.example/', kind).unsure?.length ?? 0
+	assert.equal(unsure('https://tracker.example/a.gif', 'image'), 2)
+	assert.equal(unsure('/app.js', 'script'), 1)
+	assert.equal(unsure('/api/basket', 'connect'), 0)
+	assert.equal(unsure('https://img.shop.example/a.png', 'image'), 0)
 	assert.deepEqual(matcher.cookie('_ga').unsure, ['names'])
 	assert.deepEqual(matcher.inline('x').unsure, ['code'])
 })
