@@ -24,6 +24,10 @@ const DefaultPrefix = "/_askfirst/"
 // Layouts are what Options.Layout may say.
 var Layouts = [3]string{"bar", "box", "centre"}
 
+// Clearable is what Options.Clear may say. Cookies are taken back one by one:
+// the choice is one too.
+var Clearable = [2]string{"storage", "cache"}
+
 // Options say how one site asks. The zero Options ask for every category in a
 // bar at the bottom.
 type Options struct {
@@ -57,6 +61,12 @@ type Options struct {
 	// CookieMaxAge is how long a choice stands, in whole seconds, at most
 	// consent.MaxMaxAge. Zero for consent.DefaultMaxAge.
 	CookieMaxAge time.Duration
+	// Anew has the page loaded anew for every choice, instead of releasing in
+	// place what was agreed to.
+	Anew bool
+	// Clear is what else the browser forgets of the site when something is
+	// withdrawn: storage, cache (Clear-Site-Data). It heeds that over https.
+	Clear []string
 	// Unclassified is pass or hold: what becomes of third parties that no
 	// rule knows. Empty for pass.
 	Unclassified string
@@ -197,6 +207,11 @@ func (o *Options) complete() error {
 	if strings.ContainsFunc(o.CookieDomain, func(r rune) bool { return !isHostRune(r) }) {
 		refuse("cookie domain %q: want a domain in ASCII", o.CookieDomain)
 	}
+	for _, c := range o.Clear {
+		if !slices.Contains(Clearable[:], c) {
+			refuse("clear %q: want storage or cache", c)
+		}
+	}
 	if o.Unclassified == "" {
 		o.Unclassified = "pass"
 	}
@@ -250,6 +265,9 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 		dst = append(dst, ` data-once="`...)
 		dst = appendEscaped(dst, v.Once.ID)
 		dst = append(dst, '"')
+	}
+	if b.o.Anew {
+		dst = append(dst, " data-anew"...)
 	}
 	if v.Integrity {
 		dst = append(dst, ` integrity="`...)

@@ -110,6 +110,8 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 		CookieDomain: c.Cookie.Domain,
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),
+		Anew:         c.Banner.Release == "reload",
+		Clear:        c.Banner.Clear,
 		SecondLock:   c.SecondLock,
 		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,

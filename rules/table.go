@@ -19,7 +19,8 @@ import (
 // when it meets what only that part can decide about.
 type Table struct {
 	// Base is JSON: the operator's overrides, the heuristics that are asked,
-	// the vendors that are containers, what has to be asked of the engine
+	// the vendors that are containers and those whose tags cannot
+	// run late, what has to be asked of the engine
 	// itself, and the revision of the parts.
 	Base []byte
 	// Parts are JSON, by name: "names" has what is known of cookies, storage
@@ -105,6 +106,7 @@ type tableBase struct {
 	Parts      string   `json:"parts"`
 	Ask        string   `json:"ask,omitempty"`
 	Containers []string `json:"containers"`
+	Reload     []string `json:"reload"`
 	Heuristics []string `json:"heuristics"`
 	Overrides  struct {
 		tablePart
@@ -147,7 +149,7 @@ func (e *Engine) Table() *Table {
 }
 
 func (e *Engine) base(revision string) *tableBase {
-	b := &tableBase{Parts: revision, Containers: []string{}, Heuristics: []string{}}
+	b := &tableBase{Parts: revision, Containers: []string{}, Reload: []string{}, Heuristics: []string{}}
 	switch {
 	case len(e.lists.rules) > 0:
 		b.Ask = "all"
@@ -157,6 +159,9 @@ func (e *Engine) base(revision string) *tableBase {
 	for _, v := range e.vendors {
 		if v.Container {
 			b.Containers = append(b.Containers, v.ID)
+		}
+		if v.Reload {
+			b.Reload = append(b.Reload, v.ID)
 		}
 	}
 	for i, h := range heuristics {

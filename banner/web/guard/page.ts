@@ -83,6 +83,12 @@ export function allowed({ category, vendor, never, unsure }: Pick<Decision, 'cat
 	return grants(category)
 }
 
+/** Whether a script of this vendor does no good once the page has been seen. */
+export const tooLate = (vendor: string): boolean => !!base.reload?.includes(vendor)
+
+/** Whether the page is loaded anew for every choice. */
+export const anew = element.hasAttribute('data-anew')
+
 /** Whether a decision that is not sure yet is waited for, made sure at once, or taken for free because the thing acts already. */
 type Patience = 'waiting' | 'now' | 'late'
 let patience: Patience = 'waiting'

@@ -1,7 +1,7 @@
 /** Making held elements whole again: in place, in document order, each once. */
 import { admit, holds, isHeld, isScript, kept, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
 import { all, apply, drop, get, has, insert, later, remove, wrapped } from './native'
-import { being } from './page'
+import { being, tooLate } from './page'
 import { count, countInline } from './reports'
 
 /** How long the scripts that follow wait for one that does not answer, in milliseconds. */
@@ -24,6 +24,9 @@ function held(root: ParentNode, found: Element[] = []): Element[] {
 
 /** A script that the page's author parked by hand. */
 const parked = (el: Element): boolean => isScript(el) && get(el, 'type') === 'text/plain' && !!get(el, 'data-category')
+
+/** Whether something that may act by now would come too late. */
+export const comesLate = (): boolean => held(document).some((el) => isScript(el) && mayAct(el) && tooLate(el.dataset.askfirstVendor ?? ''))
 
 let queue = Promise.resolve(true)
 

@@ -34,6 +34,8 @@ export interface Base {
 	ask?: 'all' | 'first'
 	/** The ids of vendors that are containers. */
 	containers?: string[]
+	/** The ids of vendors whose scripts cannot run late. */
+	reload?: string[]
 	/** Those that are asked about a third party that no rule knows. */
 	heuristics?: Heuristic[]
 	overrides?: Part & {
