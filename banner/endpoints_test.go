@@ -477,6 +477,30 @@ func TestWithdrawalExpiresCookies(t *testing.T) {
 	}
 }
 
+func TestWithdrawalClearsMore(t *testing.T) {
+	e := serve(t, Options{Clear: []string{"storage", "cache"}})
+	post := func(body string) string {
+		a := e.do("POST", "/_askfirst/consent", body, "Content-Type", formType, "Sec-Fetch-Site", "same-origin")
+		e.status(a, http.StatusSeeOther)
+		return a.Header.Get("Clear-Site-Data")
+	}
+	if got := post("choice=reject-all"); got != "" {
+		t.Errorf("nothing was agreed to, and %s goes", got)
+	}
+	before := consent.Choice{Revision: 1, Categories: consent.SetOf(consent.Analytics), At: time.Now(), ID: consent.NewID()}
+	e.visit.Standing = consent.Stand(consent.OptIn, &before, false)
+	for body, want := range map[string]string{
+		"choice=accept-all": "",
+		"choice=save&categories=analytics&categories=social": "",
+		"choice=reject-all":                `"storage", "cache"`,
+		"choice=save&categories=marketing": `"storage", "cache"`,
+	} {
+		if got := post(body); got != want {
+			t.Errorf("%s: Clear-Site-Data is %s, want %s", body, got, want)
+		}
+	}
+}
+
 func TestExpiriesAreBounded(t *testing.T) {
 	b := newBanner(t, Options{})
 	if b.engine.Cookie([]byte("_ga_X")).Rule == nil {

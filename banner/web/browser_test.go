@@ -23,7 +23,7 @@ import (
 // testRules are the base of a table as the engine writes it, and testParts the
 // parts of it by their names, small enough to read. Each part of hosts has all
 // of them here.
-const testRules = `{"parts":"0","containers":["crate"]}`
+const testRules = `{"parts":"0","containers":["crate"],"reload":["splitter"]}`
 
 var testParts = map[string]string{
 	"names": `{
