@@ -285,6 +285,22 @@ func (b *Banner) AppendFoot(dst []byte, v *View, lang []byte) []byte {
 	return b.appendTree(dst, b.asks.get(k), v, nil)
 }
 
+// Languages returns the BCP 47 tags of the languages that visitors are asked in.
+func (b *Banner) Languages() []string {
+	tags := make([]string, len(b.languages.list))
+	for i, l := range b.languages.list {
+		tags[i] = l.tag
+	}
+	return tags
+}
+
+// AppendPreview appends what AppendFoot does for a visitor of that language and
+// standing, on a page of the site that they could be on.
+func (b *Banner) AppendPreview(dst []byte, language string, s consent.Standing, nonce string) []byte {
+	v := &View{Standing: s, Host: []byte(b.o.Title), Return: []byte("/"), Nonce: []byte(nonce)}
+	return b.AppendFoot(dst, v, []byte(language))
+}
+
 // GuardURL returns the guard's path, which holds a hash of its bytes.
 func (b *Banner) GuardURL() string { return b.assets.guard.url }
 

@@ -16,6 +16,8 @@ type Config struct {
 	Listen string
 	// Admin is the address of the admin listener; empty for none.
 	Admin string
+	// AdminAccess is who may use it.
+	AdminAccess AdminAccess
 	// Data is the folder that records are kept in; empty where nothing is said.
 	Data string
 	// ProxyProtocol says that every connection from a trusted proxy begins with
@@ -46,7 +48,9 @@ type Config struct {
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields
 	// are believed.
 	TrustedProxies []netip.Prefix
-	Limits         Limits
+	// Alerts are what is told at once.
+	Alerts Alerts
+	Limits Limits
 	// Sites has at least one entry, with unique names.
 	Sites []Site
 }
@@ -117,6 +121,9 @@ type Site struct {
 	Banner Banner
 	// Overrides are the operator's own rules.
 	Overrides []rules.Override
+	// OverridesFile is a file of further overrides, to which the admin pages
+	// write what an operator classifies there; empty for none.
+	OverridesFile string
 	// Lists are the operator's lists of trackers, read from their files.
 	Lists []rules.List
 	// HeuristicsOff names the heuristics that are not asked; see

@@ -34,8 +34,16 @@ func Load(path string) (*Config, error) {
 	if err := cfg.TLS.load(path); err != nil {
 		return nil, err
 	}
+	for _, name := range []*string{&cfg.AdminAccess.Certificate, &cfg.AdminAccess.Key, &cfg.AdminAccess.ClientCA} {
+		if *name != "" {
+			*name = beside(path, *name)
+		}
+	}
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
+		if err := s.readOverrides(path); err != nil {
+			return nil, err
+		}
 		if len(s.Lists) == 0 {
 			continue
 		}
@@ -87,10 +95,10 @@ func Parse(file string, text []byte) (*Config, error) {
 }
 
 func (r *reader) config(n *yaml.Node, cfg *Config) {
-	var sites, tls *yaml.Node
+	var sites, admin, tls *yaml.Node
 	r.mapping(n, "", fields{
 		"listen":          func(n *yaml.Node, at string) { r.address(n, at, &cfg.Listen) },
-		"admin":           func(n *yaml.Node, at string) { r.adminAddress(n, at, &cfg.Admin) },
+		"admin":           func(n *yaml.Node, at string) { admin = n; r.admin(n, at, cfg) },
 		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
 		"access_log":      func(n *yaml.Node, at string) { oneOf(r, n, at, &cfg.AccessLog, "common", "combined", "json") },
 		"whole_addresses": func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.WholeAddresses) },
@@ -103,9 +111,13 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		"reuse_port":      func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ReusePort) },
 		"watch":           func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Watch) },
 		"trusted_proxies": func(n *yaml.Node, at string) { r.prefixes(n, at, &cfg.TrustedProxies) },
+		"alerts":          func(n *yaml.Node, at string) { r.alerts(n, at, &cfg.Alerts) },
 		"limits":          func(n *yaml.Node, at string) { r.limits(n, at, &cfg.Limits) },
 		"sites":           func(n *yaml.Node, at string) { sites = n },
 	})
+	if cfg.AdminAccess.BehindTLS && len(cfg.TrustedProxies) == 0 && !r.refused("trusted_proxies") {
+		r.refuse(admin, "admin.behind_tls", "no proxy is trusted to speak TLS", "name the one in front in trusted_proxies")
+	}
 	if sites == nil {
 		r.refuse(n, "sites", "no site is named", "add sites: with at least a name, hosts and an upstream")
 		return
@@ -183,6 +195,7 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 			}
 		},
 		"overrides":         func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
+		"overrides_file":    func(n *yaml.Node, at string) { r.text(n, at, &s.OverridesFile) },
 		"truncate_address":  func(n *yaml.Node, at string) { r.boolean(n, at, &s.TruncateAddress) },
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
 		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
@@ -512,32 +525,6 @@ func CheckAddress(address string) error {
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
 		return fmt.Errorf("%q has no valid port", address)
-	}
-	return nil
-}
-
-func (r *reader) adminAddress(n *yaml.Node, at string, to *string) {
-	var text string
-	r.text(n, at, &text)
-	if text == "off" {
-		*to = ""
-		return
-	}
-	*to = text
-	if err := CheckAdmin(text); err != nil {
-		r.refuse(n, at, err.Error(), "write 127.0.0.1:9090, or off for none")
-	}
-}
-
-// CheckAdmin tells what is wrong with the admin listener's address: it shows
-// records, and so answers on loopback only.
-func CheckAdmin(address string) error {
-	if err := CheckAddress(address); err != nil {
-		return err
-	}
-	host, _, _ := net.SplitHostPort(address)
-	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return fmt.Errorf("the admin listener answers on a loopback address only, and %q is none", address)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ func (c *Config) Files(path string) []string {
 	for i := range c.Sites {
 		s := &c.Sites[i]
 		add(s.UpstreamTLS.CA, s.UpstreamTLS.Certificate, s.UpstreamTLS.Key)
+		add(s.OverridesFile)
 		for _, list := range s.Lists {
 			add(list.Name)
 		}

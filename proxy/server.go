@@ -136,6 +136,15 @@ func (p *Proxy) Engines() map[string]*rules.Engine {
 	return m
 }
 
+// Banners returns what asks visitors by the names of the sites.
+func (p *Proxy) Banners() map[string]*banner.Banner {
+	m := make(map[string]*banner.Banner)
+	for _, s := range p.sites.Load().all {
+		m[s.Name] = s.banner
+	}
+	return m
+}
+
 // Serve accepts visitors from ln. It returns nil after Shutdown has drained,
 // and the listener's error where that fails for good.
 func (p *Proxy) Serve(ln net.Listener) error {

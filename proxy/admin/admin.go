@@ -3,7 +3,6 @@ package admin
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -14,8 +13,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
+	"path"
 	"time"
 
+	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules"
 )
@@ -38,10 +40,17 @@ type Options struct {
 	// Contacts returns the third parties that were contacted so far. Only the
 	// demo, whose third parties are its own, can know; nil otherwise.
 	Contacts func() []Contact
-	// Hosts are names by which the listener may be addressed, beside IP
-	// addresses and names of this machine; without port.
-	Hosts []string
-	Log   *slog.Logger
+	// Previews returns what asks the visitors of each site; nil for none.
+	Previews func() map[string]Previewer
+	// Classifier puts what operators classify into force; nil where that is left
+	// to the configuration.
+	Classifier Classifier
+	// Access is who may see and change what.
+	Access configs.AdminAccess
+	// Trusted are the proxies that are believed whom they forward for, where
+	// Access.BehindTLS is set.
+	Trusted []netip.Prefix
+	Log     *slog.Logger
 }
 
 // Contact is a third party that was contacted.
@@ -58,7 +67,7 @@ type Admin struct {
 	o       Options
 	now     func() time.Time
 	begun   time.Time
-	token   string // of forms: pages of other origins cannot read it
+	door    *doorkeeper
 	streams chan struct{}
 }
 
@@ -67,7 +76,7 @@ func New(o Options) *Admin {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Admin{o: o, now: time.Now, begun: time.Now(), token: rand.Text(), streams: make(chan struct{}, maxStreams)}
+	return &Admin{o: o, now: time.Now, begun: time.Now(), door: newDoorkeeper(o.Access, o.Trusted, time.Now), streams: make(chan struct{}, maxStreams)}
 }
 
 // Handler returns the handler of the admin listener.
@@ -77,15 +86,21 @@ func (a *Admin) Handler() http.Handler {
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.HandleFunc("GET /metrics", a.metrics)
 	mux.HandleFunc("GET /assets/{name}", serveAsset)
+	mux.HandleFunc("GET /signin", a.signIn)
+	mux.HandleFunc("POST /signin", a.signIn)
+	mux.HandleFunc("POST /signout", a.signOut)
 	mux.HandleFunc("GET /{$}", a.page(a.overview))
 	for _, l := range listings {
 		mux.HandleFunc("GET "+l.path, a.page(a.listing(l)))
 	}
 	mux.HandleFunc("GET /unclassified", a.page(a.unclassified))
+	mux.HandleFunc("POST /unclassified", a.classify)
 	mux.HandleFunc("GET /changes", a.page(a.changes))
 	mux.HandleFunc("GET /receipts", a.page(a.receipts))
 	mux.HandleFunc("GET /receipts/{id}", a.page(a.receipt))
 	mux.HandleFunc("POST /receipts/{id}/erase", a.erase)
+	mux.HandleFunc("GET /preview", a.page(a.preview))
+	mux.HandleFunc("GET /preview/frame", a.previewFrame)
 	mux.HandleFunc("GET /health", a.page(a.health))
 	mux.HandleFunc("GET /report", a.report)
 	mux.HandleFunc("GET /live", a.live)
@@ -111,7 +126,9 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"moment": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 }).ParseFS(templateFiles, "templates/*.html"))
 
-//go:embed web
+//go:generate go run ./bundle
+
+//go:embed dist web/icon.svg
 var webFiles embed.FS
 
 // assets are style, script and icon by the name under which they are served,
@@ -120,8 +137,9 @@ var assets, assetNames = loadAssets()
 
 func loadAssets() (map[string][]byte, map[string]string) {
 	files, names := make(map[string][]byte), make(map[string]string)
-	for _, name := range []string{"admin.css", "admin.js", "icon.svg"} {
-		data, err := fs.ReadFile(webFiles, "web/"+name)
+	for _, file := range []string{"dist/admin.css", "dist/admin.js", "web/icon.svg"} {
+		name := path.Base(file)
+		data, err := fs.ReadFile(webFiles, file)
 		if err != nil {
 			panic(err) // embedded at build time
 		}
@@ -152,7 +170,7 @@ func (a *Admin) page(gather func(*request) (*view, error)) http.HandlerFunc {
 		defer cancel()
 		// Flush logs and counts what goes wrong; the page then shows what is there.
 		_ = a.o.Store.Flush(ctx)
-		req := &request{Request: r.WithContext(ctx), filter: a.filterOf(r), format: r.FormValue("format")}
+		req := &request{Request: r.WithContext(ctx), who: identityOf(r), filter: a.filterOf(r), format: r.FormValue("format")}
 		var v *view
 		var err error
 		if req.sites, err = a.o.Store.Sites(ctx); err == nil {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules/consent"
 	"golang.org/x/net/html"
@@ -214,7 +215,7 @@ func TestReportStandsAlone(t *testing.T) {
 }
 
 func TestForeignNamesAreRefused(t *testing.T) {
-	a, _ := newAdmin(t, Options{Hosts: []string{"audit.example"}})
+	a, _ := newAdmin(t, Options{Access: configs.AdminAccess{Hosts: []string{"audit.example"}}})
 	for host, want := range map[string]int{
 		"localhost": 200, "localhost:9090": 200, "LOCALHOST.:9090": 200, "127.0.0.1:9090": 200, "[::1]:9090": 200, "[::1]": 200,
 		"demo.localhost:9090": 200, "10.0.0.7:9090": 200, "audit.example": 200, "audit.example:443": 200,

@@ -1,11 +1,6 @@
 package admin
 
 import (
-	"fmt"
-	"regexp"
-	"strconv"
-	"strings"
-
 	"github.com/askfirst/askfirst/proxy/audit"
 )
 
@@ -269,65 +264,4 @@ func (a *Admin) cookieTable(r *request) (*table, error) {
 	}
 	t.arrange(r.URL, audit.CookieColumns, part)
 	return t, nil
-}
-
-// unknown is what the page of unclassified third parties shows beside them.
-type unknown struct {
-	// YAML is an override for each that is listed, to put into a site's
-	// configuration.
-	YAML  string
-	Hosts int
-}
-
-// unclassified lists third parties that no rule knows.
-func (a *Admin) unclassified(r *request) (*view, error) {
-	part := r.part("seen")
-	r.filter.Category = "unclassified"
-	rows, total, err := a.o.Store.Tags(r.Context(), audit.ByHost, r.filter, r.slice(part))
-	if err != nil {
-		return nil, err
-	}
-	t := &table{Name: "unclassified", Caption: "Unclassified third parties", Total: total,
-		Empty: "Every third party met in this period is known to a rule."}
-	sites := r.manySites()
-	if sites {
-		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
-	}
-	t.Columns = append(t.Columns, column{Key: "host", Title: "Host"}, column{Key: "tags", Title: "Tags", Number: true, Spare: true})
-	t.Columns = append(t.Columns, eventColumns[:len(eventColumns)-1]...)
-	t.Columns = append(t.Columns, column{Key: "first", Title: "First seen", Spare: true}, column{Key: "last", Title: "Last seen", Spare: true})
-	var yaml strings.Builder
-	hosts := 0
-	for i := range rows {
-		row := &rows[i]
-		var cells []cell
-		if sites {
-			cells = append(cells, cell{Value: row.Site})
-		}
-		cells = append(cells, cell{Value: row.Host, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "host", row.Host, "category", "unclassified")},
-			cell{Value: int64(row.Tags)})
-		cells = append(cells, eventCells(row.Counts)[:len(eventColumns)-1]...)
-		t.Rows = append(t.Rows, append(cells, cell{Value: row.First, Class: "quiet"}, cell{Value: row.Last, Class: "quiet"}))
-		if row.Host != "" && row.Host != audit.Other {
-			fmt.Fprintf(&yaml, "  - domain: %s\n    category: marketing\n", yamlText(row.Host))
-			hosts++
-		}
-	}
-	t.arrange(r.URL, audit.ByHost.Columns(), part)
-	v := &view{Template: "unclassified", Title: "Unclassified", Table: t,
-		Lead: "Third parties that no rule knows. Say what each is for, and it is treated so from then on."}
-	if hosts > 0 {
-		v.Unknown = &unknown{YAML: "overrides:\n" + yaml.String(), Hosts: hosts}
-	}
-	return v, nil
-}
-
-var plainYAML = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$`)
-
-// yamlText writes a text as a YAML scalar that means it and nothing else.
-func yamlText(s string) string {
-	if plainYAML.MatchString(s) {
-		return s
-	}
-	return strconv.QuoteToASCII(s)
 }

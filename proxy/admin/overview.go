@@ -3,7 +3,6 @@ package admin
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules/consent"
@@ -23,6 +22,7 @@ type overview struct {
 	Vendors     []vendorSum
 	Chart       *chart // of tags
 	ChoiceChart *chart
+	Funnel      []step
 	Unknown     int
 	Links       map[string]string
 	Contacts    *contacts
@@ -114,11 +114,13 @@ func (a *Admin) overview(r *request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags := make(map[time.Time]pair)
+	tags := newChart(f.From, f.To, part{"held", "lower"}, part{"fired with consent", "upper"}, part{"fired anyway", "alarm"})
 	for _, d := range days {
-		tags[d.Day] = pair{withheld(d.Counts), d.Passed}
+		tags.add(d.Day, 0, withheld(d.Counts))
+		tags.add(d.Day, 1, d.Fired)
+		tags.add(d.Day, 2, d.FiredAnyway)
 	}
-	o.Chart = newChart("held", "let through", tags, f.From, f.To)
+	o.Chart = tags.draw()
 	f.Category = "unclassified"
 	if _, o.Unknown, err = store.Tags(ctx, audit.ByHost, f, audit.Slice{Limit: 1}); err != nil {
 		return nil, err
@@ -136,17 +138,12 @@ func (a *Admin) overview(r *request) (*view, error) {
 		return nil, err
 	}
 	o.choiceSums = sumChoices(choices)
-	made := make(map[time.Time]pair)
+	made := newChart(f.From, f.To, part{"accepted all", "lower"}, part{"chose some", "middle"}, part{"refused all", "upper"})
 	for _, c := range choices {
-		n := made[c.Day]
-		if set, _ := consent.ParseSet(c.Granted); set.Empty() {
-			n.upper += c.Count
-		} else {
-			n.lower += c.Count
-		}
-		made[c.Day] = n
+		made.add(c.Day, int(answerOf(&c)), c.Count)
 	}
-	o.ChoiceChart = newChart("agreed to something", "to nothing", made, f.From, f.To)
+	o.ChoiceChart = made.draw()
+	o.Funnel = funnel(o)
 	if a.o.Contacts != nil {
 		o.Contacts = sumContacts(a.o.Contacts())
 	}
@@ -155,17 +152,71 @@ func (a *Admin) overview(r *request) (*view, error) {
 
 // choiceSums are choices summed up in several ways.
 type choiceSums struct {
-	Choices                              int64
-	Actions, Methods, Languages, Granted []share
+	Choices                   int64
+	Actions, Methods, Granted []share
+	Languages                 []rates
+	answers                   [answers]int64
+}
+
+// answer is what a choice comes to.
+type answer int
+
+const (
+	acceptedAll answer = iota
+	choseSome
+	refusedAll
+	answers
+)
+
+func answerOf(c *audit.ChoiceRow) answer {
+	switch set, _ := consent.ParseSet(c.Granted); {
+	case set.Empty():
+		return refusedAll
+	case c.Action == "accept-all":
+		return acceptedAll
+	default:
+		return choseSome
+	}
+}
+
+// rates says how the choices of a group of visitors came out, in percent.
+type rates struct {
+	Name                     string
+	Count                    int64
+	Accepted, Chose, Refused float64
+}
+
+// step is a part of the way from a page view to consent.
+type step struct {
+	Name    string
+	Count   int64
+	Percent float64 // of the first step
+}
+
+// funnel is how many of the page views that asked led to what.
+func funnel(o *overview) []step {
+	if o.Asked == 0 {
+		return nil
+	}
+	agreed := o.answers[acceptedAll] + o.answers[choseSome]
+	steps := []step{{Name: "Page views that asked", Count: o.Asked}, {Name: "A choice was made", Count: o.Choices},
+		{Name: "Agreed to something", Count: agreed}, {Name: "Agreed to all", Count: o.answers[acceptedAll]}}
+	for i := range steps {
+		steps[i].Percent = min(100*float64(steps[i].Count)/float64(max(o.Asked, o.Choices)), 100)
+	}
+	return steps
 }
 
 func sumChoices(rows []audit.ChoiceRow) (s choiceSums) {
-	actions, methods, languages, granted := map[string]int64{}, map[string]int64{}, map[string]int64{}, map[string]int64{}
-	for _, c := range rows {
+	actions, methods, granted := map[string]int64{}, map[string]int64{}, map[string]int64{}
+	languages := map[string]*[answers]int64{}
+	for i := range rows {
+		c := &rows[i]
 		s.Choices += c.Count
 		actions[c.Action] += c.Count
 		methods[c.Method] += c.Count
-		languages[cmp.Or(c.Language, "unknown")] += c.Count
+		tally(languages, cmp.Or(c.Language, "unknown"), c)
+		s.answers[answerOf(c)] += c.Count
 		set, _ := consent.ParseSet(c.Granted)
 		for _, k := range set.Categories() {
 			granted[k.String()] += c.Count
@@ -173,9 +224,28 @@ func sumChoices(rows []audit.ChoiceRow) (s choiceSums) {
 	}
 	s.Actions = shares(actions, s.Choices, func(k string) string { return cmp.Or(actionNames[k], k) })
 	s.Methods = shares(methods, s.Choices, func(k string) string { return cmp.Or(methodNames[consent.Method(k)], k) })
-	s.Languages = shares(languages, s.Choices, func(k string) string { return k })
+	s.Languages = ratesOf(languages)
 	s.Granted = shares(granted, s.Choices, func(k string) string { return k })
 	return s
+}
+
+func tally(by map[string]*[answers]int64, key string, c *audit.ChoiceRow) {
+	if by[key] == nil {
+		by[key] = new([answers]int64)
+	}
+	by[key][answerOf(c)] += c.Count
+}
+
+// ratesOf lists groups of visitors, the largest first.
+func ratesOf(by map[string]*[answers]int64) []rates {
+	var list []rates
+	for name, n := range by {
+		sum := n[acceptedAll] + n[choseSome] + n[refusedAll]
+		percent := func(a answer) float64 { return 100 * float64(n[a]) / float64(sum) }
+		list = append(list, rates{name, sum, percent(acceptedAll), percent(choseSome), percent(refusedAll)})
+	}
+	slices.SortFunc(list, func(a, b rates) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name)) })
+	return list
 }
 
 // shares lists the parts of a whole, the largest first.
@@ -188,69 +258,4 @@ func shares(n map[string]int64, whole int64, name func(string) string) []share {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Key, b.Key))
 	})
 	return list
-}
-
-// chart draws two counts by day as columns, one on top of the other.
-type chart struct {
-	// LowerName and UpperName say what is counted.
-	LowerName, UpperName string
-	Bars                 []bar
-	Top                  int64 // the number at the upper edge
-	From, To             time.Time
-	Width                float64
-	Empty                bool
-	Lower, Upper         int64 // sums
-}
-
-// bar is a day. Heights are in parts of 100 of the drawing's height.
-type bar struct {
-	Day            time.Time
-	X, Width       float64
-	Lower, Upper   int64
-	LowerY, LowerH float64
-	UpperY, UpperH float64
-}
-
-// pair is the two counts of a day.
-type pair struct{ lower, upper int64 }
-
-// chartWidth is the width of the drawing; its height is 100.
-const chartWidth = 720
-
-func newChart(lower, upper string, days map[time.Time]pair, from, to time.Time) *chart {
-	day := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, time.UTC)
-	// Days before the first that has something say nothing, but for a few.
-	for len(days) > 0 && days[day] == (pair{}) && day.Before(to.AddDate(0, 0, -7)) {
-		day = day.AddDate(0, 0, 1)
-	}
-	c := &chart{LowerName: lower, UpperName: upper, From: day, To: to, Width: chartWidth}
-	for ; !day.After(to); day = day.AddDate(0, 0, 1) {
-		n := days[day]
-		c.Lower += n.lower
-		c.Upper += n.upper
-		c.Top = max(c.Top, n.lower+n.upper)
-		c.Bars = append(c.Bars, bar{Day: day, Lower: n.lower, Upper: n.upper})
-	}
-	c.Empty = c.Top == 0
-	c.Top = roundUp(c.Top)
-	step := float64(chartWidth) / float64(len(c.Bars))
-	for i := range c.Bars {
-		b := &c.Bars[i]
-		b.Width = min(step*0.76, 56)
-		b.X = float64(i)*step + (step-b.Width)/2
-		b.LowerH = 100 * float64(b.Lower) / float64(c.Top)
-		b.UpperH = 100 * float64(b.Upper) / float64(c.Top)
-		b.LowerY = 100 - b.LowerH
-		b.UpperY = b.LowerY - b.UpperH
-	}
-	return c
-}
-
-// roundUp returns the next number with one or two leading digits.
-func roundUp(n int64) int64 {
-	unit := int64(1)
-	for n/unit >= 20 {
-		unit *= 10
-	}
-	return max((n+unit-1)/unit*unit, 1)
 }

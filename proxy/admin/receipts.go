@@ -138,7 +138,7 @@ func (a *Admin) erase(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	err := a.o.Store.EraseAs(r.Context(), id, "operator")
+	err := a.o.Store.EraseAs(r.Context(), id, identityOf(r).name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		http.NotFound(w, r)
@@ -146,7 +146,7 @@ func (a *Admin) erase(w http.ResponseWriter, r *http.Request) {
 		a.o.Log.Error("receipt not erased", "id", id.String(), "error", err)
 		http.Error(w, "The receipt could not be erased. The log says why.", http.StatusInternalServerError)
 	default:
-		a.o.Log.Info("receipt erased", "id", id.String(), "by", "operator", "from", r.RemoteAddr)
+		a.o.Log.Info("receipt erased", "id", id.String(), "by", identityOf(r).name, "from", a.door.client(r))
 		http.Redirect(w, r, "/receipts/"+id.String(), http.StatusSeeOther)
 	}
 }

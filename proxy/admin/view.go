@@ -15,6 +15,7 @@ import (
 // request is a request for a page.
 type request struct {
 	*http.Request
+	who    *identity
 	filter audit.Filter
 	format string
 	sites  []string // that there is something of
@@ -60,6 +61,9 @@ type view struct {
 	Chips   []link // filters in force, each leading to the page without it
 	Search  string
 	Token   string
+	Name    string // of who has signed in; empty where nobody needs to
+	Change  bool   // they may change things
+	SignOut bool
 	Live    bool
 
 	Lead        string
@@ -73,6 +77,8 @@ type view struct {
 	Receipt     *receiptPage
 	Lookup      string
 	Health      *healthPage
+	SignIn      *signInPage
+	Preview     *preview
 }
 
 // link is an entry of a menu.
@@ -91,6 +97,7 @@ var nav = []link{
 	{Text: "Unclassified", Href: "/unclassified"},
 	{Text: "Changes", Href: "/changes"},
 	{Text: "Receipts", Href: "/receipts"},
+	{Text: "Preview", Href: "/preview"},
 	{Text: "Health", Href: "/health"},
 }
 
@@ -130,7 +137,11 @@ var narrowing = []string{"page", "vendor", "category", "kind", "host", "event"}
 
 // frame fills in what surrounds each page.
 func (a *Admin) frame(r *request, v *view) {
-	v.Path, v.Token, v.Search = r.URL.Path, a.token, r.filter.Text
+	v.Path, v.Token, v.Search = r.URL.Path, r.who.token, r.filter.Text
+	v.Change, v.SignOut = r.who.operator, r.who.signed
+	if !a.door.open() {
+		v.Name = r.who.name
+	}
 	v.Live = a.o.Contacts != nil
 	q := r.URL.Query()
 	for _, l := range nav {

@@ -16,9 +16,10 @@ const module = "github.com/askfirst/askfirst"
 // listed may import none; tests and programs of their own are left out.
 var arrows = map[string]string{
 	".":             "proxy/cli",
-	"proxy/cli":     "proxy proxy/admin proxy/audit proxy/demo configs banner rewrite rules rules/consent",
+	"proxy/cli":     "proxy proxy/admin proxy/alert proxy/audit proxy/demo configs banner rewrite rules rules/consent",
 	"proxy":         "configs banner rewrite rules rules/consent",
-	"proxy/admin":   "proxy/audit rules rules/consent",
+	"proxy/admin":   "proxy/audit configs rules rules/consent",
+	"proxy/alert":   "proxy/audit configs",
 	"proxy/audit":   "rules/consent",
 	"proxy/demo":    "rules",
 	"configs":       "rules rules/consent",

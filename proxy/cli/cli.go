@@ -38,6 +38,7 @@ Usage:
                                        prove, look up and erase records of choices
   askfirst store prune                 take out what is older than it is kept
   askfirst report --month YYYY-MM      a month as one HTML file, to be filed
+  askfirst token                       make a token to sign in to the admin pages with
   askfirst health                      ask a running askfirst whether it is ready
   askfirst version
 
@@ -56,6 +57,7 @@ var commands = map[string]command{
 	"receipts": runReceipts,
 	"store":    runStore,
 	"report":   runReport,
+	"token":    runToken,
 	"health":   runHealth,
 	"version":  runVersion,
 }

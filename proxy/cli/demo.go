@@ -56,6 +56,7 @@ func runDemo(c *console, args []string) error {
 	site.Name, site.Title, site.Hosts, site.PolicyURL = "demo", "Nordhang", []string{"*"}, "/contact"
 	site.Upstream = &url.URL{Scheme: "http", Host: siteAddress}
 	site.Overrides = demo.Overrides(engine.Vendors())
+	cfg.Alerts.On = []configs.AlertKind{configs.AlertFiredAnyway, configs.AlertReceiptsFailing} // all vendors are new here
 	cfg.Sites = []configs.Site{site}
 
 	return serve(&cfg, log, &serveOptions{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"github.com/askfirst/askfirst/configs"
@@ -73,7 +74,8 @@ func settled(before, now *configs.Config) (names []string) {
 		differs bool
 	}{
 		{"listen", before.Listen != now.Listen},
-		{"admin", before.Admin != now.Admin},
+		{"admin", before.Admin != now.Admin || !reflect.DeepEqual(before.AdminAccess, now.AdminAccess)},
+		{"alerts", !reflect.DeepEqual(before.Alerts, now.Alerts)},
 		{"data", before.Data != now.Data},
 		{"reuse_port", before.ReusePort != now.ReusePort},
 		{"tls", before.TLS.On() != now.TLS.On()},

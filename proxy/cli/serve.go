@@ -18,6 +18,7 @@ import (
 	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/proxy"
 	"github.com/askfirst/askfirst/proxy/admin"
+	"github.com/askfirst/askfirst/proxy/alert"
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -128,6 +129,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		}
 	}()
 	store.PruneDaily(audit.DefaultRetention)
+	go alert.New(store, alert.Options{Alerts: cfg.Alerts, Log: log}).Run(ctx)
 	watch := &observer{store: store, log: log}
 	watch.learn(cfg)
 	p, err := proxy.New(cfg, proxy.Options{
@@ -150,27 +152,44 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		return err
 	}
 	failed := make(chan error, 3)
+	classify := &classifier{reload: func() error { return askReload(ctx, asked) }}
+	classify.learn(cfg)
 	if cfg.Admin != "" {
 		adminListener, err := sockets.open(forAdmin, cfg.Admin)
 		if err != nil {
 			return err
 		}
+		adminTLS, err := adminTLS(&cfg.AdminAccess)
+		if err != nil {
+			return fmt.Errorf("admin listener: %w", err)
+		}
 		server := &http.Server{
+			TLSConfig: adminTLS,
 			Handler: admin.New(admin.Options{
-				Store:     store,
-				Engines:   p.Engines,
-				Ready:     p.Ready,
-				Metrics:   p.WriteMetrics,
-				Reload:    func(ctx context.Context) error { return askReload(ctx, asked) },
-				Profiling: cfg.Profiling,
-				Contacts:  o.contacts,
-				Log:       log,
+				Store:      store,
+				Engines:    p.Engines,
+				Previews:   func() map[string]admin.Previewer { return previews(p.Banners()) },
+				Classifier: classify,
+				Ready:      p.Ready,
+				Metrics:    p.WriteMetrics,
+				Reload:     func(ctx context.Context) error { return askReload(ctx, asked) },
+				Profiling:  cfg.Profiling,
+				Contacts:   o.contacts,
+				Access:     cfg.AdminAccess,
+				Trusted:    cfg.TrustedProxies,
+				Log:        log,
 			}).Handler(),
 			ReadHeaderTimeout: 10 * time.Second,
 			IdleTimeout:       2 * time.Minute,
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		}
-		go func() { failed <- server.Serve(adminListener) }()
+		go func() {
+			if adminTLS != nil {
+				failed <- server.ServeTLS(adminListener, "", "")
+				return
+			}
+			failed <- server.Serve(adminListener)
+		}()
 		defer server.Close()
 		log.Info("admin ready", "admin", adminListener.Addr().String())
 		o.adminAddress = adminListener.Addr().String()
@@ -195,7 +214,10 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		o.ready(listener.Addr().String(), o.adminAddress)
 	}
 
-	r := &reloader{proxy: p, file: o.file, cfg: cfg, log: log, learn: watch.learn}
+	r := &reloader{proxy: p, file: o.file, cfg: cfg, log: log, learn: func(cfg *configs.Config) {
+		watch.learn(cfg)
+		classify.learn(cfg)
+	}}
 	r.rest()
 	look := time.NewTicker(watchEvery)
 	defer look.Stop()

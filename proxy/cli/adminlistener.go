@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"github.com/askfirst/askfirst/banner"
+	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/proxy/admin"
+)
+
+// adminTLS is how the admin listener speaks TLS; nil where it does not.
+func adminTLS(a *configs.AdminAccess) (*tls.Config, error) {
+	if a.Certificate == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(a.Certificate, a.Key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if a.ClientCA == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(a.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("client authorities: %w", err)
+	}
+	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("client authorities: %s holds no certificate in PEM", a.ClientCA)
+	}
+	return c, nil
+}
+
+func previews(banners map[string]*banner.Banner) map[string]admin.Previewer {
+	all := make(map[string]admin.Previewer, len(banners))
+	for site, b := range banners {
+		all[site] = b
+	}
+	return all
+}
