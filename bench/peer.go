@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,7 +53,7 @@ func startOrigin() (*peer, error) {
 
 // startPeers starts a fasthttp proxy without anything, askfirst, and of the
 // others those that are installed.
-func startPeers(dir, origin string) (peers []*peer, err error) {
+func startPeers(dir, origin string, wanted func(name string) bool) (peers []*peer, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -64,7 +63,7 @@ func startPeers(dir, origin string) (peers []*peer, err error) {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	add := func(name, address string, command ...string) {
-		if err != nil {
+		if err != nil || !wanted(name) {
 			return
 		}
 		if _, missing := exec.LookPath(command[0]); missing != nil {
@@ -76,11 +75,11 @@ func startPeers(dir, origin string) (peers []*peer, err error) {
 			peers = append(peers, p)
 		}
 	}
-	addConfigured := func(name, file string, subFilter, gzip bool, command ...string) {
+	addConfigured := func(name, file string, replace, gzip bool, command ...string) {
 		address := freeAddress()
 		var b bytes.Buffer
 		text := template.Must(template.ParseFS(configurations, "peers/"+file))
-		err = errors.Join(err, text.Execute(&b, map[string]any{"Dir": dir, "Listen": address, "Origin": origin, "SubFilter": subFilter, "Gzip": gzip}))
+		err = errors.Join(err, text.Execute(&b, map[string]any{"Dir": dir, "Listen": address, "Origin": origin, "Replace": replace, "Gzip": gzip}))
 		path := filepath.Join(dir, strings.ReplaceAll(address, ":", "-")+"-"+file)
 		err = errors.Join(err, os.WriteFile(path, b.Bytes(), 0o600))
 		add(name, address, append(command, path)...)
@@ -99,6 +98,11 @@ func startPeers(dir, origin string) (peers []*peer, err error) {
 	addConfigured("nginx sub_filter+gzip", "nginx.conf", true, true, "nginx", "-p", dir, "-c")
 	addConfigured("HAProxy", "haproxy.cfg", false, false, "haproxy", "-q", "-f")
 	addConfigured("Caddy", "Caddyfile", false, false, "caddy", "run", "--adapter", "caddyfile", "--config")
+	if modules, _ := exec.Command("caddy", "list-modules").Output(); bytes.Contains(modules, []byte("http.handlers.replace_response")) {
+		addConfigured("Caddy replace-response", "Caddyfile", true, false, "caddy", "run", "--adapter", "caddyfile", "--config")
+	} else if wanted("Caddy replace-response") {
+		fmt.Println("Caddy replace-response is left out: this Caddy is built without caddyserver/replace-response")
+	}
 	return peers, err
 }
 
@@ -141,56 +145,26 @@ func (p *peer) stop() {
 	p.cmd.Wait()
 }
 
-var (
-	latency  = regexp.MustCompile(`(?m)^\s+(50|99)%\s+([\d.]+)(us|ms|s)`)
-	total    = regexp.MustCompile(`(\d+) requests in ([\d.]+)(s|ms|m)`)
-	badCodes = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
-)
-
-// measure loads p with wrk.
-func (p *peer) measure(l load, length time.Duration) (result, error) {
+// measure loads p as fast as it goes, or rate times a second.
+func (p *peer) measure(l load, length time.Duration, rate float64) (r result, err error) {
 	before, err := cpuTime(p.cmd.Process.Pid)
 	if err != nil {
-		return result{}, err
+		return r, err
 	}
-	cmd := exec.Command("taskset", "-c", loadCPU, "wrk", "-t1", "-c", strconv.Itoa(l.connections),
-		"-d", strconv.Itoa(max(1, int(length.Seconds())))+"s", "--latency", "-H", "Accept-Encoding: "+l.coding,
-		"http://"+p.address+l.path)
-	out, err := cmd.Output()
+	m, err := l.run(p.address, length, rate)
 	if err != nil {
-		return result{}, fmt.Errorf("wrk: %w", err)
+		return r, err
 	}
 	after, err := cpuTime(p.cmd.Process.Pid)
 	if err != nil {
-		return result{}, err
+		return r, err
 	}
-	var r result
-	m := total.FindSubmatch(out)
-	if m == nil {
-		return r, fmt.Errorf("wrk printed %q", out)
-	}
-	n, _ := strconv.ParseFloat(string(m[1]), 64)
-	r.rate = n / span(m[2], m[3]).Seconds()
-	if n > 0 {
-		r.cpu = time.Duration(float64(after-before) / n)
-	}
-	for _, m := range latency.FindAllSubmatch(out, -1) {
-		if string(m[1]) == "50" {
-			r.p50 = span(m[2], m[3])
-		} else {
-			r.p99 = span(m[2], m[3])
-		}
-	}
-	if m := badCodes.FindSubmatch(out); m != nil {
-		r.failed, _ = strconv.Atoi(string(m[1]))
+	r = result{rate: float64(m.Requests) / m.Seconds, p50: m.P50, p99: m.P99, failed: m.Failed}
+	if m.Requests > 0 {
+		r.cpu = (after - before) / time.Duration(m.Requests)
 	}
 	r.memory, err = residentMemory(p.cmd.Process.Pid)
 	return r, err
-}
-
-func span(number, unit []byte) time.Duration {
-	d, _ := time.ParseDuration(string(number) + string(unit))
-	return d
 }
 
 // family lists a process and its children: nginx works in one of those.

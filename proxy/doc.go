@@ -1,29 +1,39 @@
 // Package proxy stands between visitors and a site, and lets no tracker through
 // until the visitor has agreed to it.
 //
-// It reads as a request travels: server.go accepts, visitor.go holds the
-// connection, and exchange.go takes one request through everything: request.go
-// checks it, site.go finds the site, cookies.go and rules/consent the choice,
-// upstream.go the connection on which it is asked, response.go what of the
-// answer's head may pass. A page goes on through document.go, which decodes,
-// rewrites and encodes it (encoding.go, charset.go), remembers it (memo.go) and
-// makes its head true (documenthead.go, validators.go, csp.go). All else is
-// passed on untouched, as it comes. own.go answers what is asked of us, tunnel.go
-// carries WebSockets, servers.go chooses among several upstreams.
+// It reads as a request travels: server.go sets fasthttp up, visitor.go lets one
+// checked head after another through to it, and exchange.go takes one request
+// through everything: request.go checks it, site.go finds the site, cookies.go
+// and rules/consent the choice, ask.go sends it to an upstream over a connection
+// of upstream.go and reads the head of the answer, response.go says what of that
+// may pass, answer.go passes it on. A page goes through document.go on its way,
+// which decodes, rewrites and encodes it (encoding.go, charset.go), remembers it
+// (memo.go) and makes its head true (documenthead.go, validators.go, csp.go). All
+// else is passed on untouched, as it comes. own.go answers what is asked of us,
+// tunnel.go carries WebSockets, servers.go chooses among several upstreams.
 //
 // What cannot be read is held all the same: a page in an unknown or broken
 // coding is sent as it came, under a policy by which it contacts nobody else.
 //
-// Messages are read and written by this package itself (head.go, source.go), on
-// both sides. A proxy must send on, byte for byte, what it does not mean to
-// change, and must refuse what two readers could read differently; it must pass
-// interim answers on, see visitors leave, and hold no buffer for those who
-// wait. fasthttp's server reads a request into a model of its own, sends 100
-// (Continue) and drops what is interim by itself, and with streamed bodies keeps
-// for each connection a buffer of the largest head that it takes: 640 MB for
-// 10,000 idle visitors where ours take 64 KB heads and some 10 KB each. So
-// fasthttp serves the own endpoints, which are an application, and these two
-// files serve the wire.
+// fasthttp's Server accepts, runs a worker for each connection, keeps it alive,
+// models requests for the own endpoints, frames answers and says whether the
+// connection lives on. Its HostClient, one for each upstream, has the connections
+// there: their number, the queue for them, the idle ones. Neither reads what a
+// stranger or an upstream wrote. It is read here first (head.go, source.go),
+// strictly: what two readers could read differently is refused. So the server's
+// net.Conn is a visitor, from whom it reads heads that are written anew and not a
+// byte of a body, and the client's RoundTripper writes the request and reads the
+// answer itself. That is also what lets bodies pass both ways at once and as they
+// come, interim answers be passed on, visitors who leave be seen, and a waiting
+// visitor cost no buffer.
+//
+// Three things go around fasthttp. The fields of an answer keep their bytes and
+// their order, where its model would sort them and respell some: they take the
+// place of its status line. What it writes is gathered by the visitor and sent
+// when there is something of the body, so that an answer whose first bytes turn
+// out broken can still give way to one that says so. And it frames every body:
+// those that end with the connection, for visitors of HTTP/1.0, and tunnels are
+// written by us to a connection that it has handed over.
 //
 //	p, err := proxy.New(cfg, proxy.Options{Records: store, Log: log})
 //	…

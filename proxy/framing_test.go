@@ -66,6 +66,7 @@ func TestRefusedRequests(t *testing.T) {
 		"large port":               {"GET / HTTP/1.1\r\nHost: shop.example:65536\r\n\r\n", 400},
 		"two colons":               {"GET / HTTP/1.1\r\nHost: shop.example:80:80\r\n\r\n", 400},
 		"blank in host":            {"GET / HTTP/1.1\r\nHost: shop example\r\n\r\n", 400},
+		"escape in host":           {"GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n", 400},
 		"other host in target":     {"GET http://other.example/ HTTP/1.1\r\n" + h + "\r\n", 400},
 		"user in target":           {"GET http://a@shop.example/ HTTP/1.1\r\n" + h + "\r\n", 400},
 		"foreign scheme":           {"GET ftp://shop.example/ HTTP/1.1\r\n" + h + "\r\n", 400},

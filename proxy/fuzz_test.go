@@ -3,10 +3,13 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/valyala/fasthttp"
 )
 
 // once gives its bytes and then ends, some at a time.
@@ -100,7 +103,63 @@ func readBody(s *source, f framing, n int64) (data []byte, err error) {
 	}
 }
 
-// FuzzAnswer does the same for answers.
+// FuzzModel holds what fasthttp is told of a request against what came: it must
+// read every head that is taken, as the same request, and see no body in it.
+func FuzzModel(f *testing.F) {
+	for _, text := range []string{
+		get("/"), get("/a?b=c", "Content-Length: 3", "X: y", "x:  \xff\t"), get("/", "Transfer-Encoding: chunked", "Trailer: Content-Length, Host", "Expect: 100-continue"),
+		"GET HTTP://a:1?b HTTP/1.1\r\nhost: A:1\r\nConnection: close, x\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+		get("//a?b=http://c/", "Cookie: a=\"b c\"; =d", "Cookie: e"), "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "GET /a?x=://y HTTP/1.0\r\n\r\n",
+		"BREW /%zz/\xff/../;= HTTP/1.1\r\nHost: [::1]:80\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nServer: \r\nUser-Agent:\r\nContent-Type: a\r\nContent-Type: b\r\n\r\n",
+		"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", "GET\x00",
+	} {
+		f.Add([]byte(text))
+	}
+	s := newStage(f, "http://127.0.0.1:1")
+	table := s.proxy.sites.Load()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		x := &exchange{proxy: s.proxy, v: &visitor{proxy: s.proxy, limits: &table.cfg.Limits}, sites: table, cfg: table.cfg}
+		x.request.text = text
+		if err := x.check(); err != nil && !errors.As(err, &x.fault) {
+			t.Fatal(err)
+		}
+		model := bytes.Clone(x.model())
+		var q fasthttp.RequestHeader
+		q.DisableNormalizing()
+		if err := q.Read(bufio.NewReaderSize(bytes.NewReader(model), len(model)+1)); err != nil {
+			t.Fatalf("fasthttp refuses %q, made of %q: %v", model, text, err)
+		}
+		if q.ContentLength() > 0 || q.ContentLength() == -1 || len(q.Peek("Expect")) > 0 {
+			t.Fatalf("fasthttp sees a body in %q", model)
+		}
+		if x.fault != nil {
+			return
+		}
+		r := &x.request
+		if string(q.Method()) != string(r.method) || q.IsHTTP11() != (r.minor == 1) || q.ConnectionClose() != x.last ||
+			x.address != nil && string(q.Host()) != string(x.address) ||
+			string(q.RequestURI()) != string(x.target) && !bytes.HasPrefix(x.target, []byte("//")) {
+			t.Fatalf("fasthttp reads %q as %q", text, q.Header())
+		}
+		for i := range r.fields {
+			switch fd := &r.fields[i]; fd.id {
+			case unnamed, nameCookie, nameAcceptLanguage, nameIfNoneMatch, nameReferer:
+				if equalFold(fd.name, "user-agent") || equalFold(fd.name, "content-type") {
+					continue // of these it keeps the last
+				}
+				found := false
+				for _, v := range q.PeekAll(string(fd.name)) {
+					found = found || bytes.Equal(v, fd.value)
+				}
+				if !found {
+					t.Fatalf("fasthttp loses %s: %q of %q", fd.name, fd.value, model)
+				}
+			}
+		}
+	})
+}
+
+// FuzzAnswer holds reading of answers against net/http's.
 func FuzzAnswer(f *testing.F) {
 	for _, s := range []string{
 		ok, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "HTTP/1.0 200\r\n\r\nabc",
