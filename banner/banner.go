@@ -24,6 +24,10 @@ const DefaultPrefix = "/_askfirst/"
 // Layouts are what Options.Layout may say.
 var Layouts = [3]string{"bar", "box", "centre"}
 
+// Clearable is what Options.Clear may say. Cookies are taken back one by one:
+// the choice is one too.
+var Clearable = [2]string{"storage", "cache"}
+
 // Options say how one site asks. The zero Options ask for every category in a
 // bar at the bottom.
 type Options struct {
@@ -57,6 +61,12 @@ type Options struct {
 	// CookieMaxAge is how long a choice stands, in whole seconds, at most
 	// consent.MaxMaxAge. Zero for consent.DefaultMaxAge.
 	CookieMaxAge time.Duration
+	// Anew has the page loaded anew for every choice, instead of releasing in
+	// place what was agreed to.
+	Anew bool
+	// Clear is what else the browser forgets of the site when something is
+	// withdrawn: storage, cache (Clear-Site-Data). It heeds that over https.
+	Clear []string
 	// Unclassified is pass or hold: what becomes of third parties that no
 	// rule knows. Empty for pass.
 	Unclassified string
@@ -135,7 +145,7 @@ type Banner struct {
 	log       *slog.Logger
 	languages *languages
 	offered   consent.Set
-	guard     *asset
+	assets    assets
 	asks      *forest[askKey]
 	boxes     *forest[boxKey]
 	askCSS    string
@@ -156,7 +166,7 @@ func New(o Options, e *rules.Engine, records Records, observer Observer) (*Banne
 		return nil, err
 	}
 	b := &Banner{o: o, engine: e, records: records, observer: observer, log: o.Log, languages: l, offered: consent.SetOf(o.Categories...)}
-	b.guard = newGuard(o.Prefix, e, &o.Signals)
+	b.assets = newAssets(o.Prefix, e, &o.Signals)
 	b.askCSS = compact(styles("tokens", "ask", "layout-"+o.Layout)) + theme
 	b.boxCSS = compact(styles("tokens", "box")) + theme
 	b.pageCSS = compact(styles("tokens", "page")) + theme
@@ -208,6 +218,11 @@ func (o *Options) complete() error {
 	if strings.ContainsFunc(o.CookieDomain, func(r rune) bool { return !isHostRune(r) }) {
 		refuse("cookie domain %q: want a domain in ASCII", o.CookieDomain)
 	}
+	for _, c := range o.Clear {
+		if !slices.Contains(Clearable[:], c) {
+			refuse("clear %q: want storage or cache", c)
+		}
+	}
 	if o.Unclassified == "" {
 		o.Unclassified = "pass"
 	}
@@ -236,7 +251,7 @@ func (b *Banner) Language(lang, accept []byte) string {
 // AppendHead appends what goes first into <head>: the guard's element.
 func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 	dst = append(dst, `<script src="`...)
-	dst = append(dst, b.guard.url...)
+	dst = append(dst, b.assets.guard.url...)
 	dst = append(dst, `" data-askfirst-guard data-granted="`...)
 	dst, _ = v.Standing.Granted.AppendText(dst)
 	dst = append(dst, `" data-made="`...)
@@ -274,9 +289,12 @@ func (b *Banner) AppendHead(dst []byte, v *View, lang []byte) []byte {
 		dst = appendEscaped(dst, v.Once.ID)
 		dst = append(dst, '"')
 	}
+	if b.o.Anew {
+		dst = append(dst, " data-anew"...)
+	}
 	if v.Integrity {
 		dst = append(dst, ` integrity="`...)
-		dst = append(dst, b.guard.integrity...)
+		dst = append(dst, b.assets.guard.integrity...)
 		dst = append(dst, '"')
 	}
 	dst = appendNonce(dst, v.Nonce)
@@ -310,10 +328,10 @@ func (b *Banner) AppendPreview(dst []byte, language string, s consent.Standing, 
 }
 
 // GuardURL returns the guard's path, which holds a hash of its bytes.
-func (b *Banner) GuardURL() string { return b.guard.url }
+func (b *Banner) GuardURL() string { return b.assets.guard.url }
 
 // GuardHash returns the guard's integrity value, sha384-…
-func (b *Banner) GuardHash() string { return b.guard.integrity }
+func (b *Banner) GuardHash() string { return b.assets.guard.integrity }
 
 // StyleHashes returns CSP source expressions of every <style> that goes into
 // pages.

@@ -121,6 +121,9 @@ func TestHead(t *testing.T) {
 	if got := string(b.AppendHead(nil, v, nil)); got != want {
 		t.Errorf("head\n got %s\nwant %s", got, want)
 	}
+	if got := string(newBanner(t, Options{Anew: true}).AppendHead(nil, v, nil)); !strings.Contains(got, " data-anew ") {
+		t.Errorf("head\n got %s", got)
+	}
 }
 
 // update rewrites the golden files: ASKFIRST_UPDATE=1 go test ./banner

@@ -3,6 +3,8 @@ package banner
 import (
 	"bytes"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -176,4 +178,31 @@ func (b *Banner) renderBox(k boxKey) *tree {
 		p.Text = l.texts.fill("box_text", "{vendor}", v.Name, "{company}", v.Company, "{country}", l.country(v.Country))
 	}
 	return b.renderTree("box.html", b.boxCSS, p)
+}
+
+// serveBox answers with the box as a document of its own, for a frame that a
+// script has put into a page: the guard shows it in that frame, so that no
+// element comes into the page that its scripts do not know. Where there is
+// nothing to be seen of the vendor, the answer is 204.
+func (b *Banner) serveBox(ctx *fasthttp.RequestCtx, v *Visit) {
+	args := ctx.QueryArgs()
+	category, ok := consent.ParseCategory(string(args.Peek("category")))
+	height := args.Peek("height")
+	if !ok || category == consent.Necessary || !number(height) {
+		b.refuse(ctx, fasthttp.StatusBadRequest, "want category, height and perhaps vendor")
+		return
+	}
+	private(ctx)
+	ctx.Response.Header.Set("Cache-Control", "private, max-age=300")
+	vendor := b.engine.Vendor(string(args.Peek("vendor")))
+	if vendor != nil && vendor.Widget == "" {
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return
+	}
+	box := Box{Vendor: vendor, Category: category, Element: []byte("iframe"), Width: []byte("100%"), Height: height}
+	view := View{Standing: v.Standing, Host: []byte(v.Host), AcceptLanguage: ctx.Request.Header.Peek("Accept-Language"), Return: args.Peek("return")}
+	markup := []byte(`<!DOCTYPE html><meta name="color-scheme" content="light dark"><base target="_top"><body marginwidth="0" marginheight="0">`)
+	markup = append(b.AppendPlaceholder(markup, &view, args.Peek("language"), &box), BoxEnd...)
+	ctx.SetContentType("text/html; charset=utf-8")
+	ctx.SetBody(markup)
 }

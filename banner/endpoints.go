@@ -36,6 +36,7 @@ type endpoint struct {
 
 // endpoints are those below the prefix, beside the hashed assets.
 var endpoints = map[string]endpoint{
+	"box":           {get: (*Banner).serveBox},
 	"consent":       {post: (*Banner).serveConsent},
 	"preferences":   {get: (*Banner).servePreferences},
 	"cookies":       {get: (*Banner).serveDeclaration},
@@ -54,11 +55,17 @@ func (b *Banner) Serve(ctx *fasthttp.RequestCtx, v *Visit) {
 	switch {
 	case path == gpcPath:
 		e.get = (*Banner).serveGPC
-	case path == b.guard.url:
-		e.get = func(b *Banner, ctx *fasthttp.RequestCtx, _ *Visit) { b.serveGuard(ctx) }
 	default:
+		name := strings.TrimPrefix(path, b.o.Prefix)
 		known := false
-		if e, known = endpoints[strings.TrimPrefix(path, b.o.Prefix)]; !known {
+		if file, _, rest := cutAsset(name); file == "rules" && rest == "" {
+			e.get, known = (*Banner).serveDecision, true
+		} else if c, mediaType, current := b.assets.find(name); c != nil {
+			e.get, known = func(_ *Banner, ctx *fasthttp.RequestCtx, _ *Visit) { serveAsset(ctx, c, mediaType, current) }, true
+		} else {
+			e, known = endpoints[name]
+		}
+		if !known {
 			b.refuse(ctx, fasthttp.StatusNotFound, "nothing is here")
 			return
 		}

@@ -477,6 +477,30 @@ func TestWithdrawalExpiresCookies(t *testing.T) {
 	}
 }
 
+func TestWithdrawalClearsMore(t *testing.T) {
+	e := serve(t, Options{Clear: []string{"storage", "cache"}})
+	post := func(body string) string {
+		a := e.do("POST", "/_askfirst/consent", body, "Content-Type", formType, "Sec-Fetch-Site", "same-origin")
+		e.status(a, http.StatusSeeOther)
+		return a.Header.Get("Clear-Site-Data")
+	}
+	if got := post("choice=reject-all"); got != "" {
+		t.Errorf("nothing was agreed to, and %s goes", got)
+	}
+	before := consent.Choice{Revision: 1, Categories: consent.SetOf(consent.Analytics), At: time.Now(), ID: consent.NewID()}
+	e.visit.Standing = consent.Stand(consent.OptIn, &before, consent.NoObjection)
+	for body, want := range map[string]string{
+		"choice=accept-all": "",
+		"choice=save&categories=analytics&categories=social": "",
+		"choice=reject-all":                `"storage", "cache"`,
+		"choice=save&categories=marketing": `"storage", "cache"`,
+	} {
+		if got := post(body); got != want {
+			t.Errorf("%s: Clear-Site-Data is %s, want %s", body, got, want)
+		}
+	}
+}
+
 func TestExpiriesAreBounded(t *testing.T) {
 	b := newBanner(t, Options{})
 	if b.engine.Cookie([]byte("_ga_X")).Rule == nil {
@@ -565,6 +589,58 @@ func TestGuardAsset(t *testing.T) {
 	head := e.do("HEAD", path, "")
 	if head.StatusCode != 200 || head.body != "" || head.ContentLength != int64(len(plain.body)) {
 		t.Errorf("HEAD: %d, %d bytes announced", head.StatusCode, head.ContentLength)
+	}
+}
+
+// TestAssetsOfAnotherBuild asks for what a page made by another proxy names.
+func TestAssetsOfAnotherBuild(t *testing.T) {
+	e := serve(t, Options{})
+	path := e.banner.GuardURL()
+	guard, part := e.do("GET", path, ""), e.do("GET", "/_askfirst/rules."+e.banner.assets.revision+".names.json", "")
+	e.status(part, 200)
+	if !json.Valid([]byte(part.body)) || part.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" || part.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("a part of the rules: %v %.60s", part.Header, part.body)
+	}
+	for other, want := range map[string]string{"/_askfirst/guard.AAAAAAAAAAAAAAAA.js": guard.body, "/_askfirst/rules.AAAAAAAAAAAA.names.json": part.body} {
+		a := e.do("GET", other, "")
+		if a.StatusCode != 200 || a.body != want || a.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d, %q, the same: %v", other, a.StatusCode, a.Header.Get("Cache-Control"), a.body == want)
+		}
+	}
+	for _, none := range []string{"guard.js", "guard.AAAA.css", "rules.AAAA.more.json", "rules.AAAA.names.txt", "other.AAAA.js"} {
+		e.status(e.do("GET", "/_askfirst/"+none, ""), 404)
+	}
+}
+
+// TestDecisions asks about addresses as the guard does where only the engine
+// knows.
+func TestDecisions(t *testing.T) {
+	engine, err := rules.New(rules.Options{Lists: []rules.List{{Name: "own", Format: rules.FormatABP, Category: consent.Marketing, Text: []byte("||tracked.example/pixel^$image\n@@||youtube.com/embed/free")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := New(Options{}, engine, &memory{}, &watcher{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := serve(t, Options{})
+	e.banner = b
+	ask := func(query string) answered { return e.do("GET", "/_askfirst/rules.x?"+query, "") }
+	for query, want := range map[string]string{
+		"kind=image&page=/&url=https://tracked.example/pixel?id=1":            `{"category":"marketing","vendor":null,"party":"third","never":false,"ruled":true}`,
+		"kind=script&page=/&url=https://tracked.example/pixel?id=1":           `{"category":"unclassified","vendor":null,"party":"third","never":false,"ruled":false}`,
+		"kind=frame&page=/&url=https://www.youtube.com/embed/free":            `{"category":"necessary","vendor":null,"party":"third","never":false,"ruled":true}`,
+		"kind=frame&page=/&url=https://www.youtube.com/embed/x":               `{"category":"marketing","vendor":["youtube","marketing",0],"party":"third","never":false,"ruled":true}`,
+		"kind=script&page=/&url=https://www.googletagmanager.com/gtm.js%3Fid": `{"category":"functional","vendor":["google-tag-manager","functional",1],"party":"third","never":false,"ruled":true}`,
+		"kind=image&unseen=tiny&page=/&url=https://nobody.example/x":          `{"category":"marketing","vendor":null,"party":"third","never":false,"ruled":true}`,
+		"kind=image&page=/&url=/own.gif":                                      `{"category":"necessary","vendor":null,"party":"first","never":false,"ruled":false}`,
+	} {
+		if a := ask(query); a.StatusCode != 200 || a.body != want || a.Header.Get("Cache-Control") != "private, max-age=300" {
+			t.Errorf("%s: %d %v\n%s, want\n%s", query, a.StatusCode, a.Header, a.body, want)
+		}
+	}
+	for _, bad := range []string{"", "kind=image", "kind=nonsense&page=/&url=/x", "kind=image&page=//elsewhere.example/&url=/x"} {
+		e.status(ask(bad), 400)
 	}
 }
 
@@ -699,7 +775,7 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%s: %d", name, a.StatusCode)
 		}
 	}
-	e.status(e.json("/_askfirst/events", `{"page":"/`+strings.Repeat("x", 2<<10)+`","granted":"-"}`), 413)
+	e.status(e.json("/_askfirst/events", `{"page":"/`+strings.Repeat("x", maxEvents)+`","granted":"-"}`), 413)
 	e.status(e.do("POST", "/_askfirst/events", good, "Content-Type", formType), 415)
 	if len(e.watcher.reports) != 2 {
 		t.Error("a refused report was passed on")

@@ -47,9 +47,9 @@ type ReportedCookie struct {
 }
 
 const (
-	maxEvents      = 2 << 10 // bytes of a report's body
-	maxReported    = 200     // tags, and cookies, of a report
-	maxPage        = 1 << 10 // bytes of a page's path
+	maxEvents      = 16 << 10 // bytes of a report's body
+	maxReported    = 200      // tags, and cookies, of a report
+	maxPage        = 1 << 10  // bytes of a page's path
 	maxCount       = 1 << 16
 	maxCookieName  = 100
 	maxReportedURL = 1 << 10

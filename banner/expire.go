@@ -15,11 +15,14 @@ import (
 const maxExpiries = 48
 
 // expire takes cookies back that came with the request and that granted does
-// not cover.
+// not cover, and has the browser forget more where the site wants that.
 func (b *Banner) expire(ctx *fasthttp.RequestCtx, v *Visit, granted consent.Set, page string) {
 	path, _, _ := strings.Cut(page, "?")
 	for _, cookie := range b.Expiries(ctx.Request.Header.Peek("Cookie"), v.Host, path, v.Secure, granted) {
 		setCookie(ctx, cookie)
+	}
+	if withdrawn := v.Standing.Made && v.Standing.Granted&consent.All&^granted != 0; withdrawn && len(b.o.Clear) > 0 {
+		ctx.Response.Header.Set("Clear-Site-Data", `"`+strings.Join(b.o.Clear, `", "`)+`"`)
 	}
 }
 

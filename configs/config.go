@@ -270,6 +270,12 @@ type CookieOptions struct {
 type Banner struct {
 	// Layout is bar, box or centre.
 	Layout string
+	// Release is in-place or reload: how what was agreed to comes into a page
+	// that is open.
+	Release string
+	// Clear is what else the browser forgets of the site when something is
+	// withdrawn: storage, cache.
+	Clear []string
 	// Language is the BCP 47 tag of the texts where the page and the browser
 	// name none that we have.
 	Language string
@@ -316,6 +322,6 @@ func DefaultSite() Site {
 		Prefix:       "/_askfirst/",
 		Health:       Health{Every: 5 * time.Second, Failures: 3, Pause: 10 * time.Second},
 		Cookie:       CookieOptions{MaxAge: consent.DefaultMaxAge},
-		Banner:       Banner{Layout: "bar", Language: "en"},
+		Banner:       Banner{Layout: "bar", Release: "in-place", Language: "en"},
 	}
 }

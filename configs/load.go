@@ -350,7 +350,16 @@ func (r *reader) cookie(n *yaml.Node, at string, c *CookieOptions) {
 
 func (r *reader) banner(n *yaml.Node, at string, b *Banner) {
 	r.mapping(n, at, fields{
-		"layout":   func(n *yaml.Node, at string) { oneOf(r, n, at, &b.Layout, "bar", "box", "centre") },
+		"layout":  func(n *yaml.Node, at string) { oneOf(r, n, at, &b.Layout, "bar", "box", "centre") },
+		"release": func(n *yaml.Node, at string) { oneOf(r, n, at, &b.Release, "in-place", "reload") },
+		"clear": func(n *yaml.Node, at string) {
+			b.Clear = nil
+			r.sequence(n, at, func(n *yaml.Node, at string) {
+				var what string
+				oneOf(r, n, at, &what, "storage", "cache")
+				b.Clear = append(b.Clear, what)
+			})
+		},
 		"language": func(n *yaml.Node, at string) { r.text(n, at, &b.Language) },
 		"theme":    func(n *yaml.Node, at string) { b.Theme = r.strings(n, at) },
 		"texts": func(n *yaml.Node, at string) {

@@ -112,6 +112,8 @@ func bannerOptions(c *configs.Site, o Options) banner.Options {
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),
 		Signals:      signals(c),
+		Anew:         c.Banner.Release == "reload",
+		Clear:        c.Banner.Clear,
 		SecondLock:   c.SecondLock,
 		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,

@@ -86,11 +86,11 @@ func BenchmarkNew(b *testing.B) {
 	}
 }
 
-func BenchmarkAppendTable(b *testing.B) {
+func BenchmarkTable(b *testing.B) {
 	e := newEngine(b, Options{})
 	n := 0
 	for b.Loop() {
-		n = len(e.AppendTable(nil))
+		n = len(e.Table().Base)
 	}
 	b.ReportMetric(float64(n), "bytes")
 }

@@ -204,6 +204,8 @@ func (r *reader) vendor(n *yaml.Node) *source {
 			v.ConsentMode = r.flag(value)
 		case "container":
 			v.Container = r.flag(value)
+		case "reload":
+			v.Reload = r.flag(value)
 		case "widget":
 			if v.Widget = r.text(value); v.Widget != "" && !slices.Contains(Widgets[:], v.Widget) {
 				r.refuse(value.Line, "widget %q is none of %s", v.Widget, strings.Join(Widgets[:], ", "))

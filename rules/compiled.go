@@ -101,6 +101,7 @@ func appendSources(dst []byte, sources []*source) []byte {
 		number(int(s.IAB))
 		flag(s.ConsentMode)
 		flag(s.Container)
+		flag(s.Reload)
 		placed(s.Domains, s.domains)
 		placed(s.URLs, s.urls)
 		placed(s.Marks, s.marks)
@@ -208,6 +209,7 @@ func (d *decoder) sources() []*source {
 		s.IAB = uint16(d.number())
 		s.ConsentMode = d.number() == 1
 		s.Container = d.number() == 1
+		s.Reload = d.number() == 1
 		s.Domains, s.domains = d.placed()
 		s.URLs, s.urls = d.placed()
 		s.Marks, s.marks = d.placed()

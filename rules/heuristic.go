@@ -3,6 +3,8 @@ package rules
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -79,6 +81,16 @@ func isPicture(a *address) bool {
 	return false
 }
 
+// pictureAddresses is isPicture as a regular expression (ECMAScript) of path and
+// query.
+func pictureAddresses() string {
+	quoted := make([]string, len(pictures))
+	for i, ending := range pictures {
+		quoted[i] = regexp.QuoteMeta(ending)
+	}
+	return `^(?![^?]*\.gif(\?|$))([^?]*(` + strings.Join(quoted, "|") + "|" + strings.Join(folders[:], "|") + `)|.*[?&](` + strings.Join(sizes[:], "|") + `)=)`
+}
+
 // startsFold reports whether s starts with one of the words, in any case.
 func startsFold(s []byte, words []string) bool {
 	for _, w := range words {
@@ -115,6 +127,11 @@ func isTrackerHost(host []byte) bool {
 		end = start - 1
 	}
 	return false
+}
+
+// trackerHosts is isTrackerHost as a regular expression.
+func trackerHosts() string {
+	return `(^|\.)(` + strings.Join(slices.Sorted(maps.Keys(trackerLabels)), "|") + `)\d*\.[^.]+\.`
 }
 
 // A query is unique to a visit if it is this long and has a run of letters and

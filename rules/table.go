@@ -1,160 +1,319 @@
 package rules
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
-// table is the rules as the guard reads them.
-type table struct {
-	// Vendors are id, category and 1 for a container: the guard holds, it does
-	// not tell visitors whom.
-	Vendors [][3]any `json:"vendors"`
-	tableRules
-	Overrides tableOverrides `json:"overrides"`
-	// Heuristics are the names of those that are asked.
+// Table is the rules as the guard reads them, which decides in the page as the
+// engine does on the wire. All of them together are as large as a picture, and
+// a page meets few: so the guard has the base from the start and asks for a part
+// when it meets what only that part can decide about.
+type Table struct {
+	// Base is JSON: the operator's overrides, the heuristics that are asked,
+	// the vendors that are containers and those whose tags cannot
+	// run late, what has to be asked of the engine
+	// itself, and the revision of the parts.
+	Base []byte
+	// Parts are JSON, by name: "names" has what is known of cookies, storage
+	// keys and paths on any host, "code" signatures of inline scripts, and "0"
+	// to "63" the hosts; see partOf. Marks of widgets are in none: a widget is
+	// filled by a script, which is held.
+	Parts map[string][]byte
+	// Revision is that of the parts: equal revisions, equal parts.
+	Revision string
+}
+
+// hostParts is into how many parts the hosts are cut: each is about a kilobyte
+// under Brotli.
+const hostParts = 64
+
+// partOf returns the name of the part that a host is in: FNV-1a of its last two
+// labels, which it shares with every domain that it is in and that rules name.
+func partOf(host string) string {
+	at := strings.LastIndexByte(host, '.')
+	if at > 0 {
+		at = strings.LastIndexByte(host[:at], '.')
+	}
+	h := uint32(nameSeed)
+	for _, c := range []byte(host[at+1:]) {
+		h = (h ^ uint32(c)) * namePrime
+	}
+	return strconv.Itoa(int(h % hostParts))
+}
+
+// tablePart is one part, or the overrides of one rank. What a rule says is an
+// index of Said.
+type tablePart struct {
+	// Said are what rules say: a vendor, or null, and where an override says
+	// another category than the vendor's, that category's name, or "never" for
+	// what is always held.
+	Said    []tableVerdict `json:"said,omitempty"`
+	Domains map[string]int `json:"domains,omitempty"`
+	// URLs are, by host, a regular expression (ECMAScript) of path and query,
+	// what it says, and a number: of those that match the one with the least
+	// decides.
+	URLs map[string][][3]any `json:"urls,omitempty"`
+	// Inline are the tokens of a signature, the longest first, and what it
+	// says. They stand in the order in which they decide.
+	Inline  [][2]any       `json:"inline,omitempty"`
+	Cookies map[string]int `json:"cookies,omitempty"`
+	Storage map[string]int `json:"storage,omitempty"`
+	// Vendors are the overrides about vendors, by their IDs.
+	Vendors map[string]int `json:"vendors,omitempty"`
+	// Words are expressions that the heuristics go by, in any case: of what
+	// trackers' hosts are called, and of path and query of pictures.
+	Words []string `json:"words,omitempty"`
+
+	index map[tableVerdict]int
+}
+
+// tableVerdict is a vendor and a word, see tablePart.
+type tableVerdict struct {
+	id        string
+	named     bool // a vendor is known
+	category  consent.Category
+	container bool
+	word      string
+}
+
+// MarshalJSON writes a vendor as id, category and 1 for a container: the guard
+// holds, it does not tell visitors whom.
+func (v tableVerdict) MarshalJSON() ([]byte, error) {
+	row := []any{nil}
+	if v.named {
+		vendor := []any{v.id, v.category.String(), 0}
+		if v.container {
+			vendor[2] = 1
+		}
+		row[0] = vendor
+	}
+	if v.word != "" {
+		row = append(row, v.word)
+	}
+	return json.Marshal(row)
+}
+
+// tableBase is the base. Pages are the overrides that hold for some pages only:
+// a regular expression of paths and what holds there. They are looked at before
+// the others.
+type tableBase struct {
+	Parts      string   `json:"parts"`
+	Ask        string   `json:"ask,omitempty"`
+	Containers []string `json:"containers"`
+	Reload     []string `json:"reload"`
 	Heuristics []string `json:"heuristics"`
+	Overrides  struct {
+		tablePart
+		Pages [][2]any `json:"pages,omitempty"`
+	} `json:"overrides"`
 }
 
-// tableRules are the rules of one rank. Where a vendor's index stands, an
-// override may have a category's name instead, or "never" for what is always
-// held, or both: [index, "name"].
-type tableRules struct {
-	Domains map[string]any `json:"domains"`
-	URLs    [][4]any       `json:"urls"`
-	Inline  [][2]any       `json:"inline"`
-	Marks   [][2]any       `json:"marks"`
-	Cookies [][2]any       `json:"cookies"`
-	Storage [][2]any       `json:"storage"`
+// Table returns the rules for the guard.
+func (e *Engine) Table() *Table {
+	t := &Table{Parts: map[string][]byte{}}
+	parts := map[string]*tablePart{"names": {}, "code": {}}
+	for i := range hostParts {
+		parts[strconv.Itoa(i)] = &tablePart{}
+	}
+	c := &e.catalogue
+	for order, u := range c.urls() {
+		p := parts["names"]
+		if u.Host != "*" {
+			p = parts[partOf(u.Host)]
+		}
+		p.addURL(u, order)
+	}
+	for n, h := range c.byHost {
+		if len(h.domains) > 0 {
+			parts[partOf(c.hosts.names[n])].addDomain(c.hosts.names[n], h.domains[0])
+		}
+	}
+	e.addBreadthTo(parts)
+	parts["names"].Cookies = c.cookies.table(parts["names"])
+	parts["names"].Storage = c.storage.table(parts["names"])
+	parts["names"].Words = []string{trackerHosts(), pictureAddresses()}
+	parts["code"].addInline(&c.inline)
+	digest := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		t.Parts[name] = marshalled(parts[name])
+		digest.Write(t.Parts[name])
+	}
+	t.Revision = base64.RawURLEncoding.EncodeToString(digest.Sum(nil)[:9])
+	t.Base = marshalled(e.base(t.Revision))
+	return t
 }
 
-// tableSet adds the overrides about vendors, by their IDs.
-type tableSet struct {
-	tableRules
-	ByVendor map[string]any `json:"byVendor"`
-}
-
-// tableOverrides adds the overrides that hold for some pages only: a glob of
-// paths and what holds there. They are looked at before the others, in order.
-type tableOverrides struct {
-	tableSet
-	Pages [][2]any `json:"pages"`
-}
-
-// AppendTable appends the rules as JSON for the guard, which decides in the
-// page as the engine does on the wire. The patterns and the signatures stand in
-// the order in which they decide: the first that matches wins.
-func (e *Engine) AppendTable(dst []byte) []byte {
-	index := make(map[*Vendor]int, len(e.vendors))
-	t := table{Vendors: [][3]any{}}
-	for i, v := range e.vendors {
-		container := 0
+func (e *Engine) base(revision string) *tableBase {
+	b := &tableBase{Parts: revision, Containers: []string{}, Reload: []string{}, Heuristics: []string{}}
+	switch {
+	case len(e.lists.rules) > 0:
+		b.Ask = "all"
+	case e.aliases != nil:
+		b.Ask = "first"
+	}
+	for _, v := range e.vendors {
 		if v.Container {
-			container = 1
+			b.Containers = append(b.Containers, v.ID)
 		}
-		index[v] = i
-		t.Vendors = append(t.Vendors, [3]any{v.ID, v.Category.String(), container})
-	}
-	said := func(v *verdict) any {
-		if v.rule.Source != SourceOverride {
-			return index[v.vendor]
-		}
-		name := v.category.String()
-		if v.never {
-			name = "never"
-		}
-		switch {
-		case v.vendor == nil:
-			return name
-		case name == v.vendor.Category.String():
-			return index[v.vendor]
-		}
-		return []any{index[v.vendor], name}
-	}
-	t.tableRules = e.catalogue.table(said)
-	e.breadthTable(&t)
-	t.Overrides.tableRules, t.Overrides.ByVendor = (&layer{}).table(said), map[string]any{}
-	t.Overrides.Pages = [][2]any{}
-	for _, s := range e.overrides {
-		set := tableSet{s.layer.table(said), map[string]any{}}
-		for vendor, overrides := range s.byVendor {
-			set.ByVendor[vendor.ID] = said(overrides[0])
-		}
-		if s.pages == "" {
-			t.Overrides.tableSet = set
-		} else {
-			t.Overrides.Pages = append(t.Overrides.Pages, [2]any{s.pages, set})
+		if v.Reload {
+			b.Reload = append(b.Reload, v.ID)
 		}
 	}
-	t.Heuristics = []string{}
 	for i, h := range heuristics {
 		if e.guessing[i] {
-			t.Heuristics = append(t.Heuristics, h.name)
+			b.Heuristics = append(b.Heuristics, h.name)
 		}
 	}
-	text, err := json.Marshal(&t)
+	for _, s := range e.overrides {
+		p := &tablePart{}
+		for order, u := range s.layer.urls() {
+			p.addURL(u, order)
+		}
+		for n, h := range s.layer.byHost {
+			if len(h.domains) > 0 {
+				p.addDomain(s.layer.hosts.names[n], h.domains[0])
+			}
+		}
+		p.addInline(&s.layer.inline)
+		p.Cookies = s.layer.cookies.table(p)
+		for _, v := range slices.SortedFunc(maps.Keys(s.byVendor), func(a, b *Vendor) int { return strings.Compare(a.ID, b.ID) }) {
+			if p.Vendors == nil {
+				p.Vendors = map[string]int{}
+			}
+			p.Vendors[v.ID] = p.says(s.byVendor[v][0])
+		}
+		if s.pages == "" {
+			b.Overrides.tablePart = *p
+		} else {
+			b.Overrides.Pages = append(b.Overrides.Pages, [2]any{"^" + globExpression(s.pages, ".*") + "$", p})
+		}
+	}
+	return b
+}
+
+func marshalled(v any) []byte {
+	text, err := json.Marshal(v)
 	if err != nil {
 		panic("rules: table: " + err.Error())
 	}
-	return append(dst, text...)
+	return text
 }
 
-// breadthTable adds the domains of the breadth table that have a category, under
-// vendors without a name, one a category: the guard has to hold them, not to
-// name them.
-func (e *Engine) breadthTable(t *table) {
-	byCategory := map[consent.Category]int{}
-	for n, h := range e.breadth.byHost {
-		domain, v := e.breadth.hosts.names[n], h.domains[0]
-		if _, known := t.Domains[domain]; known || v.category == consent.Unclassified {
-			continue
-		}
-		if _, ok := byCategory[v.category]; !ok {
-			byCategory[v.category] = len(t.Vendors)
-			t.Vendors = append(t.Vendors, [3]any{"", v.category.String(), 0})
-		}
-		t.Domains[domain] = byCategory[v.category]
+// says returns the index of what a rule says in the part, which has it from then
+// on.
+func (p *tablePart) says(v *verdict) int {
+	var said tableVerdict
+	switch {
+	case v.rule.Source == SourceTable:
+		// The guard has to hold what the breadth table names, not to name it.
+		said = tableVerdict{named: true, category: v.category}
+	case v.vendor != nil:
+		said = tableVerdict{id: v.vendor.ID, named: true, category: v.vendor.Category, container: v.vendor.Container}
 	}
+	switch {
+	case v.never:
+		said.word = "never"
+	case !said.named || v.category != said.category:
+		said.word = v.category.String()
+	}
+	n, known := p.index[said]
+	if !known {
+		if p.index == nil {
+			p.index = map[tableVerdict]int{}
+		}
+		n = len(p.Said)
+		p.index[said] = n
+		p.Said = append(p.Said, said)
+	}
+	return n
 }
 
-func (l *layer) table(said func(*verdict) any) tableRules {
-	t := tableRules{
-		Domains: map[string]any{},
-		URLs:    [][4]any{},
-		Inline:  [][2]any{},
-		Marks:   l.marks.table(said),
-		Cookies: l.cookies.table(said),
-		Storage: l.storage.table(said),
+func (p *tablePart) addDomain(domain string, v *verdict) {
+	if p.Domains == nil {
+		p.Domains = map[string]int{}
 	}
-	for n, h := range l.byHost {
-		if len(h.domains) > 0 {
-			t.Domains[l.hosts.names[n]] = said(h.domains[0])
+	p.Domains[domain] = p.says(v)
+}
+
+func (p *tablePart) addURL(u urlRule, order int) {
+	if p.URLs == nil {
+		p.URLs = map[string][][3]any{}
+	}
+	p.URLs[u.Host] = append(p.URLs[u.Host], [3]any{u.expression(), p.says(u.verdict), order})
+}
+
+// expression writes the pattern as a regular expression of ECMAScript that is
+// held against path and query together.
+func (p *Pattern) expression() string {
+	var e strings.Builder
+	e.WriteByte('^')
+	for _, pair := range p.Query {
+		value := "=" + globExpression(pair[1], "[^&]*")
+		if strings.Trim(strings.TrimSuffix(pair[1], "$"), "*") == "" {
+			value = "(?:" + value + ")?"
+		}
+		e.WriteString(`(?=[^?]*\?(?:.*&)?` + regexp.QuoteMeta(pair[0]) + value + "(?:&|$))")
+	}
+	e.WriteString(globExpression(strings.TrimSuffix(p.Path, "*"), "[^?]*"))
+	if !strings.HasSuffix(p.Path, "*") {
+		e.WriteString(`(?:\?|$)`)
+	}
+	return e.String()
+}
+
+// globExpression writes a glob, with what its asterisks stand for. Where there
+// are several, what has matched up to one is not looked at again: a glob that
+// matches at all does so with each piece in its first place, so that the
+// expression takes time in proportion to the text, not to a power of it.
+func globExpression(glob, any string) string {
+	pieces := strings.Split(strings.TrimSuffix(glob, "$"), "*")
+	e := regexp.QuoteMeta(pieces[0])
+	for i, piece := range pieces[1:] {
+		switch piece = regexp.QuoteMeta(piece); {
+		case i == len(pieces)-2:
+			e += any + piece
+		case piece != "":
+			e += "(?=(?<_" + strconv.Itoa(i) + ">" + any + "?" + piece + "))\\k<_" + strconv.Itoa(i) + ">"
 		}
 	}
-	for _, u := range l.urls() {
-		query := u.Query
-		if query == nil {
-			query = [][2]string{}
-		}
-		t.URLs = append(t.URLs, [4]any{u.Host, u.Path, query, said(u.verdict)})
-	}
-	for i := range l.inline.signatures {
-		s := &l.inline.signatures[i]
+	return e
+}
+
+func (p *tablePart) addInline(t *inlineTable) {
+	for i := range t.signatures {
+		s := &t.signatures[i]
 		var tokens []string
 		for _, token := range s.tokens {
 			tokens = append(tokens, string(token))
 		}
-		t.Inline = append(t.Inline, [2]any{tokens, said(&s.verdict)})
+		slices.SortStableFunc(tokens, func(a, b string) int { return len(b) - len(a) })
+		p.Inline = append(p.Inline, [2]any{tokens, p.says(&s.verdict)})
 	}
-	return t
 }
 
-// table returns the names, each once, in the order of their bytes.
-func (t *nameTable) table(said func(*verdict) any) [][2]any {
-	rows := [][2]any{}
+// addBreadthTo adds the domains of the breadth table that have a category.
+func (e *Engine) addBreadthTo(parts map[string]*tablePart) {
+	for n, h := range e.breadth.byHost {
+		domain, v := e.breadth.hosts.names[n], h.domains[0]
+		p := parts[partOf(domain)]
+		if _, known := p.Domains[domain]; !known && v.category != consent.Unclassified {
+			p.addDomain(domain, v)
+		}
+	}
+}
+
+// table returns what names say: a prefix ends in an asterisk.
+func (t *nameTable) table(p *tablePart) map[string]int {
+	rows := map[string]int{}
 	for _, s := range t.slots {
 		if s.entry == 0 {
 			continue
@@ -164,8 +323,7 @@ func (t *nameTable) table(said func(*verdict) any) [][2]any {
 		if e.prefix {
 			name += "*"
 		}
-		rows = append(rows, [2]any{name, said(&e.verdict)})
+		rows[name] = p.says(&e.verdict)
 	}
-	slices.SortFunc(rows, func(a, b [2]any) int { return strings.Compare(a[0].(string), b[0].(string)) })
 	return rows
 }

@@ -2,6 +2,8 @@ package rules
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/askfirst/askfirst/rules/consent"
@@ -16,45 +18,99 @@ func TestTable(t *testing.T) {
 		{Vendor: "hotjar", Category: consent.Marketing},
 		{Cookie: "visitor_*", As: "hotjar", Category: consent.Functional},
 	}})
-	var table struct {
-		Vendors   [][]any
-		Domains   map[string]int
-		URLs      [][]any
-		Inline    [][]any
-		Marks     [][]any
-		Cookies   [][]any
-		Overrides struct {
-			Domains  map[string]any
-			URLs     [][]any
-			Cookies  [][]any
-			ByVendor map[string]any
-			Pages    []json.RawMessage
+	type part struct {
+		Said                      [][]any
+		Domains, Cookies, Vendors map[string]int
+		URLs                      map[string][][]any
+	}
+	read := func(text []byte, into any) {
+		t.Helper()
+		if err := json.Unmarshal(text, into); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err := json.Unmarshal(engine.AppendTable(nil), &table); err != nil {
-		t.Fatal(err)
+	table := engine.Table()
+	var base struct {
+		Parts      string
+		Containers []string
+		Overrides  struct {
+			part
+			Pages []json.RawMessage
+		}
 	}
-	if len(table.Vendors) < len(engine.Vendors()) {
-		t.Errorf("%d vendors of %d", len(table.Vendors), len(engine.Vendors()))
+	read(table.Base, &base)
+	if base.Parts != table.Revision || !slices.Contains(base.Containers, "google-tag-manager") {
+		t.Errorf("base is %s", table.Base)
 	}
-	if n := table.Domains["google-analytics.com"]; table.Vendors[n][0] != "google-analytics" {
-		t.Errorf("google-analytics.com is %v's", table.Vendors[n])
+	vendor := func(p *part, n int) any { return p.Said[n][0].([]any)[0] }
+	domains, patterns := 0, 0
+	for name, text := range table.Parts {
+		var p part
+		read(text, &p)
+		for domain := range p.Domains {
+			if partOf(domain) != name {
+				t.Errorf("%s is in part %s, want %s", domain, name, partOf(domain))
+			}
+		}
+		domains += len(p.Domains)
+		for _, urls := range p.URLs {
+			patterns += len(urls)
+		}
 	}
-	o := table.Overrides
-	if got := o.Domains["cdn.example"]; got != "analytics" {
-		t.Errorf("cdn.example is %v", got)
+	if want := len(engine.catalogue.urls()); patterns != want {
+		t.Errorf("%d patterns, want %d", patterns, want)
 	}
-	if got := o.Domains["maps.example"].(float64); table.Vendors[int(got)][0] != "google-maps" {
-		t.Errorf("maps.example is %v", got)
+	if domains < 4000 {
+		t.Errorf("%d domains", domains)
 	}
-	if got := o.ByVendor["hotjar"].([]any); table.Vendors[int(got[0].(float64))][0] != "hotjar" || got[1] != "marketing" {
-		t.Errorf("hotjar is %v", got)
+	var p part
+	read(table.Parts[partOf("www.google-analytics.com")], &p)
+	if n := p.Domains["google-analytics.com"]; vendor(&p, n) != "google-analytics" {
+		t.Errorf("google-analytics.com is %v's", vendor(&p, n))
 	}
-	if got := o.Cookies[0]; got[0] != "visitor_*" || got[1].([]any)[1] != "functional" {
-		t.Errorf("cookie is %v", got)
+	o := &base.Overrides
+	for _, c := range []struct {
+		name string
+		n    int
+		want string
+	}{
+		{"cdn.example", o.Domains["cdn.example"], "[<nil> analytics]"},
+		{"maps.example", o.Domains["maps.example"], "[[google-maps functional 0]]"},
+		{"hotjar", o.Vendors["hotjar"], "[[hotjar analytics 0] marketing]"},
+		{"visitor_*", o.Cookies["visitor_*"], "[[hotjar analytics 0] functional]"},
+	} {
+		if got := fmt.Sprint(o.Said[c.n]); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
 	}
-	const pages = `["/blog/*",{"domains":{},"urls":[["shop.example","/pixel*",[],"never"]],"inline":[],"marks":[],"cookies":[],"storage":[],"byVendor":{}}]`
+	const pages = `["^/blog/.*$",{"said":[[null,"never"]],"urls":{"shop.example":[["^/pixel",0,0]]}}]`
 	if len(o.Pages) != 1 || string(o.Pages[0]) != pages {
 		t.Errorf("pages are %s, want %s", o.Pages, pages)
+	}
+}
+
+func TestExpressions(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"*/a.js":             `^/a\.js`,
+		"*/a.js$":            `^/a\.js(?:\?|$)`,
+		"x.example/*b/*c$":   `^/(?=(?<_0>[^?]*?b/))\k<_0>[^?]*c(?:\?|$)`,
+		"*/*gtm.js?id=GTM-*": `^(?=[^?]*\?(?:.*&)?id=GTM-[^&]*(?:&|$))/[^?]*gtm\.js`,
+		"*/c?v=2&tid=*":      `^(?=[^?]*\?(?:.*&)?v=2(?:&|$))(?=[^?]*\?(?:.*&)?tid(?:=[^&]*)?(?:&|$))/c`,
+	} {
+		p, err := ParsePattern(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.expression(); got != want {
+			t.Errorf("%s is %s, want %s", pattern, got, want)
+		}
+	}
+}
+
+// TestTableIsTheSameAgain: proxies that make the same rules send the same bytes.
+func TestTableIsTheSameAgain(t *testing.T) {
+	a, b := newEngine(t, Options{}).Table(), newEngine(t, Options{}).Table()
+	if a.Revision != b.Revision || string(a.Base) != string(b.Base) {
+		t.Errorf("revisions %s and %s", a.Revision, b.Revision)
 	}
 }

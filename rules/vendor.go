@@ -34,6 +34,10 @@ type Vendor struct {
 	// Container marks a tag manager: it loads tags of any category, each of
 	// which is held by itself, and is released with the first category.
 	Container bool `yaml:"container"`
+	// Reload marks a tag that does nothing good once the page has been seen,
+	// such as one that shows another version of it: where the visitor agrees to
+	// it the page is loaded anew.
+	Reload bool `yaml:"reload"`
 	// Widget says what a visitor misses while the tag is held, and so what its
 	// placeholder says: video, map, comments, social, chat, form, signin,
 	// captcha, audio or embed. Empty for what cannot be seen.

@@ -20,23 +20,24 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// testRules are a table as the engine writes it, small enough to read.
-const testRules = `{
-	"vendors": [
-		["meter","analytics",0,"Meter",""],
-		["adder","marketing",0,"Adder",""],
-		["tube","marketing",0,"Tube","video"],
-		["crate","marketing",1,"Crate",""],
-		["friend","social",0,"Friend","social"]
-	],
-	"domains": {"meter.example":0,"adder.example":1,"tube.example":2,"crate.example":3,"friend.example":4},
-	"urls": [["*","/meter-proxy/*",[],0]],
-	"inline": [[["meter(","'init'"],0]],
-	"marks": [[".friend-like",4]],
-	"cookies": [["_meter",0],["_meter_*",0],["_adder",1]],
-	"storage": [["meter:*",0]],
-	"overrides": {}
-}`
+// testRules are the base of a table as the engine writes it, and testParts the
+// parts of it by their names, small enough to read. Each part of hosts has all
+// of them here.
+const testRules = `{"parts":"0","containers":["crate"],"reload":["splitter"]}`
+
+var testParts = map[string]string{
+	"names": `{
+		"said": [[["meter","analytics",0]],[["adder","marketing",0]]],
+		"urls": {"*":[["^/meter-proxy/",0,0]]},
+		"cookies": {"_meter":0,"_meter_*":0,"_adder":1},
+		"storage": {"meter:*":0}
+	}`,
+	"code": `{"said":[[["meter","analytics",0]]],"inline":[[["meter(","'init'"],0]]}`,
+	"": `{
+		"said": [[["meter","analytics",0]],[["adder","marketing",0]],[["tube","marketing",0]],[["crate","marketing",1]],[["friend","social",0]]],
+		"domains": {"meter.example":0,"adder.example":1,"tube.example":2,"crate.example":3,"friend.example":4}
+	}`,
+}
 
 // world is the whole network of a test: the site and every third party, on one
 // listener to which the browser takes every name.
@@ -46,13 +47,15 @@ type world struct {
 
 	asked chan struct{} // a request to a third party has arrived
 
-	mu      sync.Mutex
-	pages   map[string]string // path on the site to body
-	scripts map[string]string // host and path to code
-	seen    []string          // requests to third parties, as host and path
-	choices []map[string]any
-	reports []map[string]any
-	refuse  bool // answer choices with 500
+	mu       sync.Mutex
+	pages    map[string]string // path on the site to body
+	scripts  map[string]string // host and path to code
+	seen     []string          // requests to third parties, as host and path
+	choices  []map[string]any
+	reports  []map[string]any
+	refuse   bool     // answer choices with 500
+	learned  []string // parts of the rules that were asked for
+	ignorant bool     // answer those with 503
 }
 
 const banner = `<askfirst-banner data-askfirst-state="ask"><template shadowrootmode="open"><style>
@@ -101,6 +104,19 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprintf(rw, "self.__askfirst_rules=%s;", testRules)
 		rw.Write(w.guard)
+	case strings.HasPrefix(r.URL.Path, "/_askfirst/rules."):
+		part, ok := testParts[strings.Split(r.URL.Path, ".")[2]]
+		if !ok {
+			part = testParts[""]
+		}
+		w.learned = append(w.learned, r.URL.Path)
+		if w.ignorant {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		rw.Header().Set("Content-Type", "application/json")
+		rw.Header().Set("Cache-Control", "max-age=3600")
+		io.WriteString(rw, part)
 	case r.URL.Path == "/_askfirst/consent":
 		var choice map[string]any
 		if r.Header.Get("Content-Type") == "application/json" {
@@ -134,7 +150,7 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/_askfirst/events":
 		body, _ := io.ReadAll(r.Body)
 		var report map[string]any
-		if json.Unmarshal(body, &report) == nil && len(body) <= 2048 {
+		if json.Unmarshal(body, &report) == nil && len(body) <= 16<<10 {
 			w.reports = append(w.reports, report)
 		}
 		rw.WriteHeader(http.StatusNoContent)

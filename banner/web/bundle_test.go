@@ -3,13 +3,16 @@ package web
 import (
 	"bytes"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/andybalholm/brotli"
+
+	"github.com/askfirst/askfirst/rules"
 )
 
-// maxSize is what guard and banner script may weigh together under brotli,
-// without the rules.
+// maxSize is what guard, banner script and the base of the rules may weigh
+// together under brotli.
 const maxSize = 12 << 10
 
 func workingDir(t testing.TB) string {
@@ -37,17 +40,41 @@ func TestBundleIsFresh(t *testing.T) {
 	}
 }
 
-func TestBundleIsLight(t *testing.T) {
+// TestPagesWaitForLittle weighs all that a page waits for: guard and banner
+// script with the base of the rules in front, as it is served.
+func TestPagesWaitForLittle(t *testing.T) {
 	script, err := os.ReadFile("../dist/guard.js")
 	if err != nil {
 		t.Fatal(err)
 	}
+	engine, err := rules.New(rules.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := engine.Table()
+	served := weight(slices.Concat([]byte("self.__askfirst_rules="), table.Base, []byte(";\n"), script))
+	t.Logf("guard and base: %d bytes under brotli, of %d", served, maxSize)
+	if served > maxSize {
+		t.Errorf("guard and base of the rules weigh %d bytes under brotli, at most %d", served, maxSize)
+	}
+	for name, part := range table.Parts {
+		most := 4 << 10
+		switch name {
+		case "names":
+			most = 16 << 10
+		case "code":
+			most = 24 << 10
+		}
+		if w := weight(part); w > most {
+			t.Errorf("part %s of the rules weighs %d bytes under brotli, at most %d", name, w, most)
+		}
+	}
+}
+
+func weight(text []byte) int {
 	var packed bytes.Buffer
 	w := brotli.NewWriterLevel(&packed, brotli.BestCompression)
-	w.Write(script)
+	w.Write(text)
 	w.Close()
-	t.Logf("guard: %d bytes, %d under brotli, of %d", len(script), packed.Len(), maxSize)
-	if packed.Len() > maxSize {
-		t.Errorf("guard weighs %d bytes under brotli, at most %d", packed.Len(), maxSize)
-	}
+	return packed.Len()
 }

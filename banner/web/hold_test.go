@@ -155,10 +155,12 @@ func TestPageChangesItsMind(t *testing.T) {
 	got := do[string](t, ctx, `
 const make = () => { const i = document.body.appendChild(document.createElement('img')); i.src = 'https://meter.example/mind.gif'; return i };
 const [replaced, removed, renamed] = [make(), make(), make()];
+while (replaced.dataset.askfirstCategory === 'unknown') await new Promise(f => setTimeout(f));
 const held = [replaced.src, replaced.hasAttribute('src'), replaced.dataset.askfirstVendor].join();
 replaced.src = '/own.gif';
 removed.removeAttribute('src');
 renamed.setAttribute('src', 'https://adder.example/mind.gif');
+while (renamed.dataset.askfirstCategory === 'unknown') await new Promise(f => setTimeout(f));
 return [held, replaced.outerHTML, removed.outerHTML, renamed.dataset.askfirstCategory].join(' ')`)
 	if want := `https://meter.example/mind.gif,false,meter <img src="/own.gif"> <img> marketing`; got != want {
 		t.Errorf("got %s, want %s", got, want)

@@ -1,19 +1,25 @@
 /** The banner and the boxes, taken over from their forms: no page is left for a choice. */
 import { type Action, choose } from './choice'
-import { freed, isScript, released } from './held'
-import { all, get, has, set } from './native'
-import { locked, matcher, once, standing } from './page'
+import { boxed, freed, isElement, isScript, released } from './held'
+import { all, get, has, remove, set } from './native'
+import { family, locked, once, standing } from './page'
 import { release } from './release'
 
 const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
 
-/** Gives an element its declared shadow tree where the browser did not. */
-export function attachDeclared(): void {
-	for (const template of all(document, 'askfirst-banner>template[shadowrootmode],askfirst-placeholder>template[shadowrootmode]')) {
-		const host = template.parentElement
-		if (host && !host.shadowRoot && template instanceof HTMLTemplateElement) host.attachShadow({ mode: 'open' }).append(template.content)
-		template.remove()
+/**
+ * Does what is due when one of our elements comes into the page: gives it its
+ * declared shadow tree where the browser did not, in markup that came by a
+ * script, and shows a banner as things stand, before it is painted: a shared
+ * cache may have answered with the page of somebody who has not chosen.
+ */
+export function attach(el: Element): void {
+	const template = el.firstElementChild
+	if (template instanceof HTMLTemplateElement) {
+		if (!el.shadowRoot) el.attachShadow({ mode: 'open', clonable: true } as ShadowRootInit).append(template.content)
+		remove(template)
 	}
+	if (el.localName === 'askfirst-banner') show()
 }
 
 /** Shows every banner as things stand. */
@@ -67,11 +73,10 @@ async function decide(control: HTMLElement, action: Action, categories?: string[
 
 function press(event: MouseEvent): void {
 	if (event.button || event.metaKey || event.ctrlKey) return
-	const control = event.composedPath().find((at): at is HTMLElement => at instanceof HTMLElement && !!get(at, 'data-askfirst'))
-	const root = control?.getRootNode()
-	if (!control || !(root instanceof ShadowRoot) || !/^askfirst-/.test(root.host.localName)) return
+	const control = event.composedPath().find((at): at is HTMLElement => isElement(at) && !!get(at, 'data-askfirst'))
+	const host = (control?.getRootNode() as ShadowRoot | undefined)?.host
+	if (!control || !host || !/^askfirst-/.test(host.localName)) return
 	const ask = get(control, 'data-askfirst')
-	const host = root.host
 	if (ask === 'settings') return
 	switch (ask) {
 		case 'accept-all':
@@ -113,14 +118,20 @@ async function take(event: Event, control: HTMLElement, action: Action, categori
 /** Lets the element that a box stands for act on this page; if it is a mark, the scripts that fill it too. */
 function loadOnce(box: Element): void {
 	const vendor = get(box, 'data-vendor') ?? ''
-	const element = [...box.children].find((el) => get(el, 'data-askfirst-category'))
+	const frame = box.ownerDocument.defaultView?.frameElement
+	const element = frame && boxed.has(frame) ? frame : [...box.children].find((el) => get(el, 'data-askfirst-category'))
 	if (element) {
 		freed.set(element, vendor)
 		void release((el) => el === element)
 	} else {
-		for (const v of matcher.family(vendor)) once.add(v[0])
+		once.add(family(vendor, get(box, 'data-category') ?? ''))
 		void release((el) => el.previousElementSibling === box || (isScript(el) && released(el)))
 	}
+}
+
+/** Takes over the controls in a document. */
+export function listen(page: Document): void {
+	page.addEventListener('click', press, true)
 }
 
 /** Keeps the focus in a banner that asks over the page. */
@@ -132,7 +143,7 @@ function keepFocus(event: FocusEvent): void {
 }
 
 export function guardAsking(): void {
-	document.addEventListener('click', press, true)
+	listen(document)
 	document.addEventListener('focusin', keepFocus)
 	document.addEventListener('keydown', (event) => {
 		if (event.key !== 'Escape') return

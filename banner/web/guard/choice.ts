@@ -1,7 +1,7 @@
 /** The visitor's choice: given to the proxy first, obeyed when its receipt is durable. */
 import { nativeFetch } from './native'
-import { type Optional, type Standing, child, chosen, locked, once, optional, prefix, regime, standing } from './page'
-import { release } from './release'
+import { type Optional, type Standing, anew, child, chosen, locked, once, optional, prefix, regime, standing } from './page'
+import { comesLate, release } from './release'
 import { send } from './reports'
 import { signalChoice } from './signals'
 import { sweep } from './storage'
@@ -54,7 +54,7 @@ export async function obey(choice: Standing): Promise<void> {
 			// A listener's error is its own.
 		}
 	}
-	if (withdrawn || (locked && standing.granted.size > before.size)) {
+	if (anew || withdrawn || (locked && standing.granted.size > before.size) || comesLate()) {
 		sweep()
 		send()
 		location.reload()

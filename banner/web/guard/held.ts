@@ -1,8 +1,10 @@
 /** Holding an element in its place, and making it whole again. */
+import { attach, listen } from './asking'
+import { learn } from './learning'
 import { srcdoc } from './markup'
-import type { Decision, Kind } from './matcher'
-import { all, drop, get, has, insert, later, remove, set, setText } from './native'
-import { allowed, grants, judge, matcher } from './page'
+import type { Decision, Kind, Unseen } from './matcher'
+import { all, drop, get, has, insert, later, nativeFetch, remove, set, setText } from './native'
+import { allowed, allowedFor, being, grants, judge, judgeCode, prefix } from './page'
 import { count } from './reports'
 import type { Category } from './table'
 
@@ -13,7 +15,7 @@ const heldType = held + 'type'
 const heldCSS = held + 'css'
 
 /** The attributes by which an element makes a request. */
-const acting: Record<string, string[]> = {
+export const acting: Record<string, string[]> = {
 	script: ['src', 'href', 'xlink:href'],
 	img: ['src', 'srcset'],
 	image: ['href', 'xlink:href'],
@@ -31,7 +33,7 @@ const acting: Record<string, string[]> = {
 	area: ['ping'],
 }
 
-const kinds: Record<string, Kind> = {
+export const kinds: Record<string, Kind> = {
 	script: 'script',
 	img: 'image',
 	image: 'image',
@@ -53,7 +55,8 @@ const linkKinds: [RegExp, Kind][] = [
 
 /** Every element that may act. */
 const names = [...Object.keys(acting), 'style']
-export const actors = names.map((name) => (/^a/.test(name) && name !== 'audio' ? name + '[ping]' : name)).join()
+export const ours = 'askfirst-banner,askfirst-placeholder'
+export const actors = names.map((name) => (/^a/.test(name) && name !== 'audio' ? name + '[ping]' : name)).join() + ',' + ours
 const anyName = names.join('|')
 /** The start of such an element in markup, and the whole of its tag, with the text where that is no markup. */
 export const actorTag = new RegExp(`<(?:${anyName})\\b`, 'i')
@@ -79,17 +82,17 @@ export function acts(el: Element, attribute: string, rel?: string): boolean {
 	return !!acting[el.localName]?.includes(attribute) && !!kindOf(el, rel)
 }
 
-/** Whether an image or a frame is there to be counted and not seen: at most a pixel large, or hidden, by its own attributes. */
-function unseen(el: Element): boolean {
-	const style = get(el, 'style') ?? ''
-	const size = (name: string) => parseFloat(new RegExp(`(?:^|[;\\s])${name}\\s*:\\s*([\\d.]+)(?:px|\\s*(?:;|$))`, 'i').exec(style)?.[1] ?? get(el, name) ?? 'NaN')
+/** How an image or a frame shows by its own attributes that it is there to be counted and not seen. */
+function unseen(el: Element): Unseen {
+	const { style } = el as HTMLElement
+	const size = (name: 'width' | 'height') => {
+		const value = style?.[name] || get(el, name) || ''
+		return /^[\d.]+(px)?$/.test(value) ? parseFloat(value) : NaN
+	}
 	const [width, height] = [size('width'), size('height')]
-	if ((width <= 1 && height <= 1) || width === 0 || height === 0) return true
-	return !(el.localName === 'img' && picture.test(get(el, 'src') ?? '')) && (has(el, 'hidden') || /display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])/i.test(style))
+	if ((width <= 1 && height <= 1) || width === 0 || height === 0) return 'tiny'
+	return has(el, 'hidden') || style?.display === 'none' || style?.visibility === 'hidden' || style?.opacity === '0' ? 'hidden' : ''
 }
-
-/** What an image is called that is there to be seen, though it is hidden at first. */
-const picture = /^(?![^?]*\.gif(\?|$))([^?]*(\.(jpe?g|png|webp|avif|svg)|\/(media|image|img|photo|upload))|.*[?&](w|h|width|height|size|resize|fit|crop|quality|q|format|fm|mw|mh)=)/i
 
 /** The addresses in an attribute's value. */
 function references(attribute: string, value: string): string[] {
@@ -101,6 +104,10 @@ const cssURL = /url\(\s*(?:"([^"]*)"|'([^']*)'|([^)\s]*))|@import\s+(?:"([^"]*)"
 
 /** Why some CSS may not be used as it is: the first address in it that may not be asked for. */
 export function styleHolds(css: string): Decision | undefined {
+	return being('now', () => firstHeld(css))
+}
+
+function firstHeld(css: string): Decision | undefined {
 	for (const m of css.matchAll(cssURL)) {
 		const d = judge(m.slice(1).find(Boolean) ?? '')
 		if (!allowed(d)) return d
@@ -111,7 +118,7 @@ export function styleHolds(css: string): Decision | undefined {
 /** CSS without the addresses that may not be asked for. */
 export const emptied = (css: string): string =>
 	css.replace(cssURL, (found, ...groups) => {
-		if (allowed(judge(groups.slice(0, 5).find(Boolean) ?? ''))) return found
+		if (allowed(being('now', () => judge(groups.slice(0, 5).find(Boolean) ?? '')))) return found
 		return found[0] === '@' ? '@import "about:invalid"' : 'url("about:invalid"'
 	})
 
@@ -120,7 +127,7 @@ export function styled(el: Element, css: string): string {
 	const d = styleHolds(css)
 	if (d) {
 		set(el, heldCSS, css)
-		label(el, d)
+		label(el, { ...d, unsure: undefined })
 		return emptied(css)
 	}
 	if (has(el, heldCSS)) {
@@ -163,7 +170,7 @@ export function holds(el: Element, code?: string): Decision | undefined {
 		if (d) return d
 	}
 	if (isScript(el) && !has(el, 'src') && codeType.test(get(el, 'type') ?? '')) {
-		const d = matcher.inline(code ?? el.textContent ?? '')
+		const d = judgeCode(code ?? el.textContent ?? '')
 		const own = mark(el)
 		if (!passes(el, own, d)) return { ...d, ...(own && { category: own }) }
 	}
@@ -171,15 +178,70 @@ export function holds(el: Element, code?: string): Decision | undefined {
 	return
 }
 
+/** Elements that are held until it is known whether they may act, in the order in which they came. */
+const waiting = new Set<Element>()
+
 /** Holds an element: what would act is renamed, marks say why. */
 export function hold(el: Element, d: Decision): void {
 	park(el, d)
+	if (d.unsure) {
+		waiting.add(el)
+		void learn(d.unsure).then(reconsider)
+		return
+	}
+	waiting.delete(el)
+	box(el)
 	const address = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
 	if (address) count(address, kindOf(el) ?? 'other', 'held')
 }
 
+/** Frames in which a box is shown, with what the page has of them in srcdoc. */
+export const boxed = new WeakSet<Element>()
+
+/**
+ * Shows in a held frame what would be in it and from whom. The box is in the
+ * frame, and not in its place as those that the proxy makes: frameworks hold on
+ * to the elements that they made, and trip over others.
+ */
+export function box(el: Element): void {
+	if (el.localName !== 'iframe' || unseen(el) || has(el, 'srcdoc') || waiting.has(el)) return
+	later(async () => {
+		const height = (el as HTMLIFrameElement).clientHeight
+		if (!el.isConnected || !height) return
+		const query = new URLSearchParams({ vendor: get(el, heldVendor) ?? '', category: get(el, heldCategory) ?? '', height: String(height), language: document.documentElement.lang, return: location.pathname + location.search })
+		const answer = await nativeFetch.call(self, prefix + 'box?' + query)
+		if (answer.status !== 200 || !isHeld(el) || has(el, 'srcdoc')) return
+		boxed.add(el)
+		el.addEventListener('load', () => boxed.has(el) && listen((el as HTMLIFrameElement).contentDocument as Document), { once: true })
+		set(el, 'srcdoc', trust('createHTML', await answer.text()))
+	}, 0)
+}
+
+/** Lets those that wait act, or has them held, as far as it is known by now. */
+function reconsider(): void {
+	for (const el of waiting) {
+		const d = isHeld(el) ? whyKept(el) : undefined
+		if (d?.unsure) continue
+		waiting.delete(el)
+		if (d) {
+			hold(el, d)
+			if (el.localName === 'img') fail(el)
+		} else if (isHeld(el)) restore(el)
+	}
+}
+
+/** Why an element that is held may not act by now. */
+function whyKept(el: Element): Decision | undefined {
+	for (const attribute of acting[el.localName] ?? []) {
+		const value = kept(el, attribute)
+		const d = value === null ? undefined : valueHolds(el, attribute, value)
+		if (d) return d
+	}
+	return
+}
+
 /** Does what hold does without counting it. */
-export function park(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never'>): void {
+export function park(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never' | 'unsure'>): void {
 	for (const attribute of acting[el.localName] ?? []) {
 		const value = get(el, attribute)
 		if (value !== null && acts(el, attribute)) keep(el, attribute, value)
@@ -196,8 +258,8 @@ export function park(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'nev
 }
 
 /** Says on an element why it is held. */
-export function label(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never'>): void {
-	set(el, heldCategory, d.never ? 'never' : d.category === 'unclassified' ? 'marketing' : d.category)
+export function label(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never' | 'unsure'>): void {
+	set(el, heldCategory, d.unsure ? 'unknown' : d.never ? 'never' : d.category === 'unclassified' ? 'marketing' : d.category)
 	if (d.vendor) set(el, heldVendor, d.vendor[0])
 	else drop(el, heldVendor)
 }
@@ -228,15 +290,13 @@ export function forget(el: Element, attribute: string): void {
 }
 
 /** Whether the visitor agreed to what an element is held for. */
-export function released(el: Element): boolean {
-	const category = get(el, heldCategory) ?? get(el, 'data-category') ?? ''
-	return allowed({ category: category as Category, vendor: matcher.vendor(get(el, heldVendor) ?? ''), never: category === 'never' })
-}
+export const released = (el: Element): boolean => allowedFor(get(el, heldCategory) ?? get(el, 'data-category') ?? '', get(el, heldVendor) ?? '')
 
 /** Makes a held element whole: it acts at once, where its kind does. */
 export function restore(el: Element): void {
 	const names = el.getAttributeNames().filter((name) => name.startsWith(held))
 	unlabel(el)
+	if (boxed.delete(el)) drop(el, 'srcdoc')
 	if ((isScript(el) || el.localName === 'style') && parkedType.test(get(el, 'type') ?? '')) drop(el, 'type')
 	// What makes the request comes last, when all that bears on it is back.
 	names.sort((a, b) => Number(/(src|href|data)$/.test(a)) - Number(/(src|href|data)$/.test(b)))
@@ -291,14 +351,20 @@ export function admit(root: Node): boolean {
 }
 
 function look(el: Element): boolean {
+	if (/^askfirst-/.test(el.localName) && el.isConnected) attach(el)
 	if (isHeld(el)) {
-		if (el.isConnected || !released(el)) return false
+		if (el.isConnected) return false
+		// A script that keeps its place among others cannot wait.
+		if (waiting.has(el) && isScript(el) && !el.async) being('now', reconsider)
+		if (!isHeld(el)) return true
+		box(el)
+		if (!released(el)) return false
 		restore(el)
 		return true
 	}
 	const d = holds(el)
 	if (d) hold(el, d)
-	const shown = el.localName === 'iframe' && get(el, 'srcdoc')
+	const shown = el.localName === 'iframe' && !boxed.has(el) && get(el, 'srcdoc')
 	if (shown) {
 		const safe = srcdoc(el, shown)
 		if (safe !== shown) set(el, 'srcdoc', safe)
@@ -308,7 +374,7 @@ function look(el: Element): boolean {
 
 /** Tells the listeners of an image that is no part of any document that it failed, as a blocked one does. */
 export function fail(el: Element): void {
-	later(() => {
+	if (!waiting.has(el)) later(() => {
 		if (!el.isConnected && isHeld(el)) el.dispatchEvent(new Event('error'))
 	}, 0)
 }
@@ -319,4 +385,20 @@ export function unbox(el: Element): void {
 	if (box?.localName !== 'askfirst-placeholder' || !box.parentNode) return
 	insert(box.parentNode, el, box)
 	remove(box)
+}
+
+/** The boxes in what a framework will find again, once it runs, element for element as its server wrote it. */
+const hydrated = ':is(#root,#app,#__next,#__nuxt,#___gatsby,[data-server-rendered]) askfirst-placeholder'
+
+/** Takes boxes out of what a framework hydrates before it does: what would be in frames is shown within these. */
+export function unwrap(): void {
+	for (const host of all(document, hydrated)) {
+		for (const el of host.children) {
+			if (isHeld(el)) {
+				unbox(el)
+				box(el)
+			}
+		}
+		remove(host)
+	}
 }

@@ -6,7 +6,9 @@
  * - A held element stays where it is put, and its properties read as they were
  *   set. It fires neither load nor error until it is released, and then what
  *   any such element fires. An image that is in no document, and so could never
- *   be released, fires error.
+ *   be released, fires error. A held frame shows in itself what would be there.
+ * - What the guard does not know yet waits, and then acts or is held; see
+ *   learning.ts.
  * - A held call answers as on a network that is blocked: fetch rejects with a
  *   TypeError, XMLHttpRequest fails with status 0, sendBeacon returns true,
  *   WebSocket and EventSource fire error and are closed, a worker fires error,
@@ -15,20 +17,22 @@
  * - window.open and form.submit are held only without a click or a key of the
  *   visitor's: open returns null.
  *
- * Beyond its reach are import(), scripts inside workers, frames of other
+ * Beyond its reach are import(), scripts inside workers, WebRTC, frames of other
  * origins, and single properties of an element's style (Chromium has no setters
  * for them): for these there is the site's Content-Security-Policy.
  */
-import { attachDeclared, guardAsking, open, settled, show } from './asking'
+import { attach, guardAsking, open, settled, show } from './asking'
 import { choose, honour, obey, on } from './choice'
 import { guardFrames } from './frames'
 import { guardMarkup } from './markup'
 import { guardNetwork } from './network'
 import { guardNodes } from './nodes'
-import { type Realm, chosen, regime, standing } from './page'
+import { ours, unwrap } from './held'
+import { learn } from './learning'
+import { all } from './native'
+import { type Realm, chosen, nothingHeld, regime, standing } from './page'
 import { release, watchLife } from './release'
 import { report } from './reports'
-import { showEarly } from './shared'
 import { signalDefault } from './signals'
 import { guardStorage, sweep } from './storage'
 
@@ -67,15 +71,20 @@ if (!self.askfirst) {
 	Object.defineProperty(self, 'askfirst', { value: Object.freeze(api) })
 	step(signalDefault)
 	guard(self)
-	for (const part of [watchLife, guardAsking, showEarly, report]) step(part)
+	for (const part of [watchLife, guardAsking, report]) step(part)
 	on(settled)
 
+	// All is parsed, and no deferred script has run.
+	document.addEventListener('readystatechange', unwrap, { once: true })
 	document.addEventListener('DOMContentLoaded', () => {
-		attachDeclared()
+		all(document, ours).forEach(attach)
 		show()
 		void release()
 	})
-	self.addEventListener('load', sweep)
+	if (!nothingHeld()) {
+		void learn(['names'])
+		self.addEventListener('load', () => void learn(['names']).then(sweep))
+	}
 	self.addEventListener('load', honour)
 	// Out of the browser's cache, or from behind another tab: the visitor may have chosen since.
 	self.addEventListener('pageshow', (event) => event.persisted && catchUp())

@@ -3,7 +3,7 @@ import { actorMarkup, actorTag, admit, hold, holds, isElement, isScript, isStyle
 import type { Decision } from './matcher'
 import { apply, insert, remove, wrap, wrapProperty } from './native'
 import { retext } from './nodes'
-import type { Realm } from './page'
+import { type Realm, being } from './page'
 import { writes } from './release'
 
 /** Where markup is parsed before it enters the page: nothing in here makes a request or runs. */
@@ -100,6 +100,10 @@ function split(html: string): [whole: string, rest: string] {
 
 /** Holds elements in markup that is parsed elsewhere: all else in it stays as it is. */
 function rewritten(html: string, onHeld?: (d: Decision) => void): string {
+	return being('now', () => replaced(html, onHeld))
+}
+
+function replaced(html: string, onHeld?: (d: Decision) => void): string {
 	return html.replace(actorMarkup, (tag, raw: string | undefined) => {
 		const shell = inert.createElement('div')
 		apply(setInner, shell, [trust('createHTML', tag)])

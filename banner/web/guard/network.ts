@@ -1,20 +1,28 @@
 /** What scripts ask for by calls: a held call answers as a blocked network does. */
 import { emptied, styleHolds } from './held'
+import { learn } from './learning'
 import type { Kind } from './matcher'
-import { type Answer, later, wrap } from './native'
-import { type Realm, allowed, judge } from './page'
+import { apply, later, open, wrap } from './native'
+import { type Realm, allowed, being, judge } from './page'
 import { count } from './reports'
+
+const addressOf = (reference: unknown): string | undefined => (reference === undefined || reference === null ? undefined : String((reference as Request).url ?? reference))
 
 /** Reports whether a call to this address is held, and counts it. */
 function held(reference: unknown, kind: Kind): boolean {
-	if (reference === undefined || reference === null) return false
-	const address = String((reference as Request).url ?? reference)
-	if (allowed(judge(address, kind))) return false
+	const address = addressOf(reference)
+	if (address === undefined || allowed(being('now', () => judge(address, kind)))) return false
 	count(address, kind, 'held')
 	return true
 }
 
-const refused = (): Answer => ({ value: Promise.reject(new TypeError('Failed to fetch')) })
+/** Where it has to be found out whether a call is held: resolves to that. */
+function finding(reference: unknown, kind: Kind): Promise<boolean> | undefined {
+	const { unsure } = judge(addressOf(reference) ?? '', kind)
+	return unsure && learn(unsure).then(() => held(reference, kind))
+}
+
+const refusal = () => Promise.reject(new TypeError('Failed to fetch'))
 
 /** An address that no request can be made to. */
 const nowhere = 'about:invalid'
@@ -42,12 +50,39 @@ const failed = () => [new Event('error')]
 
 export function guardNetwork(win: Realm): void {
 	const { navigator, XMLHttpRequest, Navigator, CSSStyleSheet, HTMLFormElement } = win
-	wrap(win, 'fetch', (_, [input]) => (held(input, 'connect') ? refused() : undefined))
+	wrap(win, 'fetch', (self, args, native) => {
+		const found = finding(args[0], 'connect')
+		if (found) return { value: found.then((holds) => (holds ? refusal() : apply(native, self, args))) }
+		if (held(args[0], 'connect')) return { value: refusal() }
+	})
 	wrap(win, 'fetchLater', (_, [input]) => (held(input, 'ping') ? { value: { activated: false } } : undefined))
-	wrap(XMLHttpRequest.prototype, 'open', (_, args) => {
+	const opened = new WeakMap<XMLHttpRequest, [found: Promise<boolean>, args: unknown[]]>()
+	wrap(XMLHttpRequest.prototype, 'open', (request, args) => {
+		const found = args[2] === false ? undefined : finding(args[1], 'connect')
+		if (found) {
+			opened.set(request, [found, args])
+			return
+		}
+		opened.delete(request)
 		if (held(args[1], 'connect')) args[1] = nowhere
 	})
-	wrap(Navigator.prototype, 'sendBeacon', (_, [url]) => (held(url, 'ping') ? { value: true } : undefined))
+	wrap(XMLHttpRequest.prototype, 'abort', (request) => void opened.delete(request))
+	wrap(XMLHttpRequest.prototype, 'send', (request, body, native) => {
+		const waits = opened.get(request)
+		if (!waits) return
+		void waits[0].then((holds) => {
+			if (opened.get(request) !== waits) return
+			opened.delete(request)
+			if (holds) apply(open, request, [waits[1][0], nowhere])
+			apply(native, request, body)
+		})
+		return { value: undefined }
+	})
+	wrap(Navigator.prototype, 'sendBeacon', (navigator, args, native) => {
+		const found = finding(args[0], 'ping')
+		void found?.then((holds) => holds || apply(native, navigator, args))
+		return found || held(args[0], 'ping') ? { value: true } : undefined
+	})
 	wrap(win, 'WebSocket', (_, [url], native) => {
 		if (held(url, 'connect')) return { value: dead(native, { url: String(url), readyState: 3, bufferedAmount: 0, protocol: '', extensions: '' }, () => [new Event('error'), new CloseEvent('close', { code: 1006 })]) }
 	})
@@ -61,13 +96,6 @@ export function guardNetwork(win: Realm): void {
 	}
 	wrap(win, 'WebTransport', (_, args) => {
 		if (held(args[0], 'connect')) args[0] = 'https://askfirst.invalid:1/'
-	})
-	wrap(win, 'RTCPeerConnection', (_, args) => {
-		const servers = args[0]?.iceServers
-		if (Array.isArray(servers)) {
-			const free = servers.filter((s) => [s.urls].flat().every((url) => !held(String(url).replace(/^(stun|turn)s?:/, 'https://'), 'connect')))
-			if (free.length < servers.length) args[0] = { ...args[0], iceServers: free }
-		}
 	})
 	if (navigator.serviceWorker) {
 		wrap(Object.getPrototypeOf(navigator.serviceWorker), 'register', (_, [url]) => (held(url, 'script') ? { value: Promise.reject(new TypeError('Failed to register a ServiceWorker')) } : undefined))

@@ -1,26 +1,12 @@
 /** What scripts do to nodes: set attributes, put them into a document. */
-import { acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, label, styled, valueHolds } from './held'
+import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, label, styled, valueHolds } from './held'
 import { srcdoc } from './markup'
 import { parse } from './matcher'
 import { type Answer, get, set, wrap, wrapProperty } from './native'
-import type { Realm } from './page'
+import { type Realm, being } from './page'
 
-const properties: [constructor: string, ...names: string[]][] = [
-	['HTMLScriptElement', 'src', 'type'],
-	['HTMLImageElement', 'src', 'srcset'],
-	['HTMLInputElement', 'src'],
-	['HTMLIFrameElement', 'src', 'srcdoc'],
-	['HTMLFrameElement', 'src'],
-	['HTMLEmbedElement', 'src'],
-	['HTMLObjectElement', 'data'],
-	['HTMLMediaElement', 'src'],
-	['HTMLVideoElement', 'poster'],
-	['HTMLSourceElement', 'src', 'srcset'],
-	['HTMLTrackElement', 'src'],
-	['HTMLLinkElement', 'href', 'imageSrcset', 'rel'],
-	['HTMLAnchorElement', 'ping'],
-	['HTMLAreaElement', 'ping'],
-]
+/** Attributes beside those by which elements make requests that bear on whether they do. */
+const also: Record<string, string[]> = { script: ['type'], iframe: ['srcdoc'], link: ['rel'] }
 
 const done = { value: undefined }
 
@@ -85,11 +71,13 @@ export function retext(el: Node, args: unknown[]): void {
 
 export function guardNodes(win: Realm): void {
 	const { Element, Node, Document, DocumentFragment, CharacterData, Range, HTMLElement, HTMLScriptElement, CSSStyleDeclaration } = win
-	for (const [owner, ...names] of properties) {
-		for (const name of names) {
-			const attribute = name.toLowerCase()
+	for (const [localName, attributes] of Object.entries(acting)) {
+		for (const attribute of [...attributes, ...(also[localName] ?? [])]) {
+			const name = attribute.replace('srcset', 'Srcset').replace(/^S/, 's')
+			let owner: object | undefined = win.document.createElement(localName)
+			while (owner && !Object.prototype.hasOwnProperty.call(owner, name)) owner = Object.getPrototypeOf(owner)
 			wrapProperty(
-				(win as unknown as Record<string, { prototype: object } | undefined>)[owner]?.prototype,
+				owner,
 				name,
 				(el: Element, args) => assign(el, attribute, args, 0),
 				(el: Element) => {
@@ -121,7 +109,10 @@ export function guardNodes(win: Realm): void {
 	wrap(Range.prototype, 'insertNode', (_, [node]) => enter(node))
 	// The net under all of the above: what enters by a way that is not wrapped is held a moment later.
 	new MutationObserver((records) => {
-		for (const { addedNodes } of records) for (const node of addedNodes) if (node.isConnected) admit(node)
+		// The parser's own elements are among these: they act, and the proxy has judged them.
+		being('late', () => {
+			for (const { addedNodes } of records) for (const node of addedNodes) if (node.isConnected) admit(node)
+		})
 	}).observe(win.document, { childList: true, subtree: true })
 }
 

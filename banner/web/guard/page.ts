@@ -1,7 +1,8 @@
 /** What holds on this page: the site's settings and what the visitor agreed to. */
-import { type Decision, type Kind, Matcher, parse, sameSite } from './matcher'
+import { learnNow } from './learning'
+import { type Decision, type Kind, type Unseen, free, makeMatcher, parse, sameSite } from './matcher'
 import { cookieAccess, apply, get } from './native'
-import type { Table } from './table'
+import type { Base, Category } from './table'
 
 export const optional = ['functional', 'analytics', 'marketing', 'social'] as const
 export type Optional = (typeof optional)[number]
@@ -27,12 +28,15 @@ const unclassifiedPass = setting('unclassified', 'pass') === 'pass' && !child
 
 declare global {
 	interface Window {
-		__askfirst_rules?: Partial<Table>
+		__askfirst_rules?: Partial<Base>
 	}
 }
 
-export const matcher = new Matcher(self.__askfirst_rules ?? {}, site, location.href)
+const base = self.__askfirst_rules ?? {}
 delete self.__askfirst_rules
+/** The revision of the parts of the rules. */
+export const parts = base.parts
+export const matcher = makeMatcher(base, site, location.href)
 
 /** The categories in a consent cookie's letters. */
 const spelled = (letters: string): Set<Optional> => new Set(optional.filter((c) => letters.includes(c.charAt(0))))
@@ -53,8 +57,11 @@ export function chosen(): Standing | undefined {
 /** What stands now. A shared cache may have answered with the page of somebody who has not chosen: the cookie knows better. */
 export const standing: Standing = chosen() ?? { made: setting('made', '0') === '1', granted: spelled(setting('granted', '-')) }
 
-/** The vendors that the visitor let act on this page alone. */
+/** The vendors, and families of vendors, that the visitor let act on this page alone. */
 export const once = new Set([setting('once', '')].filter((id) => id))
+
+/** A vendor and those that share its code: facebook-like is filled by what facebook-sdk loads. */
+export const family = (id: string, category: string): string => category + ' ' + id.split('-')[0]
 
 /** The categories as the consent cookie spells them. */
 export const letters = (): string => optional.filter((c) => standing.granted.has(c)).map((c) => c.charAt(0)).join('') || '-'
@@ -70,20 +77,67 @@ export function grants(category: string): boolean {
 	}
 }
 
-export function allowed({ category, vendor, never }: Pick<Decision, 'category' | 'vendor' | 'never'>): boolean {
-	if (never) return false
-	if (vendor && (once.has(vendor[0]) || (vendor[2] && category !== 'necessary' && standing.granted.size > 0))) return true
+/** Whether an element that says of itself whose it is may act. */
+export const allowedFor = (category: string, vendor: string): boolean =>
+	allowed({ category: category as Category, vendor: vendor ? [vendor, category as Category, base.containers?.includes(vendor) ? 1 : 0] : null, never: category === 'never' })
+
+export function allowed({ category, vendor, never, unsure }: Pick<Decision, 'category' | 'vendor' | 'never' | 'unsure'>): boolean {
+	if (never || unsure) return false
+	if (vendor && (once.has(vendor[0]) || once.has(family(vendor[0], vendor[1])) || (vendor[2] && category !== 'necessary' && standing.granted.size > 0))) return true
 	return grants(category)
 }
 
+/** Whether a script of this vendor does no good once the page has been seen. */
+export const tooLate = (vendor: string): boolean => !!base.reload?.includes(vendor)
+
+/** Whether the page is loaded anew for every choice. */
+export const anew = element.hasAttribute('data-anew')
+
+/** Whether a decision that is not sure yet is waited for, made sure at once, or taken for free because the thing acts already. */
+type Patience = 'waiting' | 'now' | 'late'
+let patience: Patience = 'waiting'
+
+/** Has all that is decided meanwhile be decided with the given patience. */
+export function being<T>(how: Patience, decide: () => T): T {
+	const before = patience
+	patience = how
+	try {
+		return decide()
+	} finally {
+		patience = before
+	}
+}
+
+const never = JSON.stringify(base).includes('"never"')
+
+/** Where the visitor agreed to all and nothing is held always, nothing has to be found out. */
+export const nothingHeld = (): boolean => standing.granted.size === optional.length && !never
+
+function settled(decide: () => Decision): Decision {
+	let d = decide()
+	if (!d.unsure) return d
+	if (patience === 'late' || nothingHeld()) return { ...d, unsure: undefined, category: 'necessary' }
+	if (patience === 'now') {
+		learnNow(d.unsure)
+		d = decide()
+	}
+	return d
+}
+
 /** Decides about a reference. Should deciding fail, a third party is held. */
-export function judge(reference: unknown, kind?: Kind, unseen?: boolean): Decision {
+export function judge(reference: unknown, kind?: Kind, unseen?: Unseen): Decision {
 	const text = String(reference)
 	try {
-		return matcher.url(text, document.baseURI, kind, unseen)
+		return settled(() => matcher.url(text, document.baseURI, kind, unseen))
 	} catch {
 		const host = parse(text, location.href)?.hostname
 		const own = !host || sameSite(host, site)
-		return { category: own ? 'necessary' : 'marketing', vendor: undefined, party: own ? 'first' : 'third', never: false, ruled: false }
+		return { ...free, category: own ? 'necessary' : 'marketing', party: own ? 'first' : 'third' }
 	}
 }
+
+export const judgeCode = (code: string): Decision => (patience === 'late' ? settled : now)(() => matcher.inline(code))
+export const judgeCookie = (name: string): Decision => now(() => matcher.cookie(name))
+export const judgeStorage = (key: string): Decision => now(() => matcher.storage(key))
+
+const now = (decide: () => Decision): Decision => being('now', () => settled(decide))

@@ -1,6 +1,7 @@
 /** Making held elements whole again: in place, in document order, each once. */
 import { admit, holds, isHeld, isScript, kept, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
 import { all, apply, drop, get, has, insert, later, remove, wrapped } from './native'
+import { being, tooLate } from './page'
 import { count, countInline } from './reports'
 
 /** How long the scripts that follow wait for one that does not answer, in milliseconds. */
@@ -23,6 +24,9 @@ function held(root: ParentNode, found: Element[] = []): Element[] {
 
 /** A script that the page's author parked by hand. */
 const parked = (el: Element): boolean => isScript(el) && get(el, 'type') === 'text/plain' && !!get(el, 'data-category')
+
+/** Whether something that may act by now would come too late. */
+export const comesLate = (): boolean => held(document).some((el) => isScript(el) && mayAct(el) && tooLate(el.dataset.askfirstVendor ?? ''))
 
 let queue = Promise.resolve(true)
 
@@ -117,9 +121,11 @@ async function start(el: HTMLScriptElement): Promise<void> {
 /** Puts what a released script wrote after it, and runs the scripts in it in their order. */
 async function place(html: string, after: HTMLScriptElement): Promise<void> {
 	const range = document.implementation.createHTMLDocument('').createRange()
-	const fragment = range.createContextualFragment(trust('createHTML', html) as string)
-	admit(fragment)
-	const scripts = [...all(fragment, 'script')].filter((el) => !isHeld(el) && !holds(el))
+	const [fragment, scripts] = being('now', () => {
+		const fragment = range.createContextualFragment(trust('createHTML', html) as string)
+		admit(fragment)
+		return [fragment, [...all(fragment, 'script')].filter((el) => !isHeld(el) && !holds(el))]
+	})
 	for (const el of scripts) park(el, { category: 'necessary', vendor: undefined, never: false })
 	if (after.parentNode) insert(after.parentNode, fragment, after.nextSibling)
 	for (const el of scripts) {

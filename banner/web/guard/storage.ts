@@ -1,6 +1,7 @@
 /** What scripts keep in the browser: cookies and storage keys, by name. */
+import type { Decision } from './matcher'
 import { apply, cookieAccess, wrap, wrapProperty } from './native'
-import { type Realm, allowed, matcher } from './page'
+import { type Realm, allowed, judgeCookie, judgeStorage } from './page'
 import { countCookie } from './reports'
 
 const stores = (): Storage[] => {
@@ -25,7 +26,7 @@ function expires(cookie: string): boolean {
 
 function mayStore(name: string): boolean {
 	countCookie(name, 'script')
-	return allowed(matcher.cookie(name))
+	return allowed(judgeCookie(name))
 }
 
 export function guardStorage(win: Realm): void {
@@ -38,21 +39,23 @@ export function guardStorage(win: Realm): void {
 		if (!mayStore(String(typeof first === 'object' && first ? first.name : first))) return { value: Promise.resolve() }
 	})
 	wrap(win.Storage.prototype, 'setItem', (_, [key]) => {
-		const d = matcher.storage(String(key))
+		const d = judgeStorage(String(key))
 		if (d.ruled) countCookie(String(key), 'storage')
 		if (!allowed(d)) return { value: undefined }
 	})
 }
+
+const mustGo = (d: Decision): boolean => !d.unsure && !allowed(d)
 
 /** Removes every cookie and storage key that may not be there. Scripts write storage keys as properties too, which no wrapper sees. */
 export function sweep(): void {
 	const cookies: string = cookieAccess?.get ? apply(cookieAccess.get, document, []) : ''
 	for (const cookie of cookies.split('; ')) {
 		const name = nameOf(cookie)
-		if (name && !allowed(matcher.cookie(name))) expire(name)
+		if (name && mustGo(judgeCookie(name))) expire(name)
 	}
 	for (const store of stores()) {
-		for (const key of Object.keys(store)) if (!allowed(matcher.storage(key))) apply(removeItem, store, [key])
+		for (const key of Object.keys(store)) if (mustGo(judgeStorage(key))) apply(removeItem, store, [key])
 	}
 }
 

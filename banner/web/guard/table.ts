@@ -1,35 +1,47 @@
-/** The rules as the engine writes them for the page (rules.Engine.AppendTable). */
+/** The rules as the engine writes them for the page (rules.Table). */
 
 export type Category = 'necessary' | 'functional' | 'analytics' | 'marketing' | 'social' | 'unclassified'
 
 /** id, category, 1 for a container. One without an id stands for all domains of a category that no catalogue entry has. */
 export type Vendor = [id: string, category: Category, container: 0 | 1]
 
-/** What a rule names: the index of a vendor, a category without one, or both; "never" is held whatever was agreed to. */
-export type Target = number | Word | [vendor: number, word: Word]
-export type Word = Category | 'never'
+/** What a rule says: a vendor, and where an override says another category than the vendor's, that; "never" is held whatever was agreed to. */
+export type Verdict = [vendor: Vendor | null, word?: Category | 'never']
 
-export type URLRule = [host: string, path: string, query: [key: string, value: string][], target: Target]
+/** What a rule says, by its index among all that the part's rules say. */
+export type Said = Record<string, number>
 
-/** Patterns and signatures stand in the order in which they decide. */
-export interface RuleSet {
-	domains?: Record<string, Target>
-	urls?: URLRule[]
-	inline?: [tokens: string[], target: Target][]
-	marks?: [mark: string, target: Target][]
-	cookies?: [name: string, target: Target][]
-	storage?: [key: string, target: Target][]
-	byVendor?: Record<string, Target>
+/** One part of the rules. Names end in an asterisk where they are prefixes. */
+export interface Part {
+	said?: Verdict[]
+	domains?: Said
+	/** By host: expressions of path and query. Of those that match the one with the least order decides. */
+	urls?: Record<string, [expression: string, said: number, order: number][]>
+	/** Signatures stand in the order in which they decide. */
+	inline?: [tokens: string[], said: number][]
+	cookies?: Said
+	storage?: Said
+	vendors?: Said
+	/** Expressions of what trackers' hosts are called, and of how the paths of pictures look that are hidden at first. */
+	words?: [trackers: string, pictures: string]
 }
 
 export type Heuristic = 'pixel' | 'hidden-frame' | 'noscript-image' | 'beacon' | 'gif-query' | 'tracker-host'
 
-export interface Table extends RuleSet {
-	vendors: Vendor[]
+/** What the guard knows from the start. */
+export interface Base {
+	/** The revision of the parts. */
+	parts: string
+	/** Whose addresses the proxy itself is asked about: it has lists of the operator's, or knows of aliases in DNS. */
+	ask?: 'all' | 'first'
+	/** The ids of vendors that are containers. */
+	containers?: string[]
+	/** The ids of vendors whose scripts cannot run late. */
+	reload?: string[]
 	/** Those that are asked about a third party that no rule knows. */
 	heuristics?: Heuristic[]
-	overrides?: RuleSet & {
-		/** Overrides for the pages whose path matches a glob, looked at first. */
-		pages?: [paths: string, set: RuleSet][]
+	overrides?: Part & {
+		/** Overrides for the pages whose path an expression holds for, looked at first. */
+		pages?: [paths: string, set: Part][]
 	}
 }

@@ -1,0 +1,112 @@
+package web
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestWhatIsNotKnownWaits asks for third parties in the page's first script,
+// when nothing has been learned: what may go goes once that is known, in its
+// order, and what may not is held.
+func TestWhatIsNotKnownWaits(t *testing.T) {
+	w := newWorld(t)
+	w.set("/early", document(`<p id="p"></p><script>
+self.ran = [];
+document.getElementById('p').innerHTML = '<img src="https://free.example/3.gif"><img src="https://meter.example/held.gif">';
+self.fetched = fetch('https://free.example/4').then(r => r.status);
+self.refused = fetch('https://meter.example/held').catch(e => e.name);
+self.xhr = url => new Promise(f => { const x = new XMLHttpRequest(); x.onload = () => f(x.status); x.onerror = () => f('error'); x.open('GET', url); x.setRequestHeader('Accept', 'text/html'); x.send() });
+self.sent = Promise.all([xhr('https://free.example/5'), xhr('https://meter.example/held-xhr')]);
+const gone = new XMLHttpRequest(); gone.open('GET', 'https://free.example/aborted'); gone.send(); gone.abort();
+self.beacons = [navigator.sendBeacon('https://free.example/6', ''), navigator.sendBeacon('https://meter.example/held-beacon', '')];
+const add = (src, more) => { const s = Object.assign(document.createElement('script'), more); s.src = src; document.head.append(s) };
+add('https://free.example/1.js', {async: false});
+add('https://meter.example/held.js', {async: false});
+add('/own.js', {async: false});
+add('https://free.example/2.js', {async: false});
+document.cookie = '_meter=1'; document.cookie = 'own=1';
+self.jar = document.cookie;
+self.frame = document.body.appendChild(document.createElement('iframe')); frame.src = 'https://free.example/7';
+</script>`))
+	w.set("/own.js", `ran.push('own')`)
+	ctx := tab(t, browser(t, w), "/early")
+	got := do[string](t, ctx, `
+const out = [await fetched, await refused, ...await sent, ...beacons, jar];
+while (ran.length < 3) await new Promise(f => setTimeout(f, 10));
+return [...out, ...ran].join(' ')`)
+	if want := "200 TypeError 200 error true true own=1 free.example/1.js own free.example/2.js"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	want := []string{"/1.js", "/2.js", "/3.gif", "/4", "/5", "/6", "/7"}
+	for _, path := range want {
+		if n := len(w.await(path, 1)); n != 1 {
+			t.Errorf("%s was asked for %d times", path, n)
+		}
+	}
+	do[bool](t, ctx, settle)
+	if got := w.third("/"); len(got) != len(want) {
+		t.Errorf("third parties were asked for %q", got)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slices.ContainsFunc(w.learned, func(path string) bool { return strings.Contains(path, ".code.") }) {
+		t.Errorf("asked for parts that nothing needs: %q", w.learned)
+	}
+}
+
+// TestNothingIsLearnedForNothing: a visitor who agreed to all waits for no rule.
+func TestNothingIsLearnedForNothing(t *testing.T) {
+	w := newWorld(t)
+	b := browser(t, w)
+	ctx := tab(t, b, "/")
+	do[bool](t, ctx, `await askfirst.set('accept-all'); return true`)
+	w.mu.Lock()
+	w.learned = nil
+	w.mu.Unlock()
+	w.set("/granted", document(`<script>new Image().src = 'https://meter.example/granted.gif'; document.cookie = '_meter=1'</script>`))
+	do[bool](t, ctx, `location.href = '/granted'; return true`)
+	if got := w.await("/granted", 1); len(got) != 1 {
+		t.Errorf("asked for %q", got)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.learned) > 0 {
+		t.Errorf("learned %q", w.learned)
+	}
+}
+
+// TestWhatCannotBeLearnedIsHeld: the proxy does not answer about rules.
+func TestWhatCannotBeLearnedIsHeld(t *testing.T) {
+	w := newWorld(t)
+	w.ignorant = true
+	w.set("/blind", document(`<script>document.cookie = 'own=1'</script>`))
+	ctx := tab(t, browser(t, w), "/blind")
+	got := do[string](t, ctx, `
+document.body.append(Object.assign(document.createElement('img'), {src: 'https://free.example/blind.gif'}));
+navigator.sendBeacon('https://free.example/blind', '');
+const refused = await fetch('https://free.example/blind').catch(e => e.name);
+return [refused, (await fetch('/')).status].join(' ')`)
+	do[bool](t, ctx, settle)
+	if got != "TypeError 200" || len(w.third("/")) > 0 {
+		t.Errorf("%s, asked for %q", got, w.third("/"))
+	}
+}
+
+// TestPageIsLoadedAnew where the site wants that for every choice, or where what
+// was agreed to would come too late.
+func TestPageIsLoadedAnew(t *testing.T) {
+	const late = `<script type="text/plain" data-askfirst-src="https://splitter.example/late.js" data-askfirst-category="analytics" data-askfirst-vendor="splitter"></script>`
+	w := newWorld(t)
+	w.set("/late", document(late))
+	w.set("/anew", strings.Replace(document(strings.ReplaceAll(late, "splitter", "meter")), "data-askfirst-guard", "data-askfirst-guard data-anew", 1))
+	b := browser(t, w)
+	for _, path := range []string{"/late", "/anew"} {
+		ctx := tab(t, b, path)
+		do[bool](t, ctx, `self.before = 1;`+settle)
+		leave(t, ctx, `void askfirst.set(['analytics'])`)
+		if got := do[string](t, ctx, `return [self.before, askfirst.get().categories].join()`); got != ",analytics" {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}

@@ -1,0 +1,3 @@
+import { make } from './vue.js'
+
+make().mount('#app')
