@@ -80,7 +80,25 @@ func (b *Banner) serveDeclaration(ctx *fasthttp.RequestCtx, v *Visit) {
 		}
 	}
 	p.Body = &body
+	if strings.HasSuffix(string(ctx.Path()), ".html") {
+		b.serveDeclared(ctx, p)
+		return
+	}
 	b.servePage(ctx, p)
+}
+
+// serveDeclared answers with the part of the page that a site can put into its
+// own privacy policy: without head, style and the way back.
+func (b *Banner) serveDeclared(ctx *fasthttp.RequestCtx, p *page) {
+	private(ctx)
+	h := &ctx.Response.Header
+	h.Set("Vary", "Accept-Language")
+	h.Set("X-Robots-Tag", "noindex")
+	h.SetContentType("text/html; charset=utf-8")
+	if err := templates.ExecuteTemplate(ctx, "declared", p); err != nil {
+		b.log.Error("banner: render", "template", "declared", "error", err)
+		b.refuse(ctx, fasthttp.StatusInternalServerError, "this part could not be made")
+	}
 }
 
 // declare lists the vendors that were seen on the site, by name.

@@ -41,6 +41,7 @@ var endpoints = map[string]endpoint{
 	"preferences":   {get: (*Banner).servePreferences},
 	"cookies":       {get: (*Banner).serveDeclaration},
 	"cookies.json":  {get: (*Banner).serveDeclaration},
+	"cookies.html":  {get: (*Banner).serveDeclaration},
 	"receipt":       {get: (*Banner).serveReceipt},
 	"receipt.json":  {get: (*Banner).serveReceipt},
 	"receipt/erase": {post: (*Banner).serveErase},

@@ -733,6 +733,15 @@ func TestDeclaration(t *testing.T) {
 			t.Errorf("the declaration lacks %s", want)
 		}
 	}
+	part := e.do("GET", "/_askfirst/cookies.html", "", "Accept-Language", "de")
+	e.status(part, 200)
+	if !strings.HasPrefix(part.body, `<div class="askfirst-cookies" lang="de" dir="ltr">`) || strings.Contains(part.body, "<style") || strings.Contains(part.body, "<html") ||
+		!strings.Contains(part.body, "<code>_ga</code>") {
+		t.Errorf("the part for a site's own page is %s", part.body)
+	}
+	if whole := a.body[strings.Index(a.body, "<section"):]; !strings.Contains(part.body, whole[:strings.LastIndex(whole, "</section>")]) {
+		t.Error("the part says something else than the page")
+	}
 }
 
 func TestEvents(t *testing.T) {
