@@ -101,7 +101,8 @@ func undoTag(tag []byte) []byte {
 	if m := addedMarks.FindIndex(tag); m != nil {
 		head := tag[:m[0]]
 		for _, added := range []*regexp.Regexp{addedDoc, addedStyle, addedDoc} {
-			if !bytes.Contains(head, []byte(prefix+"style")) && added == addedStyle || !bytes.Contains(head, []byte(prefix+"srcdoc")) && added == addedDoc {
+			lower := bytes.ToLower(head)
+			if !bytes.Contains(lower, []byte(prefix+"style")) && added == addedStyle || !bytes.Contains(lower, []byte(prefix+"srcdoc")) && added == addedDoc {
 				continue
 			}
 			if k := lastIndex(added, head); k != nil && k[1] == len(head) {
