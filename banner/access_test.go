@@ -34,6 +34,7 @@ func TestKeyboard(t *testing.T) {
 		}
 	}
 	const open, panel = shadow + `.querySelector('details').open`, `getComputedStyle(` + shadow + `.querySelector('.panel')).display!='none'`
+	until(active + `=='panel'`)
 	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent("\t"))
 	press("\t", "settings")
 	do(t, ctx, chromedp.KeyEvent(" "))

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -28,8 +29,14 @@ var heldPage = document(`
 // ran is in what order scripts ran.
 const ran = `return self.ran || []`
 
-// asked is what the page asked third parties for, in the order in which it did.
-const asked = `return performance.getEntriesByType('resource').sort((a, b) => a.startTime - b.startTime).map(e => e.name.replace('https://', '')).filter(n => !n.startsWith('shop.'))`
+// asked is what the page asked third parties for, in the order in which it did,
+// once there is as much of it as wanted. What a frame is asked for is told when
+// it has come.
+func asked(want []string) string {
+	return fmt.Sprintf(`const all = () => performance.getEntriesByType('resource').sort((a, b) => a.startTime - b.startTime).map(e => e.name.replace('https://', '')).filter(n => !n.startsWith('shop.'))
+		await new Promise(done => { const look = () => all().length >= %d && done(); new PerformanceObserver(look).observe({ type: 'resource' }); look() })
+		return all()`, len(want))
+}
 
 func TestReleaseInDocumentOrder(t *testing.T) {
 	w := newWorld(t)
@@ -47,7 +54,7 @@ func TestReleaseInDocumentOrder(t *testing.T) {
 	want := []string{"meter.example/1.js", "meter.example/4.gif", "meter.example/5.js", "meter.example/8.css", "meter.example/9.js"}
 	w.await("/", len(want))
 	do[bool](t, ctx, settle)
-	if got := do[[]string](t, ctx, asked); !slices.Equal(got, want) {
+	if got := do[[]string](t, ctx, asked(want)); !slices.Equal(got, want) {
 		t.Errorf("asked for %q, want %q", got, want)
 	}
 	left := do[string](t, ctx, `return [...document.querySelectorAll('[data-askfirst-category]')].map(e => e.dataset.askfirstCategory).join()`)
@@ -58,7 +65,7 @@ func TestReleaseInDocumentOrder(t *testing.T) {
 	want = append(want, "adder.example/3.js", "tube.example/embed", "tube.example/other", "friend.example/sdk.js")
 	w.await("/", len(want))
 	do[bool](t, ctx, settle)
-	if got := do[[]string](t, ctx, asked); !slices.Equal(got, want) {
+	if got := do[[]string](t, ctx, asked(want)); !slices.Equal(got, want) {
 		t.Errorf("asked for %q, want %q", got, want)
 	}
 	if got := w.await("/", len(want)); len(got) != len(want) {

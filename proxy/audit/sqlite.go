@@ -200,7 +200,11 @@ func (d *sqlite) view(ctx context.Context, f func(tx) error) (err error) {
 	t := c.Begin()
 	defer t.Rollback()
 	c.failed = nil
-	return errors.Join(f(c), c.failed)
+	err = errors.Join(f(c), c.failed)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err() // which is what interrupted it
+	}
+	return err
 }
 
 // sqliteConn is a connection, and the transaction on it. It prepares each
