@@ -111,7 +111,7 @@ func newAssets(prefix string, e *rules.Engine, s *Signals) assets {
 	body = s.appendSettings(body)
 	body = append(body, guardBundle...)
 	if s.TCF != nil || s.GPP != nil {
-		body = append(body, iabBundle...)
+		body = append(append(body, ";\n"...), iabBundle...)
 	}
 	name := sha256.Sum256(body)
 	integrity := sha512.Sum384(body)

@@ -677,8 +677,11 @@ func TestOwnEndpoints(t *testing.T) {
 	if a.StatusCode != 303 || a.Header.Get("Location") != "/a" || !strings.HasPrefix(cookie, "askfirst=1.1.fams.") {
 		t.Fatalf("%d %v", a.StatusCode, a.Header)
 	}
-	if status := p.send("POST /_askfirst/consent HTTP/1.1\r\nHost: shop.example\r\nOrigin: http://evil.example\r\nContent-Length: 0\r\n\r\n").status(); status != 403 {
-		t.Errorf("a stranger's page: %d", status)
+	// Terminators pass the names of HTTP/2's fields on in lower case.
+	for _, stranger := range []string{"Origin: http://evil.example", "origin: http://evil.example", "ORIGIN: null", "sec-fetch-site: cross-site", "Sec-Fetch-Site: same-site"} {
+		if status := s.dial().send("POST /_askfirst/consent HTTP/1.1\r\nHost: shop.example\r\n" + stranger + "\r\nContent-Length: 0\r\n\r\n").status(); status != 403 {
+			t.Errorf("a stranger's page, %s: %d", stranger, status)
+		}
 	}
 	if status := p.send("POST /_askfirst/events HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000)).status(); status != 413 {
 		t.Errorf("too much: %d", status)

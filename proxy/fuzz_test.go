@@ -148,7 +148,9 @@ func FuzzModel(f *testing.F) {
 					continue // of these it keeps the last
 				}
 				found := false
-				for _, v := range q.PeekAll(string(fd.name)) {
+				name := bytes.Clone(fd.name)
+				canonical(name)
+				for _, v := range q.PeekAll(string(name)) {
 					found = found || bytes.Equal(v, fd.value)
 				}
 				if !found {

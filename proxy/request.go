@@ -134,7 +134,9 @@ func (x *exchange) model() []byte {
 		switch f := &r.fields[i]; f.id {
 		case nameHost, nameContentLength, nameTransferEncoding, nameTrailer, nameExpect, nameUpgrade, nameConnection:
 		default:
+			at := len(out)
 			out = appendField(out, f.name, f.value)
+			canonical(out[at : at+len(f.name)])
 		}
 	}
 	switch {
@@ -145,6 +147,22 @@ func (x *exchange) model() []byte {
 	}
 	x.out = append(out, crlf...)
 	return x.out
+}
+
+// canonical respells a field name as fasthttp looks for it, who must not respell
+// those that are sent on: HTTP/2 and 3 have names in lower case, and terminators
+// pass them so.
+func canonical(name []byte) {
+	start := true
+	for i, c := range name {
+		switch lower := lowerCase[c]; {
+		case start && lower >= 'a' && lower <= 'z':
+			name[i] = lower - ('a' - 'A')
+		default:
+			name[i] = lower
+		}
+		start = c == '-'
+	}
 }
 
 // hostOf returns the host of host:port (RFC 9110, section 7.2).
