@@ -99,6 +99,7 @@ func (a *Admin) Handler() http.Handler {
 	mux.HandleFunc("GET /receipts", a.page(a.receipts))
 	mux.HandleFunc("GET /receipts/{id}", a.page(a.receipt))
 	mux.HandleFunc("POST /receipts/{id}/erase", a.erase)
+	mux.HandleFunc("GET /log", a.page(a.operations))
 	mux.HandleFunc("GET /preview", a.page(a.preview))
 	mux.HandleFunc("GET /preview/frame", a.previewFrame)
 	mux.HandleFunc("GET /health", a.page(a.health))

@@ -59,7 +59,7 @@ func receipt(site string) *consent.Receipt {
 	}
 }
 
-var paths = []string{"/", "/tags", "/tags?by=page", "/vendors", "/pages", "/cookies", "/unclassified", "/changes", "/receipts", "/health", "/health?verify=1"}
+var paths = []string{"/", "/tags", "/tags?by=page", "/vendors", "/pages", "/cookies", "/unclassified", "/changes", "/receipts", "/log", "/health", "/health?verify=1"}
 
 func TestPagesShowWhatWasCounted(t *testing.T) {
 	a, store := newAdmin(t, Options{})

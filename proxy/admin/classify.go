@@ -101,7 +101,7 @@ func (a *Admin) classify(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "It could not be classified: "+err.Error(), http.StatusUnprocessableEntity)
 		return
 	}
-	a.o.Log.Info("classified", "site", site, "host", host, "category", category.String(), "by", who, "from", a.door.client(r))
+	a.note(r, who, "classify", host, category.String()+" on "+site)
 	http.Redirect(w, r, "/unclassified", http.StatusSeeOther)
 }
 

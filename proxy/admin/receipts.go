@@ -66,7 +66,8 @@ func (a *Admin) receipts(r *request) (*view, error) {
 	}
 	t.arrange(r.URL, nil, extent{})
 	v.Table = t
-	return v, nil
+	v.Requests, err = a.openRequests(r)
+	return v, err
 }
 
 func (a *Admin) receipt(r *request) (*view, error) {

@@ -123,7 +123,7 @@ func TestNoPageIsWiderThanTheScreen(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string]string{"/": "overview", "/tags": "tags", "/vendors": "vendors", "/pages": "pages", "/cookies": "cookies", "/unclassified": "unclassified",
-		"/changes": "changes", "/receipts": "receipts", "/receipts/" + list[0].ID.String(): "receipt", "/health?verify=1": "health",
+		"/changes": "changes", "/log": "log", "/receipts": "receipts", "/receipts/" + list[0].ID.String(): "receipt", "/health?verify=1": "health",
 		"/preview": "preview", "/preview?language=ar&scheme=dark&state=made": "preview-ar", "/preview?language=all": "preview-all"}
 	for path, name := range names {
 		for _, width := range []int64{360, 768, 1440} {

@@ -310,7 +310,7 @@ func (a *Admin) signIn(w http.ResponseWriter, r *http.Request) {
 		client := a.door.client(r)
 		person, wait := a.door.prove(r.Context(), client, p.Name, strings.TrimSpace(r.PostFormValue("token")))
 		if person != nil {
-			a.o.Log.Info("signed in", "name", person.Name, "role", string(person.Role), "from", client)
+			a.note(r, person.Name, "sign in", "", string(person.Role))
 			http.SetCookie(w, a.door.begin(person))
 			http.Redirect(w, r, p.Next, http.StatusSeeOther)
 			return
@@ -326,7 +326,7 @@ func (a *Admin) signIn(w http.ResponseWriter, r *http.Request) {
 
 func (a *Admin) signOut(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, a.door.end(r))
-	a.o.Log.Info("signed out", "name", identityOf(r).name)
+	a.note(r, identityOf(r).name, "sign out", "", "")
 	http.Redirect(w, r, "/signin", http.StatusSeeOther)
 }
 

@@ -338,3 +338,41 @@ func TestOperatorsClassify(t *testing.T) {
 		t.Errorf("classified %q, want %q", classified, want)
 	}
 }
+
+func TestWhatOperatorsDoIsOnRecord(t *testing.T) {
+	g := guard(t, configs.AdminAccess{})
+	g.admin.o.Classifier = new(notes)
+	k := receipt("shop")
+	if err := g.admin.o.Store.Record(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.admin.o.Store.OpenRequest(t.Context(), k.ID, "access", g.clock.Add(-25*24*time.Hour), "anna"); err != nil {
+		t.Fatal(err)
+	}
+	page := func(path string) string {
+		body := new(strings.Builder)
+		g.send("GET", path, nil, nil).Write(body)
+		return body.String()
+	}
+	g.signIn("anna", g.tokens["anna"])
+	if p := page("/receipts"); !strings.Contains(p, "Waiting for an answer") || !strings.Contains(p, `<b class="bad">4 days left</b>`) {
+		t.Errorf("the open request is not shown with its time: %s", p)
+	}
+	g.send("POST", "/unclassified", url.Values{"token": {g.formToken()}, "host": {"shop|cdn.shop.example"}, "category": {"social"}}, nil)
+	g.send("POST", "/receipts/"+k.ID.String()+"/erase", url.Values{"token": {g.formToken()}}, nil)
+	p := page("/log")
+	for _, want := range []string{"sign in", "classify", "cdn.shop.example", "social on shop", "erase", k.ID.String(), "request"} {
+		if !strings.Contains(p, want) {
+			t.Errorf("the log lacks %q", want)
+		}
+	}
+	list, err := g.admin.o.Store.Operations(t.Context(), audit.Filter{}, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range list {
+		if o.Who != "anna" {
+			t.Errorf("%s was done by %q", o.Action, o.Who)
+		}
+	}
+}

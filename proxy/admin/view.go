@@ -76,6 +76,7 @@ type view struct {
 	MonthReport string
 	Receipt     *receiptPage
 	Lookup      string
+	Requests    []openRequest
 	Health      *healthPage
 	SignIn      *signInPage
 	Preview     *preview
@@ -97,6 +98,7 @@ var nav = []link{
 	{Text: "Unclassified", Href: "/unclassified"},
 	{Text: "Changes", Href: "/changes"},
 	{Text: "Receipts", Href: "/receipts"},
+	{Text: "Log", Href: "/log"},
 	{Text: "Preview", Href: "/preview"},
 	{Text: "Health", Href: "/health"},
 }
