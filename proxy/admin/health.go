@@ -76,6 +76,7 @@ func (a *Admin) reload(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "not reloaded: what was in force stays\n%v\n", err)
 		return
 	}
+	a.note(r, identityOf(r).name, "reload", "", "")
 	io.WriteString(w, "reloaded\n")
 }
 
