@@ -42,6 +42,14 @@ func (l *ledger) Record(_ context.Context, r *consent.Receipt) error {
 	l.last = r
 	return nil
 }
+
+// latest returns the receipt that was recorded last.
+func (l *ledger) latest() *consent.Receipt {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
 func (l *ledger) Receipt(context.Context, consent.ID) (*consent.Receipt, error) {
 	return nil, fs.ErrNotExist
 }
@@ -143,11 +151,12 @@ func TestRegimeByPlace(t *testing.T) {
 				}
 			}
 			resp, _ := s.ask("POST", "/_askfirst/consent", "choice=accept-all&return=/", append(c.header, "Content-Type", "application/x-www-form-urlencoded")...)
-			if resp.StatusCode != 303 || records.last == nil {
+			r := records.latest()
+			if resp.StatusCode != 303 || r == nil {
 				t.Fatalf("the choice was answered with %d", resp.StatusCode)
 			}
-			if records.last.RegimeRule != c.rule || records.last.Regime.String() != c.regime {
-				t.Errorf("the receipt says %s by %q, want %s by %q", records.last.Regime, records.last.RegimeRule, c.regime, c.rule)
+			if r.RegimeRule != c.rule || r.Regime.String() != c.regime {
+				t.Errorf("the receipt says %s by %q, want %s by %q", r.Regime, r.RegimeRule, c.regime, c.rule)
 			}
 		})
 	}

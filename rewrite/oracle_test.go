@@ -33,11 +33,18 @@ func (o *oracle) url(what, ref string) {
 		// Which base counts is not what this is about.
 		return
 	}
+	if noHost.MatchString(ref) {
+		return
+	}
 	d := engine().URL(&o.page, []byte(ref), rules.Other)
 	if d.Party != rules.NoParty && d.Category != consent.Unclassified && !d.Allowed(0) {
 		o.found = append(o.found, fmt.Sprintf("%s %s (%s)", what, ref, d.Category))
 	}
 }
+
+// noHost matches addresses whose host has what a NUL becomes in text: no host can
+// (UTS 46), so that browsers ask nobody.
+var noHost = regexp.MustCompile(`^[^/\\]*[/\\]{2}[^/\\?#]*\x{fffd}`)
 
 func (o *oracle) code(what, code string) {
 	if d := engine().Inline(&o.page, []byte(code)); !d.Allowed(0) {
