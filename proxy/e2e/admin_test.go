@@ -3,7 +3,6 @@ package e2e
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,19 +26,8 @@ func TestAdminBeyondLoopback(t *testing.T) {
 	}
 	token, hash := made[1], made[2]
 
-	pair := httptest.NewUnstartedServer(nil)
-	pair.StartTLS()
-	pair.Close()
 	dir := t.TempDir()
-	key, err := x509.MarshalPKCS8PrivateKey(pair.TLS.Certificates[0].PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.TLS.Certificates[0].Certificate[0]}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
-	if err := os.WriteFile(filepath.Join(dir, "admin.pem"), both, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	certificate := writePair(t, filepath.Join(dir, "admin.pem"))
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		io.WriteString(w, `<!doctype html><title>x</title><script src="https://cdn.partner.example/widget.js"></script>`)
@@ -77,7 +65,7 @@ sites:
 	base := "https://127.0.0.1:" + port
 	jar, _ := cookiejar.New(nil)
 	roots := x509.NewCertPool()
-	roots.AddCert(pair.Certificate())
+	roots.AddCert(certificate)
 	browser := &http.Client{Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	read := func(answer *http.Response, err error) (int, string) {
 		t.Helper()

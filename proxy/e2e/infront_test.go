@@ -115,19 +115,8 @@ func TestInFront(t *testing.T) {
 	}
 	for name, begin := range cases {
 		t.Run(name, func(t *testing.T) {
-			pair := httptest.NewUnstartedServer(nil)
-			pair.StartTLS()
-			pair.Close()
 			dir := t.TempDir()
-			key, err := x509.MarshalPKCS8PrivateKey(pair.TLS.Certificates[0].PrivateKey)
-			if err != nil {
-				t.Fatal(err)
-			}
-			both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.TLS.Certificates[0].Certificate[0]}),
-				pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
-			if err := os.WriteFile(dir+"/shop.pem", both, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			certificate := writePair(t, dir+"/shop.pem")
 
 			got := make(chan *http.Request, 10)
 			upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -150,7 +139,7 @@ func TestInFront(t *testing.T) {
 			// Visitors come from an address that is trusted by nobody.
 			const visitor = "127.0.0.7"
 			roots := x509.NewCertPool()
-			roots.AddCert(pair.Certificate())
+			roots.AddCert(certificate)
 			client := func(h2 bool) *http.Client {
 				dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(visitor)}}
 				protocols := []string{"http/1.1"}
@@ -264,4 +253,24 @@ func TestInFront(t *testing.T) {
 			}
 		})
 	}
+}
+
+// writePair writes a certificate for example.com and this machine, and its key,
+// into one file, and returns the certificate.
+func writePair(t *testing.T, file string) *x509.Certificate {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS()
+	server.Close()
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	if err := os.WriteFile(file, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return server.Certificate()
 }
