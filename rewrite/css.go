@@ -29,26 +29,38 @@ func (rw *Rewriter) judgeStyle(i int, css []byte, v *vector) {
 //
 // Chromium's preload scanner fetches what is imported at the beginning of any
 // style element, whatever its type. A "-->" before the text stops it, and is
-// nothing to CSS when the element is restored.
+// nothing to CSS when the element is restored. That scanner drops NULs, which
+// the parser replaces: a text with NULs is read both ways, and gets no copy.
 func (rw *Rewriter) styleElement(text []byte) {
 	t := &rw.tag
 	rw.readVectors()
-	imports := false
-	if t.isCSS(rw) && rw.findHeld(text, &styleVector, -1) {
+	imports := bytes.IndexByte(text, '@') >= 0
+	hasNUL := bytes.IndexByte(text, 0) >= 0
+	read := t.isCSS(rw) || imports && !bytes.HasPrefix(text, noImport)
+	if read && (rw.findHeld(text, &styleVector, -1) || hasNUL && rw.findHeld(rw.withoutNUL(text), &styleVector, -1)) {
 		t.hide = true
-		imports = bytes.IndexByte(text, '@') >= 0
-		if !t.foreign {
+		if !t.foreign && !hasNUL {
 			rw.copyTo(t.start)
 			rw.writeCopy(text)
 		}
 	}
 	rw.emit()
-	if imports {
+	if t.hide && imports {
 		rw.out = append(rw.out, noImport...)
 	}
 }
 
-const noImport = "-->"
+var noImport = []byte("-->")
+
+func (rw *Rewriter) withoutNUL(text []byte) []byte {
+	rw.css = rw.css[:0]
+	for piece := range bytes.SplitSeq(text, nul) {
+		rw.css = append(rw.css, piece...)
+	}
+	return rw.css
+}
+
+var nul = []byte{0}
 
 var styleVector = vector{element: "style", read: asStyle, kind: rules.Image, fate: consent.Hold}
 

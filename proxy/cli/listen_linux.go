@@ -10,7 +10,11 @@ import (
 
 // listenShared listens at an address that other processes may listen at too.
 func listenShared(address string) (net.Listener, error) {
-	l := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+	var l net.ListenConfig
+	// A multipath socket, which Go listens with where it can, takes no program
+	// that yield could give it.
+	l.SetMultipathTCP(false)
+	l.Control = func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		if e := raw.Control(func(fd uintptr) {
 			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
@@ -18,7 +22,7 @@ func listenShared(address string) (net.Listener, error) {
 			return e
 		}
 		return err
-	}}
+	}
 	return l.Listen(context.Background(), "tcp", address)
 }
 

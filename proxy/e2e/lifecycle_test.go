@@ -118,7 +118,9 @@ func TestUpgradeLosesNoConnection(t *testing.T) {
 		next := start(t, "serve", "--config", file)
 		visitors.more()
 		before.stop(t)
-		before.logs(t, "stopped", 0)
+		if log := before.logs(t, "stopped", 0); strings.Contains(log, "level=WARN") {
+			t.Errorf("it warned:\n%s", log)
+		}
 		visitors.more()
 		before = next
 	}
