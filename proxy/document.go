@@ -318,9 +318,12 @@ func (d *document) share() error {
 	if !d.memorable() || len(d.body) == 0 {
 		return d.build(nil)
 	}
-	f, leads := d.x.proxy.memo.board(d.key, d.body)
+	m := d.x.proxy.memo
+	i := m.imprint(d.key, d.body)
+	f, leads := m.board(i)
 	if leads {
 		defer f.land(nil)
+		d.repeats = m.wants(i)
 		return d.build(f)
 	}
 	<-f.landed
@@ -351,7 +354,6 @@ func (d *document) build(f *flight) error {
 		x.composeDocument()
 		return x.passPage(nil)
 	}
-	d.repeats = d.memorable() && x.proxy.memo.wants(d.key, d.body)
 	err := d.open()
 	var page []byte
 	if err == nil {
@@ -414,7 +416,7 @@ func (d *document) revise(page []byte) error {
 	}
 	if last != nil && anew < len(page)/4 {
 		d.x.proxy.metrics.revised.Add(1)
-	} else if !alone && !d.repeats && drafts.wants(common, nil) {
+	} else if !alone && !d.repeats && drafts.wants(drafts.imprint(common, nil)) {
 		drafts.put(&finished{
 			key:     bytes.Clone(common),
 			tags:    cloneSightings(d.tags),
@@ -487,7 +489,8 @@ func (d *document) stream() error {
 		return err
 	}
 	if d.copied {
-		d.repeats = d.x.proxy.memo.wants(d.key, d.body)
+		m := d.x.proxy.memo
+		d.repeats = m.wants(m.imprint(d.key, d.body))
 		d.remember(d.sent, nil)
 	}
 	return nil

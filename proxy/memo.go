@@ -93,24 +93,26 @@ func (m *memo) get(key []byte) *finished {
 	return nil
 }
 
-// content returns the hashes of a key, and of it with a body.
-func (m *memo) content(key, body []byte) (hash, content uint64) {
-	hash = maphash.Bytes(m.seed, key)
-	return hash, hash ^ maphash.Bytes(m.seed, body)
+// imprint tells bodies apart, almost certainly.
+type imprint struct{ key, content uint64 }
+
+// imprint returns that of a body that came under key.
+func (m *memo) imprint(key, body []byte) imprint {
+	hash := maphash.Bytes(m.seed, key)
+	return imprint{hash, hash ^ maphash.Bytes(m.seed, body)}
 }
 
-// wants reports whether body came under key the last time too, so that it is
-// worth remembering.
-func (m *memo) wants(key, body []byte) bool {
-	hash, content := m.content(key, body)
-	s := m.shard(hash)
+// wants reports whether the same body came under its key the last time too, so
+// that it is worth remembering.
+func (m *memo) wants(i imprint) bool {
+	s := m.shard(i.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := &s.glances[hash%memoGlances]
-	if *g == content {
+	g := &s.glances[i.key%memoGlances]
+	if *g == i.content {
 		return true
 	}
-	*g = content
+	*g = i.content
 	return false
 }
 
@@ -156,17 +158,16 @@ type flight struct {
 }
 
 // board returns the flight of a body. Who leads it must land it, whatever comes.
-func (m *memo) board(key, body []byte) (f *flight, leads bool) {
-	hash, content := m.content(key, body)
-	s := m.shard(hash)
+func (m *memo) board(i imprint) (f *flight, leads bool) {
+	s := m.shard(i.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f = s.flights[content]; f != nil {
+	if f = s.flights[i.content]; f != nil {
 		f.waiting = true
 		return f, false
 	}
-	f = &flight{shard: s, content: content, landed: make(chan struct{})}
-	s.flights[content] = f
+	f = &flight{shard: s, content: i.content, landed: make(chan struct{})}
+	s.flights[i.content] = f
 	return f, true
 }
 

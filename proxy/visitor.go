@@ -324,13 +324,26 @@ func (v *visitor) send(parts ...[]byte) error {
 	}
 	for len(v.vec) > 0 {
 		v.extend()
-		n, err := v.vec.WriteTo(v.Conn)
+		n, err := writeParts(v.Conn, &v.vec)
 		if err != nil && (n == 0 || v.tls || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			v.broken = true
 			return errVisitorLeft
 		}
 	}
 	return nil
+}
+
+// writeParts writes parts, and takes off what has been written. One part alone
+// is cheaper written as such.
+func writeParts(c net.Conn, parts *net.Buffers) (int64, error) {
+	if len(*parts) > 1 {
+		return parts.WriteTo(c)
+	}
+	n, err := c.Write((*parts)[0])
+	if (*parts)[0] = (*parts)[0][n:]; len((*parts)[0]) == 0 {
+		*parts = (*parts)[:0]
+	}
+	return int64(n), err
 }
 
 // extend moves the write deadline on. It is let be while it is less than a
