@@ -67,9 +67,12 @@ func TestOneFlight(t *testing.T) {
 				t.Error("the first did not fail")
 			}
 			for i := range s.proxy.memo.shards {
-				if n := len(s.proxy.memo.shards[i].flights); n != 0 {
+				shard := &s.proxy.memo.shards[i]
+				shard.mu.Lock()
+				if n := len(shard.flights); n != 0 {
 					t.Errorf("%d flights are left", n)
 				}
+				shard.mu.Unlock()
 			}
 		})
 	}

@@ -63,9 +63,7 @@ func newVisitor(p *Proxy, conn net.Conn) *visitor {
 	v.in.conn = (*inbound)(v)
 	_, v.tls = conn.(*tls.Conn)
 	v.sock = socketOf(conn)
-	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		v.peer = a.AddrPort().Addr().Unmap()
-	}
+	v.peer = peerOf(conn)
 	return v
 }
 
@@ -120,10 +118,10 @@ func (v *visitor) next() bool {
 }
 
 // identify reads the PROXY protocol header with which a connection from a
-// trusted proxy begins, where one is expected.
+// trusted proxy begins, where one is expected. With TLS it has been read.
 func (v *visitor) identify() bool {
 	cfg := v.proxy.sites.Load().cfg
-	if !cfg.ProxyProtocol || !trusts(cfg, v.peer) {
+	if v.tls || !cfg.ProxyProtocol || !trusts(cfg, v.peer) {
 		return true
 	}
 	v.by = time.Now().Add(cfg.Limits.ReadHead)
@@ -387,8 +385,12 @@ const (
 func (v *visitor) reset() {
 	v.broken = true
 	conn := v.Conn
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
+	for {
+		under, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		conn = under.NetConn()
 	}
 	if t, ok := conn.(*net.TCPConn); ok {
 		t.SetLinger(0)
