@@ -33,13 +33,15 @@ type Options struct {
 
 // Proxy is one askfirst server. It is safe for concurrent use.
 type Proxy struct {
-	o       Options
-	log     *slog.Logger
-	server  *fasthttp.Server
-	sites   atomic.Pointer[sites]
-	memo    *memo
-	metrics metrics
-	access  sync.Mutex // around o.Access
+	o        Options
+	log      *slog.Logger
+	server   *fasthttp.Server
+	sites    atomic.Pointer[sites]
+	memo     *memo
+	drafts   *memo // of pages that change each time
+	metrics  metrics
+	refinery refinery
+	access   sync.Mutex // around o.Access
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -59,10 +61,12 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		o:        o,
 		log:      o.Log,
-		memo:     newMemo(cfg.Limits.Memo),
+		memo:     newMemo(cfg.Limits.Memo / 4 * 3),
+		drafts:   newMemo(cfg.Limits.Memo / 4),
 		visitors: make(map[*visitor]struct{}),
 		stopped:  make(chan struct{}),
 	}
+	p.refinery = newRefinery(p)
 	table, err := newSites(cfg, o, &p.metrics, nil)
 	if err != nil {
 		return nil, err
