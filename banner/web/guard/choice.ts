@@ -33,7 +33,7 @@ export async function choose(action: Action, categories: readonly string[] = [],
 
 /** Has Global Privacy Control put on record where it takes something out; nothing changes on the page. */
 export function honour(): void {
-	if (child || standing.made || regime === 'opt-in' || !(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) return
+	if (child || chosen() || standing.made || regime === 'opt-in' || !(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) return
 	const body = JSON.stringify({ choice: 'gpc', return: location.pathname + location.search })
 	nativeFetch
 		.call(self, prefix + 'consent', { method: 'POST', credentials: 'same-origin', headers: { 'Content-Type': 'application/json' }, body })
