@@ -37,8 +37,9 @@ type visitor struct {
 // is "required".
 func visit(t *testing.T, s *stage) *visitor { return visitAt(t, s, s.proxy) }
 
-// visitAt is visit with another address for shop.test.
-func visitAt(t *testing.T, s *stage, address string) *visitor {
+// visitAt is visit with another address for shop.test, and more said to the
+// browser as it starts.
+func visitAt(t *testing.T, s *stage, address string, more ...chromedp.ExecAllocatorOption) *visitor {
 	t.Helper()
 	path := browserPath()
 	if path == "" {
@@ -59,7 +60,7 @@ func visitAt(t *testing.T, s *stage, address string) *visitor {
 		chromedp.Flag("host-resolver-rules", resolver(s, address)),
 		chromedp.Flag("gaia-url", "https://gaia.invalid/"),
 	)
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), flags...)
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(flags, more...)...)
 	t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
