@@ -47,7 +47,8 @@ type Proxy struct {
 	listeners []net.Listener
 	visitors  map[*visitor]struct{}
 	draining  atomic.Bool
-	stopped   chan struct{} // closed when Shutdown has drained
+	accepting sync.WaitGroup // listeners that are being served
+	stopped   chan struct{}  // closed when Shutdown has drained
 	stopOnce  sync.Once
 }
 
@@ -158,8 +159,11 @@ func (p *Proxy) Serve(ln net.Listener) error {
 		return net.ErrClosed
 	}
 	p.listeners = append(p.listeners, ln)
+	p.accepting.Add(1)
 	p.mu.Unlock()
-	if err := p.server.Serve(entrance{ln, p}); err != nil {
+	err := p.server.Serve(entrance{ln, p})
+	p.accepting.Done()
+	if err != nil {
 		return err
 	}
 	// fasthttp takes a closed listener for the end that was wished for.
@@ -182,11 +186,8 @@ func (e entrance) Accept() (net.Conn, error) {
 		conn, err := e.Listener.Accept()
 		if err == nil {
 			v := newVisitor(e.proxy, conn)
-			if e.proxy.admit(v) {
-				return v, nil
-			}
-			conn.Close()
-			continue
+			e.proxy.admit(v)
+			return v, nil
 		}
 		if e.proxy.draining.Load() {
 			return nil, net.ErrClosed
@@ -205,14 +206,10 @@ func (e entrance) Accept() (net.Conn, error) {
 // Close does nothing: Shutdown closes listeners before it tells fasthttp.
 func (e entrance) Close() error { return nil }
 
-func (p *Proxy) admit(v *visitor) bool {
+func (p *Proxy) admit(v *visitor) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.draining.Load() {
-		return false
-	}
 	p.visitors[v] = struct{}{}
-	return true
+	p.mu.Unlock()
 }
 
 func (p *Proxy) dismiss(v *visitor) {
@@ -232,6 +229,9 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	for _, ln := range listeners {
 		ln.Close()
 	}
+	// Who came in at the last moment is served: others may listen at the same
+	// socket, and so nobody would be refused.
+	p.accepting.Wait()
 	defer p.stopOnce.Do(func() {
 		p.sites.Load().close()
 		close(p.stopped)

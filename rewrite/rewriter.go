@@ -29,8 +29,11 @@ const (
 	bridge = 4 << 10
 	// keepBuffer is the largest buffer that stays with a pooled Rewriter.
 	keepBuffer = 4 << 10
-	// keepLarge is the largest buffer that is kept for others to borrow.
-	keepLarge = 256 << 10
+	// keepScratch is the largest scratch that does.
+	keepScratch = 512
+	// keepLarge is the largest buffer that is kept for others to borrow: one
+	// in which the largest script has room.
+	keepLarge = Limit + 2*bridge
 )
 
 // ErrClosed is returned by Write after Close.
@@ -189,7 +192,7 @@ func (rw *Rewriter) keep(p []byte) {
 		grown = (*rw.borrowed)[:0]
 	} else {
 		// It grows in few and large steps: each leaves garbage behind.
-		size := max(need, min(4*cap(rw.buf), Limit+2*bridge), 1<<10)
+		size := max(need, min(4*cap(rw.buf), keepLarge), 1<<10)
 		if rw.borrowed == nil {
 			size = max(need, min(size, keepBuffer))
 		}
@@ -219,27 +222,24 @@ var borrow = sync.Pool{New: func() any { return new([]byte) }}
 // needed, borrowed where much is.
 type scratch struct {
 	b    []byte
+	own  []byte  // set aside while b is borrowed
 	lent *[]byte // where b goes back to
 }
 
 // room returns b, empty and with room for n bytes.
 func (s *scratch) room(n int) []byte {
-	if cap(s.b) >= n {
-		return s.b[:0]
-	}
-	size := 512
-	if n > size {
-		size = keepBuffer
-	}
-	if n > size {
-		size = n
+	switch {
+	case cap(s.b) >= n:
+	case n <= keepScratch:
+		s.b = make([]byte, 0, keepScratch)
+	default:
 		if s.lent == nil {
-			s.lent = borrow.Get().(*[]byte)
+			s.own, s.lent = s.b, borrow.Get().(*[]byte)
 			s.b = *s.lent
 		}
-	}
-	if cap(s.b) < n {
-		s.b = make([]byte, 0, size)
+		if cap(s.b) < n {
+			s.b = make([]byte, 0, n)
+		}
 	}
 	return s.b[:0]
 }
@@ -250,8 +250,9 @@ func (s *scratch) trim() {
 			*s.lent = s.b[:0]
 		}
 		borrow.Put(s.lent)
-		s.lent, s.b = nil, nil
-	} else if cap(s.b) > keepBuffer {
+		s.b, s.own, s.lent = s.own, nil, nil
+	}
+	if cap(s.b) > keepScratch {
 		s.b = nil
 	}
 }

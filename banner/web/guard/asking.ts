@@ -2,7 +2,7 @@
 import { type Action, choose } from './choice'
 import { boxed, freed, isElement, isScript, released } from './held'
 import { all, get, has, remove, set } from './native'
-import { family, locked, once, standing } from './page'
+import { family, locked, objects, once, standing } from './page'
 import { release } from './release'
 
 const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
@@ -27,7 +27,7 @@ export function show(): void {
 	for (const banner of banners()) {
 		set(banner, 'data-askfirst-state', standing.made ? 'made' : 'ask')
 		banner.removeAttribute('data-askfirst-open')
-		if ((navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) set(banner, 'data-askfirst-gpc', '')
+		if (objects()) set(banner, 'data-askfirst-gpc', '')
 		tick(banner)
 	}
 }

@@ -128,6 +128,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 	const answers = new Map<string, Decision>()
 	const seen = new Map<string, Decision>()
 	let words: Part['words']
+	let reload: Part['reload']
 
 	/** Those of some parts that have yet to be learned; undefined for none. */
 	function missing(...parts: string[]): string[] | undefined {
@@ -162,7 +163,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 
 	/** Asks the heuristics about a third party that no rule knows. */
 	function guess(url: URL, kind: Kind, unseen: Unseen): boolean {
-		const asked = (h: Heuristic, holds: unknown) => holds && base.heuristics?.includes(h)
+		const asked = (h: Heuristic, holds: unknown) => holds && !base.quiet?.includes(h)
 		const like = (n: 0 | 1, text: string) => words && RegExp(words[n], 'i').test(text)
 		return !!(kind === 'image'
 			? asked('pixel', unseen === 'hidden' ? !like(1, url.pathname + url.search) : unseen) || asked('gif-query', url.pathname.endsWith('.gif') && unique(url.search))
@@ -202,6 +203,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 				known.add(name)
 				catalogue.add(what)
 				words = what.words ?? words
+				reload = what.reload ?? reload
 			}
 		},
 
@@ -221,6 +223,9 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 			if (decision.category !== 'unclassified' || decision.ruled || !guess(parse(reference, baseURI) as URL, kind, unseen)) return decision
 			return { ...decision, category: 'marketing', ruled: true }
 		},
+
+		/** Whether a script of this vendor does no good once the page has been seen, as far as is known. */
+		tooLate: (vendor: string): boolean => !!reload?.includes(vendor),
 
 		/** Decides about the code of an inline script. */
 		inline: (code: string): Decision => named('code', (layer) => layer.code(code)),

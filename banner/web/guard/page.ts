@@ -38,6 +38,9 @@ delete self.__askfirst_rules
 export const parts = base.parts
 export const matcher = makeMatcher(base, site, location.href)
 
+/** Whether the browser tells scripts of Global Privacy Control. */
+export const objects = (): boolean => !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl
+
 /** The categories in a consent cookie's letters. */
 const spelled = (letters: string): Set<Optional> => new Set(optional.filter((c) => letters.includes(c.charAt(0))))
 
@@ -86,9 +89,6 @@ export function allowed({ category, vendor, never, unsure }: Pick<Decision, 'cat
 	if (vendor && (once.has(vendor[0]) || once.has(family(vendor[0], vendor[1])) || (vendor[2] && category !== 'necessary' && standing.granted.size > 0))) return true
 	return grants(category)
 }
-
-/** Whether a script of this vendor does no good once the page has been seen. */
-export const tooLate = (vendor: string): boolean => !!base.reload?.includes(vendor)
 
 /** Whether the page is loaded anew for every choice. */
 export const anew = element.hasAttribute('data-anew')

@@ -24,6 +24,8 @@ export interface Part {
 	vendors?: Said
 	/** Expressions of what trackers' hosts are called, and of how the paths of pictures look that are hidden at first. */
 	words?: [trackers: string, pictures: string]
+	/** The ids of vendors whose scripts cannot run late. */
+	reload?: string[]
 }
 
 export type Heuristic = 'pixel' | 'hidden-frame' | 'noscript-image' | 'beacon' | 'gif-query' | 'tracker-host'
@@ -36,10 +38,8 @@ export interface Base {
 	ask?: 'all' | 'first'
 	/** The ids of vendors that are containers. */
 	containers?: string[]
-	/** The ids of vendors whose scripts cannot run late. */
-	reload?: string[]
-	/** Those that are asked about a third party that no rule knows. */
-	heuristics?: Heuristic[]
+	/** Those that are not asked about a third party that no rule knows. */
+	quiet?: Heuristic[]
 	overrides?: Part & {
 		/** Overrides for the pages whose path an expression holds for, looked at first. */
 		pages?: [paths: string, set: Part][]
