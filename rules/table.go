@@ -187,7 +187,7 @@ func (e *Engine) base(revision string) *tableBase {
 			}
 		}
 		p.addInline(&s.layer.inline)
-		p.Cookies = s.layer.cookies.table(p)
+		p.Cookies, p.Storage = s.layer.cookies.table(p), s.layer.storage.table(p)
 		for _, v := range slices.SortedFunc(maps.Keys(s.byVendor), func(a, b *Vendor) int { return strings.Compare(a.ID, b.ID) }) {
 			if p.Vendors == nil {
 				p.Vendors = map[string]int{}
