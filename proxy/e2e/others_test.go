@@ -255,3 +255,42 @@ self.autoconsentSendMessage = async (message) => {
 		})
 	}
 }
+
+// TestConsentOMatic has the banner answered by the rule that we give to
+// Consent-O-Matic, carried out as the documentation of its format says.
+func TestConsentOMatic(t *testing.T) {
+	text, err := os.ReadFile("../../banner/consent-o-matic.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner, err := os.ReadFile("testdata/consent-o-matic.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for consents, want := range map[string]string{
+		`{}`:                             "",
+		`{B: true}`:                      "analytics",
+		`{A: true, F: true, X: true}`:    "functional,marketing,social",
+		`{A: 1, B: 1, D: 1, F: 1, X: 1}`: "functional,analytics,marketing,social",
+	} {
+		t.Run(consents, func(t *testing.T) {
+			s := raise(t, demoSite())
+			v := visit(t, s)
+			v.open("/contact")
+			run := fmt.Sprintf(`(() => { %s; return self.consentOMatic((%s).askfirst, %s) })()`, runner, text, consents)
+			if got := eval[string](v, run); got != "handled" {
+				t.Fatalf("the banner is %s", got)
+			}
+			if got := eval[string](v, `askfirst.get().categories.join()`); got != want || !eval[bool](v, `askfirst.get().made`) {
+				t.Errorf("agreed to %q, want %q", got, want)
+			}
+			if got := eval[string](v, run); got != "not showing" {
+				t.Errorf("after the choice the banner is %s", got)
+			}
+			if want == "" {
+				v.nobodyWasContacted(s)
+			}
+			v.nothingThrew()
+		})
+	}
+}
