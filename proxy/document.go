@@ -139,6 +139,9 @@ func (x *exchange) sendDocument() error {
 		x.proxy.metrics.hits.Add(1)
 		x.proxy.count(x, d.match.tags)
 		d.transcoded = d.match.transcoded
+		if d.match.child {
+			x.showChild()
+		}
 		x.composeDocument()
 		return x.passPage(d.match.page)
 	case err == nil:
@@ -342,6 +345,7 @@ func (d *document) remember(page []byte) {
 			page:       bytes.Clone(page),
 			tags:       d.tags,
 			transcoded: d.transcoded,
+			child:      d.x.shown.Child,
 		})
 	}
 }
@@ -417,7 +421,8 @@ func (d *document) open() error {
 		w = d.encoder
 	}
 	if x.site.UnderAge.Mark && d.text.isForChildren() {
-		d.view.Standing = consent.StandChild(x.shown.Objection)
+		x.showChild()
+		d.view.Standing, d.view.Once = x.shown, nil
 		d.options.Granted, d.options.HoldUnclassified, d.options.Let = 0, true, nil
 	}
 	d.rewriter = rewrite.Acquire(w, &d.options)

@@ -42,6 +42,8 @@ type finished struct {
 	tags []Sighting
 	// transcoded says that the body was UTF-16.
 	transcoded bool
+	// child says that the page is made for children.
+	child bool
 }
 
 // overhead is about what an entry costs beside its bytes.
