@@ -210,6 +210,38 @@ func TestFragments(t *testing.T) {
 	}
 }
 
+// TestWholeDocumentIsHydrated by React, whose root is the document itself: what
+// was put into it and around its frames is no fault of it.
+func TestWholeDocumentIsHydrated(t *testing.T) {
+	needOthers(t)
+	s := raise(t, pages{
+		"/":         rendered(t, "react-document-server.js"),
+		"/app.js":   string(production(t, "react-document-client.js", api.PlatformBrowser)),
+		"/icon.svg": "",
+	})
+	v := visit(t, s)
+	v.beforePages(complaints + `new MutationObserver(() => self.heading ??= document.querySelector("h1")).observe(document, {childList: true, subtree: true})`)
+	v.open("/")
+	v.until(`self.hydrated`)
+	if !eval[bool](v, `heading === document.querySelector("h1") && heading.isConnected`) {
+		t.Error("what the server sent was thrown away")
+	}
+	v.until(boxIn("#film"))
+	v.click("#count")
+	v.until(`document.querySelector("#count").textContent === "pressed 1"`)
+	v.nobodyWasContacted(s)
+	if v.sees(rejectAll) != 1 {
+		t.Errorf("the question can be seen %d times", v.sees(rejectAll))
+	}
+	v.click(acceptAll)
+	v.chosen()
+	v.until(`performance.getEntriesByType("resource").filter(e => /gtag|embed\/film/.test(e.name)).length === 2`)
+	v.click("#count")
+	v.until(`document.querySelector("#count").textContent === "pressed 2"`)
+	v.nothingComplained()
+	v.nothingThrew()
+}
+
 // TestAutoconsent has DuckDuckGo's autoconsent find, answer and verify the
 // banner by the rule that we give it.
 func TestAutoconsent(t *testing.T) {
