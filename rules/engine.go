@@ -67,7 +67,12 @@ func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine,
 	digest.Write(sum)
 	digest.Write([]byte(breadth))
 	encoder := json.NewEncoder(digest)
-	order := 0
+	domains, order := 0, 0
+	for _, s := range sources {
+		domains += len(s.Domains) + len(s.URLs)
+	}
+	e.catalogue.reserve(domains)
+	e.vendors = make([]*Vendor, 0, len(sources))
 	for _, s := range sources {
 		v := &s.Vendor
 		e.vendors = append(e.vendors, v)

@@ -135,7 +135,7 @@ func (e *Engine) Table() *Table {
 	}
 	for n, h := range c.byHost {
 		if len(h.domains) > 0 {
-			parts[partOf(c.hosts.names[n])].addDomain(c.hosts.names[n], h.domains[0])
+			parts[partOf(c.hosts.names[n])].addDomain(c.hosts.names[n], &h.domains[0])
 		}
 	}
 	e.addBreadthTo(parts)
@@ -183,7 +183,7 @@ func (e *Engine) base(revision string) *tableBase {
 		}
 		for n, h := range s.layer.byHost {
 			if len(h.domains) > 0 {
-				p.addDomain(s.layer.hosts.names[n], h.domains[0])
+				p.addDomain(s.layer.hosts.names[n], &h.domains[0])
 			}
 		}
 		p.addInline(&s.layer.inline)
@@ -306,7 +306,7 @@ func (p *tablePart) addInline(t *inlineTable) {
 // addBreadthTo adds the domains of the breadth table that have a category.
 func (e *Engine) addBreadthTo(parts map[string]*tablePart) {
 	for n, h := range e.breadth.byHost {
-		domain, v := e.breadth.hosts.names[n], h.domains[0]
+		domain, v := e.breadth.hosts.names[n], &h.domains[0]
 		p := parts[partOf(domain)]
 		if _, known := p.Domains[domain]; !known && v.category != consent.Unclassified {
 			p.addDomain(domain, v)
