@@ -109,7 +109,7 @@ return [document.cookie.split('; ').filter(c => !c.startsWith('askfirst=')).sort
 
 func TestWithdrawal(t *testing.T) {
 	w := newWorld(t)
-	w.set("/deep/held/page", heldPage)
+	w.set("/deep/held/page", heldPage+`<script>self.early = localStorage.getItem('meter:id')</script>`)
 	ctx := tab(t, browser(t, w), "/deep/held/page")
 	do[bool](t, ctx, `await askfirst.set('accept-all');
 document.cookie = '_meter=1; path=/';
@@ -123,8 +123,8 @@ self.fbq = (...a) => localStorage.fbq += a.join();
 self.before = 1;
 return true`)
 	leave(t, ctx, control("reopen")+control("withdraw"))
-	got := do[string](t, ctx, `return [document.cookie.split('; ').filter(c => !c.startsWith('askfirst=')).join(), localStorage.getItem('meter:id'), localStorage.fbq, askfirst.get().categories.length, askfirst.get().made].join('|')`)
-	if got != "basket=1||consent,revoke|0|true" {
+	got := do[string](t, ctx, `return [document.cookie.split('; ').filter(c => !c.startsWith('askfirst=')).join(), self.early, localStorage.getItem('meter:id'), localStorage.fbq, askfirst.get().categories.length, askfirst.get().made].join('|')`)
+	if got != "basket=1|||consent,revoke|0|true" {
 		t.Errorf("left: %s", got)
 	}
 }
