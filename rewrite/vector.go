@@ -115,7 +115,7 @@ var vectors = []vector{
 	{element: "link", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold, when: "apple-touch-icon-precomposed"},
 	{element: "link", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold, when: "mask-icon"},
 	{element: "link", attribute: "href", read: asURL, kind: rules.Other, fate: consent.Hold, when: "manifest"},
-	{element: "link", attribute: "href", read: asURL, kind: rules.Ping, fate: consent.Strip, when: "pingback"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Hint, fate: consent.Strip, when: "pingback"},
 	{element: "link", attribute: "href", read: asURL, kind: rules.Script, fate: consent.Hold, when: "import"},
 
 	{element: "a", attribute: "ping", read: asURLs, kind: rules.Ping, fate: consent.Strip},
