@@ -453,7 +453,7 @@ func (d *document) remember(page []byte, f *flight) {
 		key:        bytes.Clone(d.key),
 		body:       bytes.Clone(d.body),
 		page:       bytes.Clone(page),
-		tags:       cloneSightings(d.tags),
+		tags:       cloneSightings(summed(d.tags)),
 		transcoded: d.transcoded,
 		child:      d.x.shown.Child,
 	}
@@ -718,6 +718,25 @@ func (d *document) seen(t *rewrite.Tag) {
 		Decision: t.Decision,
 		Fate:     t.Fate,
 	})
+}
+
+// summed returns tags with those that are the same made one, so that a page that
+// has them many times is counted in as many steps as it has different ones.
+func summed(tags []Sighting) []Sighting {
+	var sum []Sighting
+	at := make(map[string]int, len(tags))
+	var key []byte
+	for _, t := range tags {
+		key = append(append(append(key[:0], t.Host...), 0), t.Path...)
+		i, met := at[string(key)]
+		if s := &t; met && sum[i].Kind == s.Kind && sum[i].Fate == s.Fate && sum[i].Decision == s.Decision {
+			sum[i].More += 1 + t.More
+			continue
+		}
+		at[string(key)] = len(sum)
+		sum = append(sum, t)
+	}
+	return sum
 }
 
 // cloneSightings returns tags that stand in memory of their own.

@@ -248,3 +248,11 @@ func TestCloneSightings(t *testing.T) {
 		t.Errorf("%v", clones)
 	}
 }
+
+func TestSummed(t *testing.T) {
+	a, b := []byte("a.example"), []byte("b.example")
+	sum := summed([]Sighting{{Host: a}, {Host: b}, {Host: a, Fate: consent.Hold}, {Host: a, Fate: consent.Hold}, {Host: b}, {Host: b, More: 2}})
+	if len(sum) != 3 || sum[0].More != 0 || sum[1].More != 4 || sum[2].More != 1 || sum[2].Fate != consent.Hold {
+		t.Errorf("%+v", sum)
+	}
+}

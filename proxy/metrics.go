@@ -82,7 +82,7 @@ func (m *metrics) answered(x *exchange, status int) {
 
 func (m *metrics) countTags(tags []Sighting) {
 	for i := range tags {
-		m.tags[tags[i].Fate].Add(1)
+		m.tags[tags[i].Fate].Add(1 + int64(tags[i].More))
 	}
 }
 

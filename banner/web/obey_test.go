@@ -240,6 +240,29 @@ func TestReports(t *testing.T) {
 	}
 }
 
+func TestReportsAreShort(t *testing.T) {
+	w := newWorld(t)
+	w.set("/much", document(`<p>x</p>`))
+	ctx := tab(t, browser(t, w), "/much")
+	do[bool](t, ctx, `
+for (let i = 0; i < 30; i++) document.cookie = '_own' + i + '=1';
+await Promise.all([...Array(80).keys()].map(i => new Promise(f => { const image = new Image(); image.onload = image.onerror = f; image.src = 'https://free.example/much/' + i + '.gif' })));`+settle)
+	if err := chromedp.Do(ctx, chromedp.Navigate("https://shop.example/")); err != nil {
+		t.Fatal(err)
+	}
+	do[bool](t, ctx, settle)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.reports) != 1 { // one that is too long is refused, and not here
+		t.Fatalf("%d reports", len(w.reports))
+	}
+	r := w.reports[0]
+	tags, cookies, more := len(r["tags"].([]any)), len(r["cookies"].([]any)), int(r["more"].(float64))
+	if tags < 20 || cookies < 10 || tags+cookies+more != 110 {
+		t.Errorf("%d tags, %d cookies and %d more", tags, cookies, more)
+	}
+}
+
 // The ways in which pages treat the functions that the guard wraps.
 func TestGuardSurvives(t *testing.T) {
 	const probe = `
