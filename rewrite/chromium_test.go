@@ -51,7 +51,7 @@ func (s *thirdParties) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if page := s.page(r.URL.Path); page != nil && r.Host == "shop.example" {
 		// The whole address of the page comes with whatever it asks for.
 		w.Header().Set("Referrer-Policy", "unsafe-url")
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Type", "text/html"+charsetIn(r.URL.Path))
 		w.Write(page)
 		return
 	}
@@ -75,6 +75,20 @@ func (s *thirdParties) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Content-Type", "text/html")
 	}
+}
+
+// charsetIn is the charset parameter that a page is served with: UTF-8, or where
+// its name begins with charset- what stands there up to the next "_", which may
+// be nothing.
+func charsetIn(path string) string {
+	name, named := strings.CutPrefix(path[strings.LastIndexByte(path, '/')+1:], "charset-")
+	if !named {
+		return "; charset=utf-8"
+	}
+	if name, _, _ = strings.Cut(name, "_"); name == "" {
+		return ""
+	}
+	return "; charset=" + name
 }
 
 // findChromium returns the path of the browser, and skips the test where there
