@@ -56,6 +56,7 @@ type Rewriter struct {
 	small    []byte // the buffer of rw while buf is a borrowed one
 	borrowed *[]byte
 	out      []byte // decided, not yet written
+	written  int    // how much was, in bytes
 	in       []byte // what is being read
 	done     int    // how much of in is decided
 
@@ -80,6 +81,7 @@ type Rewriter struct {
 	text, extra, css       []byte // scratch
 	value, srcdoc, foreign scratch
 	cuts                   []cut
+	seams                  []seam // of the page that Revise takes
 	closed, nested         bool
 	enclosed               bool // what comes after is part of the same page
 }
@@ -103,7 +105,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	}
 	rw.scan.Names = attributeTable
 	rw.scan.Reset(syntax)
-	rw.out, rw.done = rw.out[:0], 0
+	rw.out, rw.done, rw.written, rw.seams = rw.out[:0], 0, 0, rw.seams[:0]
 	rw.pending, rw.skip, rw.skipText = 0, false, false
 	rw.boxes = boxes{}
 	rw.inject.reset(doc)
@@ -129,6 +131,9 @@ func (rw *Rewriter) trim() {
 	rw.foreign.trim()
 	if cap(rw.cuts) > 512 {
 		rw.cuts = nil
+	}
+	if cap(rw.seams) > 512 {
+		rw.seams = nil
 	}
 	for _, b := range [...]*[]byte{&rw.out, &rw.text, &rw.extra, &rw.css} {
 		if cap(*b) > keepBuffer {
@@ -281,6 +286,8 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 			rw.endTag()
 		case scan.Raw:
 			rw.rawText()
+			// That it has come to an end is known by its end tag.
+			continue
 		case scan.Doctype:
 			rw.inject.sawDoctype(rw)
 		case scan.Comment, scan.CDATA:
@@ -370,6 +377,7 @@ func (rw *Rewriter) writeOut(p []byte) {
 		return
 	}
 	n, err := rw.w.Write(p)
+	rw.written += n
 	if err == nil && n < len(p) {
 		err = io.ErrShortWrite
 	}

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -12,7 +11,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +29,7 @@ type line struct {
 	conns    map[net.Conn]bool
 	down     bool
 	held     chan struct{} // closed when bytes may pass; nil where they may
+	caught   chan struct{} // has one entry when bytes were held back
 }
 
 func newLine(t *testing.T, socket string) *line {
@@ -39,7 +38,7 @@ func newLine(t *testing.T, socket string) *line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &line{socket: socket, listener: l, conns: map[net.Conn]bool{}}
+	n := &line{socket: socket, listener: l, conns: map[net.Conn]bool{}, caught: make(chan struct{}, 1)}
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -80,6 +79,10 @@ func (n *line) carry(c net.Conn) {
 				held := n.held
 				n.mu.Unlock()
 				if held != nil {
+					select {
+					case n.caught <- struct{}{}:
+					default:
+					}
 					<-held
 				}
 				if _, werr := way[1].Write(buf[:size]); err != nil || werr != nil {
@@ -122,13 +125,18 @@ func (n *line) mend() {
 	n.down = false
 }
 
-// hold keeps all bytes back until release.
-func (n *line) hold() {
+// hold keeps all bytes back until release. It tells when there are any.
+func (n *line) hold() (caught <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.held == nil {
 		n.held = make(chan struct{})
 	}
+	select {
+	case <-n.caught: // of an earlier time
+	default:
+	}
+	return n.caught
 }
 
 func (n *line) release() {
@@ -188,9 +196,10 @@ func (w *watched) settle(t *testing.T) {
 }
 
 // load records receipts and counts tags from several callers until it is told
-// to stop; stop returns the IDs of those acknowledged.
-func load(t *testing.T, s *Store) (stop func() []consent.ID) {
+// to stop; stop returns the IDs of those acknowledged. Each can be waited for.
+func load(t *testing.T, s *Store) (one <-chan struct{}, stop func() []consent.ID) {
 	var ids []consent.ID
+	each := make(chan struct{})
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	done := make(chan struct{})
@@ -218,10 +227,14 @@ func load(t *testing.T, s *Store) (stop func() []consent.ID) {
 				mu.Lock()
 				ids = append(ids, r.ID)
 				mu.Unlock()
+				select {
+				case each <- struct{}{}:
+				default: // nobody waits
+				}
 			}
 		})
 	}
-	return func() []consent.ID {
+	return each, func() []consent.ID {
 		close(done)
 		wg.Wait()
 		return ids
@@ -323,9 +336,11 @@ func TestEachOnceThroughABadLine(t *testing.T) {
 	direct := sharedDSN(t)
 	line := newLine(t, shared.server.socket())
 	s := openWatched(t, line.dsn(direct), t.TempDir())
-	stop := load(t, s.Store)
+	one, stop := load(t, s.Store)
 	for round := range 12 {
-		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) // a moment that nobody chose
+		for range rand.IntN(200) { // a moment that nobody chose
+			<-one
+		}
 		switch round % 4 {
 		case 0: // between two packets, wherever a commit is
 			line.drop()
@@ -340,8 +355,7 @@ func TestEachOnceThroughABadLine(t *testing.T) {
 			line.release()
 			<-s.back
 		case 3: // slow, but not too slow
-			line.hold()
-			time.Sleep(50 * time.Millisecond)
+			<-line.hold()
 			line.release()
 		}
 		for s.Health().Away {
@@ -369,7 +383,7 @@ func TestEachOnceWhenTheDatabaseStops(t *testing.T) {
 	server := startPostgres(t, dir)
 	defer func() { server.stop() }()
 	s := openWatched(t, server.dsn("askfirst"), t.TempDir())
-	stop := load(t, s.Store)
+	_, stop := load(t, s.Store)
 	for range 2 {
 		server.stop()
 		<-s.left
@@ -388,62 +402,25 @@ func TestEachOnceWhenTheDatabaseStops(t *testing.T) {
 func TestKilledWhileTheDatabaseIsAway(t *testing.T) {
 	direct := sharedDSN(t)
 	line := newLine(t, shared.server.socket())
-	dir := t.TempDir()
-	recorded := map[string]bool{}
+	dir, said := t.TempDir(), newAcknowledged()
 	for round := range *spoolKillRounds {
-		victim := exec.Command(os.Args[0])
-		victim.Env = append(os.Environ(), victimDir+"="+dir, victimDSN+"="+line.dsn(direct))
-		victim.Stderr = os.Stderr
-		pipe, err := victim.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := victim.Start(); err != nil {
-			t.Fatal(err)
-		}
-		left := 100 + rand.IntN(900)
-		lines := bufio.NewScanner(pipe)
-		for lines.Scan() {
-			var what, id string
-			if n, _ := fmt.Sscanf(lines.Text(), "%s %22s", &what, &id); n == 2 && len(id) == 22 {
-				recorded[id] = true
+		n := 100 + rand.IntN(900)
+		kill(t, dir, line.dsn(direct), n, func(i int, what, id string) {
+			said.add(what, id)
+			switch {
+			case i != n-90:
+			case round%2 == 0:
+				line.cut()
+			default:
+				line.mend()
 			}
-			switch left--; left {
-			case 90:
-				if round%2 == 0 {
-					line.cut()
-				} else {
-					line.mend()
-				}
-			case 0:
-				victim.Process.Kill()
-			}
-		}
-		victim.Wait()
-		if left > 0 {
-			t.Fatal("the process ended by itself")
-		}
+		})
 	}
 	line.mend()
 	s := openWatched(t, line.dsn(direct), dir)
 	s.settle(t)
-	for text := range recorded {
-		id, _ := consent.ParseID(text)
-		if _, err := s.stored(t.Context(), id); err != nil {
-			t.Error(err)
-		}
-	}
-	v, err := s.Verify(t.Context())
-	if err != nil || len(v.Breaks) > 0 {
-		t.Errorf("%+v, %v", v, err)
-	}
-	if n := number(t, s.Store, `SELECT CAST(sum(n) AS BIGINT) FROM choices`); n != int64(v.Receipts) {
-		t.Errorf("%d choices counted, %d receipts", n, v.Receipts)
-	}
-	if n := number(t, s.Store, `SELECT CAST(sum(held) AS BIGINT) FROM counts`); n > int64(v.Receipts) {
-		t.Errorf("%d tags counted, at most %d seen", n, v.Receipts)
-	}
-	t.Logf("killed %d times; %d receipts acknowledged, all there", *spoolKillRounds, len(recorded))
+	said.expect(t, s.Store)
+	t.Logf("killed %d times; %d receipts acknowledged, all there", *spoolKillRounds, len(said.recorded))
 }
 
 func TestFullDiskWhileTheDatabaseIsAwayIsTold(t *testing.T) {

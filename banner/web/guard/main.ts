@@ -30,16 +30,16 @@ import { guardNodes } from './nodes'
 import { ours, unwrap } from './held'
 import { learn } from './learning'
 import { all } from './native'
-import { type Realm, chosen, nothingHeld, regime, standing } from './page'
+import { type Realm, chosen, nothingHeld, objects, regime, standing } from './page'
 import { release, watchLife } from './release'
-import { report } from './reports'
+import { send, watch } from './reports'
 import { signalDefault } from './signals'
 import { guardStorage, sweep } from './storage'
 
 /** window.askfirst: what the site's own scripts may ask and say. */
 const api = {
 	/** What the visitor agreed to. */
-	get: () => ({ made: standing.made, categories: [...standing.granted], regime, gpc: !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl }),
+	get: () => ({ made: standing.made, categories: [...standing.granted], regime, gpc: objects() }),
 	/** Makes a choice on the visitor's behalf, for a page that asks in its own way. */
 	set: (choice: 'accept-all' | 'reject-all' | string[]) => (typeof choice === 'string' ? choose(choice, [], { method: 'api' }) : choose('save', choice, { method: 'api' })),
 	/** Opens the settings. */
@@ -71,7 +71,7 @@ if (!self.askfirst) {
 	Object.defineProperty(self, 'askfirst', { value: Object.freeze(api) })
 	step(signalDefault)
 	guard(self)
-	for (const part of [watchLife, guardAsking, report]) step(part)
+	for (const part of [watchLife, guardAsking, watch]) step(part)
 	on(settled)
 
 	// All is parsed, and no deferred script has run.
@@ -88,7 +88,7 @@ if (!self.askfirst) {
 	self.addEventListener('load', honour)
 	// Out of the browser's cache, or from behind another tab: the visitor may have chosen since.
 	self.addEventListener('pageshow', (event) => event.persisted && catchUp())
-	document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && catchUp())
+	document.addEventListener('visibilitychange', () => (document.hidden ? send() : catchUp()))
 }
 
 function catchUp(): void {
