@@ -255,8 +255,11 @@ func TestRestoredDOM(t *testing.T) {
 	ctx := browser(t, chromium, http.NotFoundHandler())
 	pages := map[string][]byte{"shop": shopPage(200 << 10)}
 	nasty(t, func(name string, page []byte) {
-		if name == "cdata-in-foreign-html" {
+		switch name {
+		case "cdata-in-foreign-html", "cdata-nul-1", "cdata-nul-2", "cdata-nul-3", "nul-cdata2":
 			return // what the preload scanner misreads is held as well, and here is text
+		case "dup-href", "dup-src-empty", "svg-duphref":
+			return // what that scanner alone takes of two of a name is put back as the first
 		}
 		if !bytes.Contains(page, []byte("askfirst")) && !cutOff(page) && !parks.Match(bytes.ReplaceAll(page, []byte("&"), nil)) && utf8.Valid(page) {
 			pages[name] = page
