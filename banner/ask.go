@@ -83,6 +83,7 @@ type ask struct {
 	Reopen    string
 	Objection string
 	Uniform   bool
+	Honours   bool // the signal takes something out, which is to be put on record
 	Offers    []offer
 }
 
@@ -90,7 +91,8 @@ func (b *Banner) renderAsk(k askKey) *tree {
 	l := b.languages.list[k.language]
 	a := ask{
 		T: l.texts, Lang: l.tag, State: k.state(), Made: k.made, Modal: b.o.Layout == "centre", Prefix: b.o.Prefix,
-		PolicyURL: b.o.PolicyURL, Objection: objection(l.texts, k.signal), Uniform: b.o.Uniform, Offers: b.offers(l.texts),
+		PolicyURL: b.o.PolicyURL, Objection: objection(l.texts, k.signal), Uniform: b.o.Uniform,
+		Honours: (&consent.Standing{Made: k.made, Regime: k.regime, Objection: k.signal}).Honours(), Offers: b.offers(l.texts),
 	}
 	title := b.o.Title
 	if title == "" {

@@ -119,6 +119,7 @@ func (b *Banner) serveConsent(ctx *fasthttp.RequestCtx, v *Visit) {
 		setCookie(ctx, OnceCookie+"="+a.Vendor+"; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"+secure(v))
 	} else {
 		b.choose(ctx, v, &a, granted)
+		b.clear(ctx, v, granted, form)
 	}
 	if form {
 		if b.o.Uniform {
@@ -128,6 +129,21 @@ func (b *Banner) serveConsent(ctx *fasthttp.RequestCtx, v *Visit) {
 		seeOther(ctx, local(a.Return))
 	} else {
 		ctx.SetStatusCode(fasthttp.StatusNoContent)
+	}
+}
+
+// serveHonoured puts on record that Global Privacy Control is honoured, for a page
+// without scripts, which asks for it as for a picture.
+func (b *Banner) serveHonoured(ctx *fasthttp.RequestCtx, v *Visit) {
+	if !sameOrigin(ctx, v.Host) {
+		b.refuse(ctx, fasthttp.StatusForbidden, "this address answers pages of its own site only")
+		return
+	}
+	private(ctx)
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+	a := answer{Choice: "gpc", Return: string(ctx.QueryArgs().Peek("return"))}
+	if granted, err := b.grant(&a, v.Standing); err == nil && ctx.IsGet() && b.limit.allow(v.Address, time.Now()) {
+		b.choose(ctx, v, &a, granted)
 	}
 }
 
@@ -171,7 +187,7 @@ func (b *Banner) grant(a *answer, standing consent.Standing) (consent.Set, error
 		}
 		return standing.Granted&consent.All | named, nil
 	case "gpc":
-		if standing.Objection != consent.GPC || standing.Made || standing.Regime == consent.OptIn {
+		if !standing.Honours() {
 			return 0, errNothingHonoured
 		}
 		a.Method = string(consent.ByGPC)

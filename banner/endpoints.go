@@ -41,6 +41,7 @@ type endpoint struct {
 var endpoints = map[string]endpoint{
 	"box":           {get: (*Banner).serveBox},
 	"consent":       {post: (*Banner).serveConsent},
+	"gpc":           {get: (*Banner).serveHonoured},
 	"preferences":   {get: (*Banner).servePreferences},
 	"cookies":       {get: (*Banner).serveDeclaration},
 	"cookies.json":  {get: (*Banner).serveDeclaration},

@@ -476,26 +476,43 @@ func TestWithdrawalExpiresCookies(t *testing.T) {
 	}
 }
 
-func TestWithdrawalClearsMore(t *testing.T) {
-	e := serve(t, Options{Clear: []string{"storage", "cache"}})
-	post := func(body string) string {
-		a := e.do("POST", "/_askfirst/consent", body, "Content-Type", formType, "Sec-Fetch-Site", "same-origin")
-		e.status(a, http.StatusSeeOther)
-		return a.Header.Get("Clear-Site-Data")
-	}
-	if got := post("choice=reject-all"); got != "" {
-		t.Errorf("nothing was agreed to, and %s goes", got)
-	}
+// TestChoiceClearsMore: on withdrawal goes what the site wants, and after every
+// choice by form what the browser would show again of before.
+func TestChoiceClearsMore(t *testing.T) {
 	before := consent.Choice{Revision: 1, Categories: consent.SetOf(consent.Analytics), At: time.Now(), ID: consent.NewID()}
-	e.visit.Standing = consent.Stand(consent.OptIn, &before, consent.NoObjection)
-	for body, want := range map[string]string{
-		"choice=accept-all": "",
-		"choice=save&categories=analytics&categories=social": "",
-		"choice=reject-all":                `"storage", "cache"`,
-		"choice=save&categories=marketing": `"storage", "cache"`,
+	for _, c := range []struct {
+		clear      []string
+		stands     bool
+		body       string
+		form, json string
+	}{
+		{[]string{"storage", "cache"}, false, "choice=reject-all", `"cache"`, ""},
+		{[]string{"storage", "cache"}, true, "choice=accept-all", `"cache"`, ""},
+		{[]string{"storage", "cache"}, true, "choice=save&categories=analytics&categories=social", `"cache"`, ""},
+		{[]string{"storage", "cache"}, true, "choice=reject-all", `"storage", "cache"`, `"storage", "cache"`},
+		{[]string{"storage"}, true, "choice=save&categories=marketing", `"storage", "cache"`, `"storage"`},
+		{nil, true, "choice=reject-all", `"cache"`, ""},
+		{nil, true, "choice=once&vendor=youtube", "", ""},
 	} {
-		if got := post(body); got != want {
-			t.Errorf("%s: Clear-Site-Data is %s, want %s", body, got, want)
+		e := serve(t, Options{Clear: c.clear})
+		if c.stands {
+			e.visit.Standing = consent.Stand(consent.OptIn, &before, consent.NoObjection)
+		}
+		a := e.do("POST", "/_askfirst/consent", c.body, "Content-Type", formType, "Sec-Fetch-Site", "same-origin")
+		e.status(a, http.StatusSeeOther)
+		if got := a.Header.Get("Clear-Site-Data"); got != c.form {
+			t.Errorf("%v, form %s: Clear-Site-Data is %s, want %s", c.clear, c.body, got, c.form)
+		}
+		form, err := url.ParseQuery(c.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(map[string]any{"choice": form.Get("choice"), "categories": form["categories"], "vendor": form.Get("vendor")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.json("/_askfirst/consent", string(text)).Header.Get("Clear-Site-Data"); got != c.json {
+			t.Errorf("%v, JSON %s: Clear-Site-Data is %s, want %s", c.clear, c.body, got, c.json)
 		}
 	}
 }

@@ -15,14 +15,28 @@ import (
 const maxExpiries = 48
 
 // expire takes cookies back that came with the request and that granted does
-// not cover, and has the browser forget more where the site wants that.
+// not cover.
 func (b *Banner) expire(ctx *fasthttp.RequestCtx, v *Visit, granted consent.Set, page string) {
 	path, _, _ := strings.Cut(page, "?")
 	for _, cookie := range b.Expiries(ctx.Request.Header.Peek("Cookie"), v.Host, path, v.Secure, granted) {
 		setCookie(ctx, cookie)
 	}
-	if withdrawn := v.Standing.Made && v.Standing.Granted&consent.All&^granted != 0; withdrawn && len(b.o.Clear) > 0 {
-		ctx.Response.Header.Set("Clear-Site-Data", `"`+strings.Join(b.o.Clear, `", "`)+`"`)
+}
+
+// clear has the browser forget more of the site (Clear-Site-Data, heeded over
+// https): on withdrawal what the site wants, and where a form made the choice its
+// caches. Pages that it keeps as they were, to go back to, would ask again or
+// show what was withdrawn, and without a script nothing in them can catch up.
+func (b *Banner) clear(ctx *fasthttp.RequestCtx, v *Visit, granted consent.Set, form bool) {
+	var what []string
+	if v.Standing.Made && v.Standing.Granted&consent.All&^granted != 0 {
+		what = b.o.Clear
+	}
+	if form && !slices.Contains(what, "cache") {
+		what = append(slices.Clip(what), "cache")
+	}
+	if len(what) > 0 {
+		ctx.Response.Header.Set("Clear-Site-Data", `"`+strings.Join(what, `", "`)+`"`)
 	}
 }
 

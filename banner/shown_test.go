@@ -90,6 +90,21 @@ func TestGlobalPrivacyControlIsPutOnRecord(t *testing.T) {
 		if a := e.json("/_askfirst/consent", `{"choice":"gpc"}`); a.StatusCode != http.StatusNoContent || len(a.Cookies()) > 0 || len(e.records.receipts) != 1 {
 			t.Errorf("%s: %d, cookies %v, %d receipts", name, a.StatusCode, a.Cookies(), len(e.records.receipts))
 		}
+		if a := e.do("GET", "/_askfirst/gpc", ""); a.StatusCode != http.StatusNoContent || len(a.Cookies()) > 0 || len(e.records.receipts) != 1 {
+			t.Errorf("%s, without a script: %d, cookies %v, %d receipts", name, a.StatusCode, a.Cookies(), len(e.records.receipts))
+		}
+	}
+	// A page without scripts asks for it as for a picture; no other site's may.
+	e.visit.Standing = consent.Stand(consent.OptOut, nil, consent.GPC)
+	if a := e.do("GET", "/_askfirst/gpc", "", "Sec-Fetch-Site", "cross-site"); a.StatusCode != http.StatusForbidden || len(e.records.receipts) != 1 {
+		t.Errorf("for another site: %d, %d receipts", a.StatusCode, len(e.records.receipts))
+	}
+	if a := e.do("HEAD", "/_askfirst/gpc", ""); len(a.Cookies()) > 0 || len(e.records.receipts) != 1 {
+		t.Errorf("for its head: cookies %v, %d receipts", a.Cookies(), len(e.records.receipts))
+	}
+	r = e.last(e.do("GET", "/_askfirst/gpc?return=/page", "", "Sec-Fetch-Site", "same-origin"))
+	if r.Action != "gpc" || r.Method != consent.ByGPC || r.Categories.String() != "fa" || len(e.records.receipts) != 2 {
+		t.Errorf("without a script: receipt %+v of %d", r, len(e.records.receipts))
 	}
 }
 

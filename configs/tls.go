@@ -86,9 +86,6 @@ func (r *reader) tls(n *yaml.Node, at string, t *TLS) {
 
 // checkTLS tells what is wrong with tls: in the light of the rest of the file.
 func (r *reader) checkTLS(n *yaml.Node, cfg *Config) {
-	if cfg.ProxyProtocol {
-		r.refuse(n, "tls", "cannot stand beside proxy_protocol", "end TLS in what stands in front, or let it pass X-Forwarded-For")
-	}
 	if cfg.TLS.ACME.Directory == "" || len(r.mistakes) > 0 {
 		return
 	}

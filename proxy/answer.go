@@ -70,8 +70,8 @@ func (x *exchange) passBody() error {
 		}
 		return x.passNone()
 	}
-	if framing == sized && size == 0 {
-		return x.passWhole(nil)
+	if body, arrived := x.download.whole(); arrived || framing == sized && size == 0 {
+		return x.passWhole(body)
 	}
 	var err error
 	x.peeks, x.link.pause = true, headPause

@@ -56,12 +56,6 @@ const prescan = 1024
 // contentType.
 func newCharsetReader(r io.Reader, contentType, buf []byte) (*charsetReader, error) {
 	c := &charsetReader{r: r, buf: buf}
-	switch cs := charsetOf(contentType); {
-	case equalFold(cs, "utf-16"), equalFold(cs, "utf-16le"), equalFold(cs, "ucs-2"), equalFold(cs, "unicode"):
-		c.order = -1
-	case equalFold(cs, "utf-16be"):
-		c.order = 1
-	}
 	n := 0
 	for n < 2 && c.err == nil {
 		var m int
@@ -69,15 +63,32 @@ func newCharsetReader(r io.Reader, contentType, buf []byte) (*charsetReader, err
 		n += m
 	}
 	c.ready = buf[:n]
+	return c, c.begin(contentType)
+}
+
+// newCharsetText reads a text that is whole.
+func newCharsetText(text, contentType []byte) (*charsetReader, error) {
+	c := &charsetReader{ready: text, err: io.EOF}
+	return c, c.begin(contentType)
+}
+
+// begin finds out from the first bytes how the rest is to be read.
+func (c *charsetReader) begin(contentType []byte) error {
+	switch cs := charsetOf(contentType); {
+	case equalFold(cs, "utf-16"), equalFold(cs, "utf-16le"), equalFold(cs, "ucs-2"), equalFold(cs, "unicode"):
+		c.order = -1
+	case equalFold(cs, "utf-16be"):
+		c.order = 1
+	}
 	switch {
 	case bytes.HasPrefix(c.ready, []byte{0xfe, 0xff}):
 		c.order, c.ready = 1, c.ready[2:]
 	case bytes.HasPrefix(c.ready, []byte{0xff, 0xfe}):
 		c.order, c.ready = -1, c.ready[2:]
-	case c.order == 0 && containsFold(c.ready[:min(n, prescan)], "iso-2022-jp"):
-		return nil, errOpaqueCharset
+	case c.order == 0 && containsFold(c.ready[:min(len(c.ready), prescan)], "iso-2022-jp"):
+		return errOpaqueCharset
 	}
-	return c, nil
+	return nil
 }
 
 // data reports whether the page begins as JSON does. Much of that is called

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/askfirst/askfirst/configs"
 )
@@ -130,12 +134,46 @@ func newCollector(t *testing.T) *collector {
 		if err := d.Decode(&request); err != nil || r.Header.Get("Content-Type") != "application/json" || r.URL.Path != "/v1/traces" {
 			t.Errorf("%s %s: %v", r.URL.Path, body, err)
 		}
-		for _, s := range request.ResourceSpans[0].ScopeSpans[0].Spans {
+		// OpenTelemetry's collector reads the same.
+		read, err := new(ptrace.JSONUnmarshaler).UnmarshalTraces(body)
+		if err != nil || read.ResourceSpans().Len() != 1 || read.ResourceSpans().At(0).ScopeSpans().Len() != 1 {
+			t.Errorf("%s: %v", body, err)
+			return
+		}
+		if name, _ := read.ResourceSpans().At(0).Resource().Attributes().Get("service.name"); name.AsString() != "askfirst" {
+			t.Errorf("service.name %q", name.AsString())
+		}
+		spans := read.ResourceSpans().At(0).ScopeSpans().At(0).Spans()
+		if spans.Len() != len(request.ResourceSpans[0].ScopeSpans[0].Spans) {
+			t.Errorf("%d spans are read of %s", spans.Len(), body)
+			return
+		}
+		for i, s := range request.ResourceSpans[0].ScopeSpans[0].Spans {
+			checkRead(t, spans.At(i), &s)
 			c.spans <- s
 		}
 	}))
 	t.Cleanup(c.Close)
 	return c
+}
+
+// checkRead compares a span as OpenTelemetry reads it with what was sent.
+func checkRead(t *testing.T, read ptrace.Span, sent *otlpSpan) {
+	start, _ := strconv.ParseUint(sent.Start, 10, 64)
+	end, _ := strconv.ParseUint(sent.End, 10, 64)
+	attributes := map[string]any{}
+	for _, a := range sent.Attributes {
+		attributes[a.Key] = a.Value.String
+		if a.Value.Int != "" {
+			attributes[a.Key], _ = strconv.ParseInt(a.Value.Int, 10, 64)
+		}
+	}
+	if read.TraceID().String() != sent.TraceID || read.SpanID().String() != sent.SpanID || read.ParentSpanID().String() != sent.ParentID ||
+		read.Name() != sent.Name || int(read.Kind()) != sent.Kind || int(read.Status().Code()) != sent.Status.Code ||
+		uint64(read.StartTimestamp()) != start || uint64(read.EndTimestamp()) != end || start == 0 || end < start ||
+		!maps.Equal(read.Attributes().AsRaw(), attributes) {
+		t.Errorf("%+v is read as %v %v %v %v", sent, read.TraceID(), read.SpanID(), read.Kind(), read.Attributes().AsRaw())
+	}
 }
 
 func TestTracing(t *testing.T) {

@@ -13,6 +13,8 @@ type Sighting struct {
 	Host, Path []byte
 	Decision   rules.Decision
 	Fate       consent.Fate
+	// More is how often more than once it was met.
+	More int
 }
 
 // Where a cookie was met.

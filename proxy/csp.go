@@ -218,6 +218,9 @@ func (x *exchange) adaptPolicy(out, policy, nonce []byte) (_ []byte, integrity b
 	if s, ok := effective(ds, "connect-src", "default-src"); ok && !s.self && !s.any {
 		need(own+p.prefix, "connect-src", "default-src")
 	}
+	if s, ok := effective(ds, "img-src", "default-src"); ok && !s.self && !s.any && x.shown.Honours() {
+		need(own+p.prefix, "img-src", "default-src")
+	}
 	if s, ok := effective(ds, "form-action"); ok && !s.self && !s.any {
 		added["form-action"] = own + p.prefix
 	}
@@ -258,7 +261,7 @@ func (x *exchange) adaptPolicy(out, policy, nonce []byte) (_ []byte, integrity b
 		}
 		write(d.name, d.sources, added[strings.ToLower(string(d.name))])
 		if equalFold(d.name, "default-src") {
-			for _, name := range [...]string{"script-src", "style-src", "connect-src"} {
+			for _, name := range [...]string{"script-src", "style-src", "connect-src", "img-src"} {
 				if more := fallback[name]; more != "" {
 					write([]byte(name), d.sources, more)
 				}

@@ -3,6 +3,8 @@ package proxy
 import (
 	"strings"
 	"testing"
+
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // TestPolicies adapts policies. G is the guard's address, I its hash, S the
@@ -16,6 +18,7 @@ func TestPolicies(t *testing.T) {
 		in, out   string
 		nonce     string
 		integrity bool
+		gpc       bool // Global Privacy Control is to be put on record
 	}{
 		{in: "upgrade-insecure-requests", out: "upgrade-insecure-requests"},
 		{in: "", out: ""},
@@ -50,6 +53,10 @@ func TestPolicies(t *testing.T) {
 		{in: "default-src 'none'; img-src 'self'", out: "default-src 'none'; script-src G; style-src S; connect-src O; img-src 'self'"},
 		{in: "default-src 'self'", out: "default-src 'self'; style-src 'self' S"},
 		{in: "default-src https://cdn.example; script-src 'self'; connect-src 'self'", out: "default-src https://cdn.example; style-src https://cdn.example S; script-src 'self'; connect-src 'self'"},
+		// What is asked for as a picture, to put on record that GPC is honoured.
+		{in: "img-src 'none'", out: "img-src O", gpc: true},
+		{in: "img-src 'self'", out: "img-src 'self'", gpc: true},
+		{in: "default-src 'none'; style-src 'unsafe-inline'", out: "default-src 'none'; script-src G; connect-src O; img-src O; style-src 'unsafe-inline'", gpc: true},
 		// Several policies in one field.
 		{in: "script-src 'none', default-src 'self' 'unsafe-inline'", out: "script-src G,  default-src 'self' 'unsafe-inline'"},
 		// Reports to those who were not agreed to.
@@ -57,6 +64,9 @@ func TestPolicies(t *testing.T) {
 		{in: "script-src 'self'; report-uri /csp", out: "script-src 'self'; report-uri /csp"},
 	} {
 		x := &exchange{proxy: s.proxy, site: site, cfg: s.proxy.sites.Load().cfg, address: []byte("shop.example"), target: []byte("/")}
+		if c.gpc {
+			x.shown = consent.Stand(consent.OptOut, nil, consent.GPC)
+		}
 		x.answer.fields = []field{{nameCSP, []byte("Content-Security-Policy"), []byte(c.in)}}
 		nonce := policyNonce(&x.answer)
 		integrity := x.adaptPolicies(nonce)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -63,21 +64,26 @@ type document struct {
 	target   coding
 	encoder  encoder
 	text     *charsetReader // the page, decoded
-	buf      []byte         // text's
+	buf      []byte         // text's, where it needs one
+	plain    []byte         // what text has given, where that came in parts
+	made     []byte         // what became of it, before it is encoded
 	rewriter *rewrite.Rewriter
 	options  rewrite.Document
 	view     banner.View
 
-	key    []byte    // under which the page is remembered
-	match  *finished // the remembered page, while the body is like its body
-	like   int       // how much of the body has come and is
-	body   []byte    // the body as it came, where it is not
-	rest   []byte    // of what came last and has not been decoded
-	read   int64     // bytes of body that went to the decoders
-	came   int64     // bytes that came out of them
-	copied bool      // body and sent are kept while the page is streamed
-	sent   []byte    // what has been sent of it
-	done   bool      // the body has come to its end
+	key     []byte    // under which the page is remembered
+	common  int       // from where in key it is the same for all codings
+	draft   *finished // the last version of a page that changes
+	repeats bool      // the same body came the last time
+	match   *finished // the remembered page, while the body is like its body
+	like    int       // how much of the body has come and is
+	body    []byte    // the body as it came, where it is not
+	rest    []byte    // of what came last and has not been decoded
+	read    int64     // bytes of body that went to the decoders
+	came    int64     // bytes that came out of them
+	copied  bool      // body and sent are kept while the page is streamed
+	sent    []byte    // what has been sent of it
+	done    bool      // the body has come to its end
 
 	state      state
 	out        []byte // what is finished and has not been sent
@@ -137,13 +143,11 @@ func (x *exchange) sendDocument() error {
 	switch {
 	case err == nil && d.match != nil:
 		x.proxy.metrics.hits.Add(1)
-		x.proxy.count(x, d.match.tags)
-		d.transcoded = d.match.transcoded
-		x.composeDocument()
-		return x.passPage(d.match.page)
+		x.proxy.refinery.note(d.match, d.target)
+		return d.passMatch()
 	case err == nil:
 		x.proxy.metrics.misses.Add(1)
-		return d.build()
+		return d.share()
 	case err == errPause, err == errLarge:
 		x.proxy.metrics.streamed.Add(1)
 		d.state = streaming
@@ -197,14 +201,18 @@ func (d *document) end() {
 	d.closePipeline()
 	d.state, d.done, d.transcoded = resting, false, false
 	d.match, d.rest, d.like, d.read, d.came = nil, nil, 0, 0, 0
-	d.tags, d.strings = nil, nil
-	if cap(d.body) > 1<<20 {
-		d.body = nil
+	d.draft, d.repeats = nil, false
+	d.tags, d.strings = d.tags[:0], d.strings[:0]
+	if cap(d.tags) > 512 || cap(d.strings) > largeBuffer {
+		d.tags, d.strings = nil, nil
 	}
-	if cap(d.out) > 1<<20 {
-		d.out = nil
+	for _, b := range [...]*[]byte{&d.body, &d.plain, &d.made, &d.out} {
+		if cap(*b) > 1<<20 {
+			*b = nil
+		}
+		*b = (*b)[:0]
 	}
-	d.body, d.out, d.key = d.body[:0], d.out[:0], d.key[:0]
+	d.key = d.key[:0]
 	d.copied, d.sent = false, nil
 }
 
@@ -280,11 +288,13 @@ func (d *document) unlike() {
 // makeKey names all that the finished page depends on beside the body.
 func (d *document) makeKey() {
 	x := d.x
-	k := append(d.key[:0], byte(d.target), byte(x.shown.Granted), byte(x.shown.Regime), byte(x.shown.Objection))
-	k = append(k, flags(x.shown.Made, x.shown.Child, x.part, d.view.Integrity, d.options.XML, x.secure))
+	k := append(d.key[:0], byte(d.target), byte(len(d.codings)))
 	for _, c := range d.codings {
 		k = append(k, byte(c))
 	}
+	d.common = len(k)
+	k = append(k, byte(x.shown.Granted), byte(x.shown.Regime), byte(x.shown.Objection))
+	k = append(k, flags(x.shown.Made, x.shown.Child, x.part, d.view.Integrity, d.options.XML, x.secure))
 	k = append(strconv.AppendUint(k, x.site.marker, 16), 0)
 	k = append(strconv.AppendInt(k, d.view.Since, 10), 0)
 	k = append(append(k, x.answer.get(nameContentType)...), 0)
@@ -302,9 +312,44 @@ func flags(bits ...bool) (b byte) {
 	return b
 }
 
+// share makes the page, or waits for that of another visitor who has brought the
+// same body at the same time.
+func (d *document) share() error {
+	if !d.memorable() || len(d.body) == 0 {
+		return d.build(nil)
+	}
+	m := d.x.proxy.memo
+	i := m.imprint(d.key, d.body)
+	f, leads := m.board(i)
+	if leads {
+		defer f.land(nil)
+		d.repeats = m.wants(i)
+		return d.build(f)
+	}
+	<-f.landed
+	if d.match = f.page; d.match == nil || !bytes.Equal(d.match.key, d.key) || !bytes.Equal(d.match.body, d.body) {
+		d.match = nil
+		return d.build(nil)
+	}
+	d.x.proxy.metrics.shared.Add(1)
+	return d.passMatch()
+}
+
+// passMatch sends the remembered page.
+func (d *document) passMatch() error {
+	d.x.proxy.count(d.x, d.match.tags)
+	d.transcoded = d.match.transcoded
+	if d.match.child {
+		d.x.showChild()
+	}
+	d.x.composeDocument()
+	return d.x.passPage(d.match.page)
+}
+
 // build makes the whole page and sends it with its length. A page that decodes
-// to more than is held is sent as it is made from there on.
-func (d *document) build() error {
+// to more than is held is sent as it is made from there on. Those who wait for f
+// are let go as soon as it is made.
+func (d *document) build(f *flight) error {
 	x := d.x
 	d.state = building
 	if len(d.body) == 0 {
@@ -313,37 +358,107 @@ func (d *document) build() error {
 		return x.passPage(nil)
 	}
 	err := d.open()
-	for more := true; more && err == nil; {
-		if d.came > int64(x.cfg.Limits.Document) {
-			d.state = streaming
-			return d.passStream()
-		}
-		more, err = d.advance()
+	var page []byte
+	if err == nil {
+		page, err = d.readWhole()
+	}
+	if err == errLarge {
+		f.land(nil)
+		d.state = streaming
+		return d.passStream()
 	}
 	if err == nil {
-		err = d.close()
+		err = d.revise(page)
 	}
 	if err != nil {
+		f.land(nil)
 		return x.passUnread(d.body, err)
 	}
 	x.proxy.count(x, d.tags)
 	x.composeDocument()
-	d.remember(d.out)
+	d.remember(d.out, f)
 	return x.passPage(d.out)
 }
 
-// remember keeps the finished page for the next visitor.
-func (d *document) remember(page []byte) {
-	m := d.x.proxy.memo
-	if d.memorable() && m.wants(d.key, d.body) {
-		m.put(&finished{
-			key:        bytes.Clone(d.key),
-			body:       bytes.Clone(d.body),
-			page:       bytes.Clone(page),
-			tags:       d.tags,
-			transcoded: d.transcoded,
+// readWhole decodes the page. With errLarge it has begun to.
+func (d *document) readWhole() (page []byte, err error) {
+	for {
+		p, err := d.decode()
+		if err == io.EOF && len(d.plain) == 0 {
+			return p, nil
+		}
+		d.plain = append(d.plain, p...)
+		switch {
+		case err == io.EOF:
+			return d.plain, nil
+		case err != nil:
+			return nil, err
+		case len(d.plain) > d.x.cfg.Limits.Document:
+			return d.plain, errLarge
+		}
+	}
+}
+
+// revise rewrites the whole page, or what has changed of it since it came last,
+// and encodes it.
+func (d *document) revise(page []byte) error {
+	drafts := d.x.proxy.drafts
+	common := d.key[d.common:]
+	// Without a key to go by each page stands alone, and so does one whose own
+	// mark says for whom it is made.
+	alone := !d.memorable() || d.x.site.UnderAge.Mark || d.options.Fragment && !d.x.part
+	var last *rewrite.Version
+	if !alone {
+		if d.draft = drafts.get(common); d.draft != nil {
+			last = d.draft.version
+		}
+	}
+	anew, err := d.rewriter.Revise(page, last, (*sights)(d))
+	if err != nil {
+		return err
+	}
+	if last != nil && anew < len(page)/4 {
+		d.x.proxy.metrics.revised.Add(1)
+	} else if !alone && !d.repeats && drafts.wants(drafts.imprint(common, nil)) {
+		drafts.put(&finished{
+			key:     bytes.Clone(common),
+			tags:    cloneSightings(d.tags),
+			version: d.rewriter.Version(bytes.Clone(page), bytes.Clone(d.made), len(d.tags)),
 		})
 	}
+	if d.encoder == nil {
+		d.out, d.made = d.made, d.out
+		return nil
+	}
+	if _, err := d.encoder.Write(d.made); err != nil {
+		return err
+	}
+	return d.encoder.Close()
+}
+
+// sights is rewrite.Sights.
+type sights document
+
+func (s *sights) Len() int { return len(s.tags) }
+
+func (s *sights) Again(from, to int) { s.tags = append(s.tags, s.draft.tags[from:to]...) }
+
+// remember keeps the finished page for the next visitor, and gives it to those
+// who wait for f.
+func (d *document) remember(page []byte, f *flight) {
+	if !f.leave() && !d.repeats {
+		return
+	}
+	kept := &finished{
+		key:        bytes.Clone(d.key),
+		body:       bytes.Clone(d.body),
+		page:       bytes.Clone(page),
+		tags:       cloneSightings(summed(d.tags)),
+		transcoded: d.transcoded,
+		child:      d.x.shown.Child,
+	}
+	d.x.proxy.memo.put(kept)
+	f.land(kept)
 }
 
 // passStream sends a page as it is made.
@@ -359,6 +474,11 @@ func (d *document) passStream() error {
 
 // stream makes the rest of a page that is sent as it is made.
 func (d *document) stream() error {
+	if len(d.plain) > 0 {
+		if _, err := d.rewriter.Write(d.plain); err != nil {
+			return answerCut(err)
+		}
+	}
 	for more := true; more; {
 		var err error
 		if more, err = d.advance(); err != nil {
@@ -373,7 +493,9 @@ func (d *document) stream() error {
 		return err
 	}
 	if d.copied {
-		d.remember(d.sent)
+		m := d.x.proxy.memo
+		d.repeats = m.wants(m.imprint(d.key, d.body))
+		d.remember(d.sent, nil)
 	}
 	return nil
 }
@@ -403,35 +525,45 @@ func (d *document) open() error {
 		d.decoders = append(d.decoders, dec)
 		r = dec
 	}
-	d.buf = getBuffer(largeBuffer)
 	var err error
-	if d.text, err = newCharsetReader(r, x.answer.get(nameContentType), d.buf); err != nil {
+	if len(d.codings) == 0 && d.done {
+		d.text, err = newCharsetText(d.body, x.answer.get(nameContentType))
+	} else {
+		d.buf = getBuffer(largeBuffer)
+		d.text, err = newCharsetReader(r, x.answer.get(nameContentType), d.buf)
+	}
+	if err != nil {
 		return err
 	}
 	d.transcoded = d.text.order != 0
 	if d.text.data() {
 		d.options.Fragment = true
 	}
-	var w io.Writer = (*sink)(d)
-	if d.encoder = newEncoder(w, d.target); d.encoder != nil {
-		w = d.encoder
-	}
+	d.encoder = newEncoder((*sink)(d), d.target)
 	if x.site.UnderAge.Mark && d.text.isForChildren() {
-		d.view.Standing = consent.StandChild(x.shown.Objection)
+		x.showChild()
+		d.view.Standing, d.view.Once = x.shown, nil
 		d.options.Granted, d.options.HoldUnclassified, d.options.Let = 0, true, nil
 	}
-	d.rewriter = rewrite.Acquire(w, &d.options)
+	d.rewriter = rewrite.Acquire((*rewritten)(d), &d.options)
 	return nil
+}
+
+// decode returns the next part of the page as it is to be rewritten. The error
+// may come with bytes.
+func (d *document) decode() ([]byte, error) {
+	p, err := d.text.next()
+	d.came += int64(len(p))
+	if d.came > bombBytes && len(d.codings) > 0 && d.came > maxRatio*d.read {
+		return nil, errBomb
+	}
+	return p, err
 }
 
 // advance takes the next part of the body through. It reports whether there is
 // more.
 func (d *document) advance() (more bool, err error) {
-	p, err := d.text.next()
-	d.came += int64(len(p))
-	if d.came > bombBytes && d.came > maxRatio*d.read {
-		return false, errBomb
-	}
+	p, err := d.decode()
 	if len(p) > 0 {
 		if _, err := d.rewriter.Write(p); err != nil {
 			return false, err
@@ -489,6 +621,22 @@ func (r *raw) Read(p []byte) (int, error) {
 	d.rest = d.rest[n:]
 	d.read += int64(n)
 	return n, nil
+}
+
+// rewritten takes what has been rewritten of the page. It is encoded at once
+// where it is sent as it is made.
+type rewritten document
+
+func (r *rewritten) Write(p []byte) (int, error) {
+	switch d := (*document)(r); {
+	case d.state == building:
+		d.made = append(d.made, p...)
+		return len(p), nil
+	case d.encoder != nil:
+		return d.encoder.Write(p)
+	default:
+		return (*sink)(d).Write(p)
+	}
 }
 
 // sink takes what is finished of the page.
@@ -570,6 +718,42 @@ func (d *document) seen(t *rewrite.Tag) {
 		Decision: t.Decision,
 		Fate:     t.Fate,
 	})
+}
+
+// summed returns tags with those that are the same made one, so that a page that
+// has them many times is counted in as many steps as it has different ones.
+func summed(tags []Sighting) []Sighting {
+	var sum []Sighting
+	at := make(map[string]int, len(tags))
+	var key []byte
+	for _, t := range tags {
+		key = append(append(append(key[:0], t.Host...), 0), t.Path...)
+		i, met := at[string(key)]
+		if s := &t; met && sum[i].Kind == s.Kind && sum[i].Fate == s.Fate && sum[i].Decision == s.Decision {
+			sum[i].More += 1 + t.More
+			continue
+		}
+		at[string(key)] = len(sum)
+		sum = append(sum, t)
+	}
+	return sum
+}
+
+// cloneSightings returns tags that stand in memory of their own.
+func cloneSightings(tags []Sighting) []Sighting {
+	size := 0
+	for i := range tags {
+		size += len(tags[i].Host) + len(tags[i].Path)
+	}
+	clones, text := slices.Clone(tags), make([]byte, 0, size)
+	keep := func(s []byte) []byte {
+		text = append(text, s...)
+		return text[len(text)-len(s) : len(text) : len(text)]
+	}
+	for i := range clones {
+		clones[i].Host, clones[i].Path = keep(clones[i].Host), keep(clones[i].Path)
+	}
+	return clones
 }
 
 // maxTags bounds how many tags of one page are counted.

@@ -628,7 +628,9 @@ func TestTimeouts(t *testing.T) {
 	})
 	t.Run("queue", func(t *testing.T) {
 		arrived := make(chan struct{})
-		s := newStage(t, script(t, func(_ int, p *peer) { p.head(); close(arrived); p.rest() }), quick)
+		s := newStage(t, script(t, func(_ int, p *peer) { p.head(); close(arrived); p.rest() }), func(c *configs.Config) {
+			c.Limits.QueueWait, c.Limits.UpstreamConns = 100*time.Millisecond, 1
+		})
 		s.dial().send(get("/"))
 		<-arrived
 		r := s.dial().send(get("/")).answer("GET")

@@ -10,7 +10,8 @@ import (
 
 // Secure returns a listener whose connections are those of ln once visitors
 // have agreed on TLS. They have as long for it as for a request's head. Where
-// visitors are not served by https it returns ln.
+// visitors are not served by https it returns ln. What the PROXY protocol says
+// comes before TLS.
 //
 // When the listener is closed, handshakes that have begun are let end: Accept
 // fails after the last of them.
@@ -61,9 +62,11 @@ func (h *handshakes) accept() {
 		underWay.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), h.proxy.sites.Load().cfg.Limits.ReadHead)
 			defer cancel()
-			c := tls.Server(conn, h.config)
+			c := tls.Server(h.proxy.announced(conn), h.config)
 			if err := c.HandshakeContext(ctx); err != nil {
-				h.proxy.metrics.refuse(400, "tls")
+				if !errors.Is(err, errProxyHeader) {
+					h.proxy.metrics.refuse(400, "tls")
+				}
 				conn.Close()
 				return
 			}

@@ -29,6 +29,9 @@ type metrics struct {
 	hits     atomic.Int64
 	misses   atomic.Int64
 	waits    atomic.Int64
+	shared   atomic.Int64
+	revised  atomic.Int64
+	refined  atomic.Int64
 	sent     atomic.Int64
 	faults   atomic.Int64
 	received atomic.Int64
@@ -79,7 +82,7 @@ func (m *metrics) answered(x *exchange, status int) {
 
 func (m *metrics) countTags(tags []Sighting) {
 	for i := range tags {
-		m.tags[tags[i].Fate].Add(1)
+		m.tags[tags[i].Fate].Add(1 + int64(tags[i].More))
 	}
 }
 
@@ -167,6 +170,9 @@ func (p *Proxy) WriteMetrics(w io.Writer) {
 	counter("pages_unread_total", "Pages that could not be read and were sent under a policy that holds third parties.", &m.unread)
 	counter("memo_hits_total", "Pages taken from the memo.", &m.hits)
 	counter("memo_misses_total", "Pages that were not in the memo.", &m.misses)
+	counter("memo_shared_total", "Pages that were made for another visitor at the same moment.", &m.shared)
+	counter("memo_revised_total", "Pages of which little had changed, so that only that was rewritten.", &m.revised)
+	counter("memo_refined_total", "Remembered pages that were encoded again, smaller.", &m.refined)
 	counter("memo_waits_total", "Pauses of upstreams that were waited out, since the page so far was a remembered one.", &m.waits)
 	counter("faults_total", "Faults of askfirst's own, each of which ended a connection.", &m.faults)
 	counter("sent_bytes_total", "Bytes sent to visitors.", &m.sent)
@@ -180,8 +186,11 @@ func (p *Proxy) WriteMetrics(w io.Writer) {
 	family("visitors", "gauge", "Open connections of visitors.")
 	fmt.Fprintf(w, "askfirst_visitors %d\n", visitors)
 	pages, bytes := p.memo.size()
+	drafts, draftBytes := p.drafts.size()
 	family("memo_pages", "gauge", "Pages in the memo.")
 	fmt.Fprintf(w, "askfirst_memo_pages %d\n", pages)
+	family("memo_drafts", "gauge", "Pages that change each time, of which the memo has the last version.")
+	fmt.Fprintf(w, "askfirst_memo_drafts %d\n", drafts)
 	family("memo_bytes", "gauge", "Bytes held by the memo.")
-	fmt.Fprintf(w, "askfirst_memo_bytes %d\n", bytes)
+	fmt.Fprintf(w, "askfirst_memo_bytes %d\n", bytes+draftBytes)
 }

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
+	"sync"
 )
 
 // The PROXY protocol, as HAProxy's proxy-protocol.txt has it: what stands in
-// front says on a new connection whose it is.
+// front says on a new connection whose it is, before anything else, TLS too.
 
 const (
 	proxyLine   = 107 // the longest header of version 1
@@ -96,4 +98,93 @@ func (s *source) proxyV2() (a netip.Addr, err error) {
 	}
 	s.take(proxyPrefix + size)
 	return a, nil
+}
+
+// Announced returns a listener whose connections are whose they are said to be,
+// where the configuration says that they begin with a PROXY protocol header. It
+// is for those that somebody else than Serve reads from.
+func (p *Proxy) Announced(ln net.Listener) net.Listener { return &announcements{ln, p} }
+
+type announcements struct {
+	net.Listener
+	proxy *Proxy
+}
+
+func (a *announcements) Accept() (net.Conn, error) {
+	conn, err := a.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return a.proxy.announced(conn), nil
+}
+
+func (p *Proxy) announced(conn net.Conn) net.Conn {
+	cfg := p.sites.Load().cfg
+	from := peerOf(conn)
+	if !cfg.ProxyProtocol || !trusts(cfg, from) {
+		return conn
+	}
+	a := &announced{Conn: conn, proxy: p}
+	a.in.conn = conn
+	return a
+}
+
+// announced is a connection whose header is read before its first byte. Until
+// then it is that of the proxy.
+type announced struct {
+	net.Conn
+	proxy *Proxy
+	in    source
+	once  sync.Once
+	err   error
+
+	mu   sync.Mutex
+	peer netip.Addr
+}
+
+func (a *announced) Read(p []byte) (int, error) {
+	a.once.Do(a.readHeader)
+	if a.err != nil {
+		return 0, a.err
+	}
+	if rest := a.in.buffered(); len(rest) > 0 {
+		n := copy(p, rest)
+		a.in.take(n)
+		a.in.release()
+		return n, nil
+	}
+	return a.Conn.Read(p)
+}
+
+func (a *announced) readHeader() {
+	peer, err := a.in.proxyHeader()
+	if err != nil {
+		a.proxy.metrics.refuse(400, "proxy-protocol")
+		a.err = errors.Join(errProxyHeader, err)
+		return
+	}
+	a.in.release()
+	a.mu.Lock()
+	a.peer = peer
+	a.mu.Unlock()
+}
+
+// RemoteAddr is the visitor's.
+func (a *announced) RemoteAddr() net.Addr {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.peer.IsValid() {
+		return &net.TCPAddr{IP: a.peer.AsSlice()}
+	}
+	return a.Conn.RemoteAddr()
+}
+
+// NetConn returns the connection that the header came over.
+func (a *announced) NetConn() net.Conn { return a.Conn }
+
+func peerOf(conn net.Conn) (a netip.Addr) {
+	if t, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		a = t.AddrPort().Addr().Unmap()
+	}
+	return a
 }

@@ -33,19 +33,22 @@ type Options struct {
 
 // Proxy is one askfirst server. It is safe for concurrent use.
 type Proxy struct {
-	o       Options
-	log     *slog.Logger
-	server  *fasthttp.Server
-	sites   atomic.Pointer[sites]
-	memo    *memo
-	metrics metrics
-	access  sync.Mutex // around o.Access
+	o        Options
+	log      *slog.Logger
+	server   *fasthttp.Server
+	sites    atomic.Pointer[sites]
+	memo     *memo
+	drafts   *memo // of pages that change each time
+	metrics  metrics
+	refinery refinery
+	access   sync.Mutex // around o.Access
 
 	mu        sync.Mutex
 	listeners []net.Listener
 	visitors  map[*visitor]struct{}
 	draining  atomic.Bool
-	stopped   chan struct{} // closed when Shutdown has drained
+	accepting sync.WaitGroup // listeners that are being served
+	stopped   chan struct{}  // closed when Shutdown has drained
 	stopOnce  sync.Once
 }
 
@@ -58,10 +61,12 @@ func New(cfg *configs.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		o:        o,
 		log:      o.Log,
-		memo:     newMemo(cfg.Limits.Memo),
+		memo:     newMemo(cfg.Limits.Memo / 4 * 3),
+		drafts:   newMemo(cfg.Limits.Memo / 4),
 		visitors: make(map[*visitor]struct{}),
 		stopped:  make(chan struct{}),
 	}
+	p.refinery = newRefinery(p)
 	table, err := newSites(cfg, o, &p.metrics, nil)
 	if err != nil {
 		return nil, err
@@ -154,8 +159,11 @@ func (p *Proxy) Serve(ln net.Listener) error {
 		return net.ErrClosed
 	}
 	p.listeners = append(p.listeners, ln)
+	p.accepting.Add(1)
 	p.mu.Unlock()
-	if err := p.server.Serve(entrance{ln, p}); err != nil {
+	err := p.server.Serve(entrance{ln, p})
+	p.accepting.Done()
+	if err != nil {
 		return err
 	}
 	// fasthttp takes a closed listener for the end that was wished for.
@@ -178,11 +186,8 @@ func (e entrance) Accept() (net.Conn, error) {
 		conn, err := e.Listener.Accept()
 		if err == nil {
 			v := newVisitor(e.proxy, conn)
-			if e.proxy.admit(v) {
-				return v, nil
-			}
-			conn.Close()
-			continue
+			e.proxy.admit(v)
+			return v, nil
 		}
 		if e.proxy.draining.Load() {
 			return nil, net.ErrClosed
@@ -201,14 +206,10 @@ func (e entrance) Accept() (net.Conn, error) {
 // Close does nothing: Shutdown closes listeners before it tells fasthttp.
 func (e entrance) Close() error { return nil }
 
-func (p *Proxy) admit(v *visitor) bool {
+func (p *Proxy) admit(v *visitor) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.draining.Load() {
-		return false
-	}
 	p.visitors[v] = struct{}{}
-	return true
+	p.mu.Unlock()
 }
 
 func (p *Proxy) dismiss(v *visitor) {
@@ -228,6 +229,9 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	for _, ln := range listeners {
 		ln.Close()
 	}
+	// Who came in at the last moment is served: others may listen at the same
+	// socket, and so nobody would be refused.
+	p.accepting.Wait()
 	defer p.stopOnce.Do(func() {
 		p.sites.Load().close()
 		close(p.stopped)

@@ -257,7 +257,7 @@ func (l *link) write(a, b []byte) error {
 			l.writeBy = by
 			l.SetWriteDeadline(by)
 		}
-		n, err := l.vec.WriteTo(l.Conn)
+		n, err := writeParts(l.Conn, &l.vec)
 		if err != nil && (n == 0 || l.up.tls != nil || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
 		}

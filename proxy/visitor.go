@@ -63,9 +63,7 @@ func newVisitor(p *Proxy, conn net.Conn) *visitor {
 	v.in.conn = (*inbound)(v)
 	_, v.tls = conn.(*tls.Conn)
 	v.sock = socketOf(conn)
-	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		v.peer = a.AddrPort().Addr().Unmap()
-	}
+	v.peer = peerOf(conn)
 	return v
 }
 
@@ -120,10 +118,10 @@ func (v *visitor) next() bool {
 }
 
 // identify reads the PROXY protocol header with which a connection from a
-// trusted proxy begins, where one is expected.
+// trusted proxy begins, where one is expected. With TLS it has been read.
 func (v *visitor) identify() bool {
 	cfg := v.proxy.sites.Load().cfg
-	if !cfg.ProxyProtocol || !trusts(cfg, v.peer) {
+	if v.tls || !cfg.ProxyProtocol || !trusts(cfg, v.peer) {
 		return true
 	}
 	v.by = time.Now().Add(cfg.Limits.ReadHead)
@@ -324,13 +322,26 @@ func (v *visitor) send(parts ...[]byte) error {
 	}
 	for len(v.vec) > 0 {
 		v.extend()
-		n, err := v.vec.WriteTo(v.Conn)
+		n, err := writeParts(v.Conn, &v.vec)
 		if err != nil && (n == 0 || v.tls || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			v.broken = true
 			return errVisitorLeft
 		}
 	}
 	return nil
+}
+
+// writeParts writes parts, and takes off what has been written. One part alone
+// is cheaper written as such.
+func writeParts(c net.Conn, parts *net.Buffers) (int64, error) {
+	if len(*parts) > 1 {
+		return parts.WriteTo(c)
+	}
+	n, err := c.Write((*parts)[0])
+	if (*parts)[0] = (*parts)[0][n:]; len((*parts)[0]) == 0 {
+		*parts = (*parts)[:0]
+	}
+	return int64(n), err
 }
 
 // extend moves the write deadline on. It is let be while it is less than a
@@ -374,8 +385,12 @@ const (
 func (v *visitor) reset() {
 	v.broken = true
 	conn := v.Conn
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
+	for {
+		under, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		conn = under.NetConn()
 	}
 	if t, ok := conn.(*net.TCPConn); ok {
 		t.SetLinger(0)

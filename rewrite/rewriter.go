@@ -29,8 +29,11 @@ const (
 	bridge = 4 << 10
 	// keepBuffer is the largest buffer that stays with a pooled Rewriter.
 	keepBuffer = 4 << 10
-	// keepLarge is the largest buffer that is kept for others to borrow.
-	keepLarge = 256 << 10
+	// keepScratch is the largest scratch that does.
+	keepScratch = 512
+	// keepLarge is the largest buffer that is kept for others to borrow: one
+	// in which the largest script has room.
+	keepLarge = Limit + 2*bridge
 )
 
 // ErrClosed is returned by Write after Close.
@@ -50,6 +53,7 @@ type Rewriter struct {
 	small    []byte // the buffer of rw while buf is a borrowed one
 	borrowed *[]byte
 	out      []byte // decided, not yet written
+	written  int    // how much was, in bytes
 	in       []byte // what is being read
 	done     int    // how much of in is decided
 
@@ -74,6 +78,7 @@ type Rewriter struct {
 	text, extra, css       []byte // scratch
 	value, srcdoc, foreign scratch
 	cuts                   []cut
+	seams                  []seam // of the page that Revise takes
 	closed, nested         bool
 	enclosed               bool // what comes after is part of the same page
 }
@@ -97,7 +102,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	}
 	rw.scan.Names = attributeTable
 	rw.scan.Reset(syntax)
-	rw.out, rw.done = rw.out[:0], 0
+	rw.out, rw.done, rw.written, rw.seams = rw.out[:0], 0, 0, rw.seams[:0]
 	rw.pending, rw.skip, rw.skipText = 0, false, false
 	rw.boxes = boxes{}
 	rw.inject.reset(doc)
@@ -122,6 +127,9 @@ func (rw *Rewriter) trim() {
 	rw.foreign.trim()
 	if cap(rw.cuts) > 512 {
 		rw.cuts = nil
+	}
+	if cap(rw.seams) > 512 {
+		rw.seams = nil
 	}
 	for _, b := range [...]*[]byte{&rw.out, &rw.text, &rw.extra, &rw.css} {
 		if cap(*b) > keepBuffer {
@@ -184,7 +192,7 @@ func (rw *Rewriter) keep(p []byte) {
 		grown = (*rw.borrowed)[:0]
 	} else {
 		// It grows in few and large steps: each leaves garbage behind.
-		size := max(need, min(4*cap(rw.buf), Limit+2*bridge), 1<<10)
+		size := max(need, min(4*cap(rw.buf), keepLarge), 1<<10)
 		if rw.borrowed == nil {
 			size = max(need, min(size, keepBuffer))
 		}
@@ -214,27 +222,24 @@ var borrow = sync.Pool{New: func() any { return new([]byte) }}
 // needed, borrowed where much is.
 type scratch struct {
 	b    []byte
+	own  []byte  // set aside while b is borrowed
 	lent *[]byte // where b goes back to
 }
 
 // room returns b, empty and with room for n bytes.
 func (s *scratch) room(n int) []byte {
-	if cap(s.b) >= n {
-		return s.b[:0]
-	}
-	size := 512
-	if n > size {
-		size = keepBuffer
-	}
-	if n > size {
-		size = n
+	switch {
+	case cap(s.b) >= n:
+	case n <= keepScratch:
+		s.b = make([]byte, 0, keepScratch)
+	default:
 		if s.lent == nil {
-			s.lent = borrow.Get().(*[]byte)
+			s.own, s.lent = s.b, borrow.Get().(*[]byte)
 			s.b = *s.lent
 		}
-	}
-	if cap(s.b) < n {
-		s.b = make([]byte, 0, size)
+		if cap(s.b) < n {
+			s.b = make([]byte, 0, n)
+		}
 	}
 	return s.b[:0]
 }
@@ -245,8 +250,9 @@ func (s *scratch) trim() {
 			*s.lent = s.b[:0]
 		}
 		borrow.Put(s.lent)
-		s.lent, s.b = nil, nil
-	} else if cap(s.b) > keepBuffer {
+		s.b, s.own, s.lent = s.own, nil, nil
+	}
+	if cap(s.b) > keepScratch {
 		s.b = nil
 	}
 }
@@ -276,6 +282,8 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 			rw.endTag()
 		case scan.Raw:
 			rw.rawText()
+			// That it has come to an end is known by its end tag.
+			continue
 		case scan.Doctype:
 			rw.inject.sawDoctype(rw)
 		case scan.Comment, scan.CDATA:
@@ -365,6 +373,7 @@ func (rw *Rewriter) writeOut(p []byte) {
 		return
 	}
 	n, err := rw.w.Write(p)
+	rw.written += n
 	if err == nil && n < len(p) {
 		err = io.ErrShortWrite
 	}

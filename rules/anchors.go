@@ -1,10 +1,12 @@
 package rules
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // anchors finds which of many literals occur in a script, in one pass whatever
@@ -48,35 +50,40 @@ func newAnchors(literals []string) anchors {
 
 // enter fills the table with the literals of at least from and below to bytes.
 func (r *runs) enter(literals []string, run, stride, from, to int) {
-	byRun := map[uint64][]gramRef{}
-	var order []uint64
+	type entry struct {
+		key uint64
+		gramRef
+	}
+	var entries []entry
 	for id, s := range literals {
 		if len(s) < from || len(s) >= to {
 			continue
 		}
 		at, _ := rarestRuns(s, run, stride)
 		for o := at; o < at+stride; o++ {
-			key := runAt([]byte(s), o) << (8 * (8 - run))
-			if len(byRun[key]) == 0 {
-				order = append(order, key)
-			}
-			byRun[key] = append(byRun[key], gramRef{uint32(id), uint32(o)})
+			entries = append(entries, entry{runAt([]byte(s), o) << (8 * (8 - run)), gramRef{uint32(id), uint32(o)}})
 		}
 	}
-	if len(order) == 0 {
+	if len(entries) == 0 {
 		return
 	}
+	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
 	r.filter = new([1 << 11]uint64)
-	r.slots = make([]runSlot, 1<<bits.Len(uint(2*len(order))))
-	for _, key := range order {
-		h := key * runHash
+	r.slots = make([]runSlot, 1<<bits.Len(uint(2*len(entries))))
+	r.refs = make([]gramRef, len(entries))
+	var at uint64 // the slot of the run that is being entered
+	for i, e := range entries {
+		r.refs[i] = e.gramRef
+		if i > 0 && e.key == entries[i-1].key {
+			r.slots[at].n++
+			continue
+		}
+		h := e.key * runHash
 		r.filter[h>>53] |= 1<<(h>>47&63) | 1<<(h>>41&63)
-		at := r.slot(h)
-		for r.slots[at].n != 0 {
+		for at = r.slot(h); r.slots[at].n != 0; {
 			at = (at + 1) & uint64(len(r.slots)-1)
 		}
-		r.slots[at] = runSlot{key, uint32(len(r.refs)), uint32(len(byRun[key]))}
-		r.refs = append(r.refs, byRun[key]...)
+		r.slots[at] = runSlot{e.key, uint32(i), 1}
 	}
 }
 
@@ -176,19 +183,22 @@ func (r *runs) nextShort(text []byte, i int) int {
 
 // hasAt reports whether text has the literal of which a run at offset stands at
 // text[i].
-func hasAt(text []byte, i int, offset uint32, literal []byte) bool {
+func hasAt[S []byte | string](text []byte, i int, offset uint32, literal S) bool {
 	start := i - int(offset)
-	return start >= 0 && bytes.HasPrefix(text[start:], literal)
+	return start >= 0 && start+len(literal) <= len(text) && string(text[start:start+len(literal)]) == string(literal)
 }
 
 // rarestRuns returns where in s those stride runs begin that are the least
 // likely to occur elsewhere in a script, and how likely the likeliest is.
 func rarestRuns(s string, run, stride int) (at, cost int) {
+	var costs [maxTokenLength]int // of the runs that begin in s
+	for i := 0; i+run <= len(s); i++ {
+		costs[i] = commonInCode(s[i : i+run])
+	}
 	least := -1
 	for i := 0; i+stride+run-1 <= len(s); i++ {
 		sum, most := 0, 0
-		for o := i; o < i+stride; o++ {
-			c := commonInCode(s[o : o+run])
+		for _, c := range costs[i : i+stride] {
 			sum += c
 			most = max(most, c)
 		}
@@ -205,7 +215,7 @@ func commonInCode(run string) int {
 	if len(run) == shortRun {
 		cost = 10
 	}
-	if strings.Contains(commonCode, run) {
+	if runsOfCode().has(run) {
 		cost += 60
 	}
 	for i := 0; i < len(run); i++ {
@@ -217,6 +227,33 @@ func commonInCode(run string) int {
 		}
 	}
 	return cost
+}
+
+// codeRuns are the runs of commonCode, of both lengths, in their lowest bytes.
+type codeRuns map[uint64]struct{}
+
+var runsOfCode = sync.OnceValue(func() codeRuns {
+	set := make(codeRuns, 2*len(commonCode))
+	for _, n := range [...]int{longRun, shortRun} {
+		for i := 0; i+n <= len(commonCode); i++ {
+			set[runWord(commonCode[i:i+n])] = struct{}{}
+		}
+	}
+	return set
+})
+
+func (c codeRuns) has(run string) bool {
+	_, ok := c[runWord(run)]
+	return ok
+}
+
+// runWord packs a run of at most seven bytes and its length.
+func runWord(run string) uint64 {
+	w := uint64(len(run)) << 56
+	for i := range len(run) {
+		w |= uint64(run[i]) << (8 * i)
+	}
+	return w
 }
 
 // commonCode is what scripts are full of.

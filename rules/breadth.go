@@ -18,6 +18,7 @@ const breadthFile = "breadth.tsv"
 // addBreadth enters the breadth table. A product that the catalogue has under
 // the same ID is that vendor, and keeps its category unless the table has none.
 func (e *Engine) addBreadth(table string) {
+	e.breadth.reserve(strings.Count(table, "\n"))
 	line := 0
 	for row := range strings.Lines(table) {
 		line++

@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // maxLabels is how many labels of a host are looked at, counted from the
@@ -88,7 +89,8 @@ func (t *domainTable) add(domain string) int {
 	if 2*(len(t.names)+1) > len(t.slots) {
 		t.grow()
 	}
-	buf := append(make([]byte, textPad, textPad+len(domain)), domain...)
+	var room [textPad + 64]byte
+	buf := append(room[:textPad], domain...)
 	var l labels
 	l.read(buf, textPad, len(buf))
 	if n := t.find(&l, buf[textPad:], l.n-1); n >= 0 {
@@ -108,9 +110,18 @@ func (t *domainTable) insert(s domainSlot) {
 	t.slots[at] = s
 }
 
-func (t *domainTable) grow() {
+// reserve makes room for n domains.
+func (t *domainTable) reserve(n int) {
+	t.names = slices.Grow(t.names, n)
+	t.resize(1 << bits.Len(uint(2*n)))
+}
+
+func (t *domainTable) grow() { t.resize(max(16, 2*len(t.slots))) }
+
+// resize makes the table have n slots, a power of two.
+func (t *domainTable) resize(n int) {
 	old := t.slots
-	t.slots = make([]domainSlot, max(16, 2*len(old)))
+	t.slots = make([]domainSlot, n)
 	for _, s := range old {
 		if s.name != 0 {
 			t.insert(s)

@@ -67,7 +67,12 @@ func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine,
 	digest.Write(sum)
 	digest.Write([]byte(breadth))
 	encoder := json.NewEncoder(digest)
-	order := 0
+	domains, order := 0, 0
+	for _, s := range sources {
+		domains += len(s.Domains) + len(s.URLs)
+	}
+	e.catalogue.reserve(domains)
+	e.vendors = make([]*Vendor, 0, len(sources))
 	for _, s := range sources {
 		v := &s.Vendor
 		e.vendors = append(e.vendors, v)
@@ -276,8 +281,17 @@ func (e *Engine) decideCookie(name []byte, except without) Decision {
 	return e.decideName(&e.catalogue.cookies, name, except)
 }
 
+func (e *Engine) decideStorage(key []byte, except without) Decision {
+	for _, s := range e.overrides {
+		if v := s.storage.find(key, except); v != nil {
+			return v.decision(NoParty)
+		}
+	}
+	return e.decideName(&e.catalogue.storage, key, except)
+}
+
 // Storage decides about a localStorage or sessionStorage key likewise.
-func (e *Engine) Storage(key []byte) Decision { return e.decideName(&e.catalogue.storage, key, nil) }
+func (e *Engine) Storage(key []byte) Decision { return e.decideStorage(key, nil) }
 
 func (e *Engine) decideName(t *nameTable, name []byte, except without) Decision {
 	if v := t.find(name, except); v != nil {

@@ -120,7 +120,10 @@ func isTrackerHost(host []byte) bool {
 	end = bytes.LastIndexByte(host[:end], '.')
 	for end > 0 {
 		start := bytes.LastIndexByte(host[:end], '.') + 1
-		label := bytes.TrimRight(host[start:end], "0123456789")
+		label := host[start:end]
+		for len(label) > 0 && label[len(label)-1] <= '9' && label[len(label)-1] >= '0' {
+			label = label[:len(label)-1]
+		}
 		if trackerLabels[string(label)] {
 			return true
 		}

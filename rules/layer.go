@@ -31,11 +31,13 @@ func (v *verdict) name(d Decision) Decision {
 // layer is a set of rules of one rank: the overrides are one, the catalogue is
 // another. It is filled by the add methods and then built.
 type layer struct {
-	hosts  domainTable
-	byHost []hostRules // by the numbers of hosts
+	hosts    domainTable
+	byHost   []hostRules // by the numbers of hosts
+	verdicts []verdict   // of domains, as far as there is room reserved
 	// anyHost are the patterns whose host is "*": those with a literal that is
 	// long enough to be looked for, numbered as in anyGrams, and the rest.
 	anyHost   []urlRule
+	literals  []string // of anyHost
 	anyGrams  grams
 	unindexed []urlRule
 
@@ -45,7 +47,7 @@ type layer struct {
 
 // hostRules are the rules about a domain.
 type hostRules struct {
-	domains []*verdict
+	domains []verdict
 	urls    []urlRule
 }
 
@@ -57,7 +59,20 @@ type urlRule struct {
 
 func (l *layer) addDomain(domain string, v verdict) {
 	r := l.host(domain)
-	r.domains = append(r.domains, &v)
+	if len(r.domains) == 0 && len(l.verdicts) < cap(l.verdicts) {
+		n := len(l.verdicts)
+		l.verdicts = append(l.verdicts, v)
+		r.domains = l.verdicts[n : n+1 : n+1]
+		return
+	}
+	r.domains = append(r.domains, v)
+}
+
+// reserve makes room for rules about n domains.
+func (l *layer) reserve(n int) {
+	l.hosts.reserve(n)
+	l.byHost = slices.Grow(l.byHost, n)
+	l.verdicts = make([]verdict, 0, n)
 }
 
 // minPatternLiteral is how long the literal of an indexed pattern is at least.
@@ -97,11 +112,11 @@ func (l *layer) addInline(tokens []string, v verdict) {
 
 func (l *layer) build() {
 	l.inline.build()
-	literals := make([]string, len(l.anyHost))
+	l.literals = make([]string, len(l.anyHost))
 	for i := range l.anyHost {
-		literals[i] = l.anyHost[i].literal()
+		l.literals[i] = l.anyHost[i].literal()
 	}
-	l.anyGrams = newGrams(literals)
+	l.anyGrams = newGrams(l.literals)
 	for i := range l.byHost {
 		slices.SortStableFunc(l.byHost[i].urls, bySpecificity)
 	}
@@ -163,7 +178,9 @@ func (l *layer) find(p *Page, named bool, except without) *verdict {
 		text := p.ref.buf[p.ref.pathAt:p.ref.end]
 		for i := l.anyGrams.next(text, 0); i >= 0; i = l.anyGrams.next(text, i+l.anyGrams.stride) {
 			for _, ref := range l.anyGrams.at(text, i) {
-				best = l.anyHost[ref.id].better(best, path, query, except)
+				if hasAt(text, i, ref.offset, l.literals[ref.id]) {
+					best = l.anyHost[ref.id].better(best, path, query, except)
+				}
 			}
 		}
 	}
@@ -178,8 +195,8 @@ func (l *layer) find(p *Page, named bool, except without) *verdict {
 
 // domain returns the first rule about the domain.
 func (h *hostRules) domain(except without) *verdict {
-	for _, v := range h.domains {
-		if !except.has(&v.rule) {
+	for i := range h.domains {
+		if v := &h.domains[i]; !except.has(&v.rule) {
 			return v
 		}
 	}

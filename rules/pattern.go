@@ -159,12 +159,11 @@ func (p *Pattern) literal() string {
 		}
 	}
 	for _, q := range p.Query {
-		value, _, starred := strings.Cut(q[1], "*")
-		run := q[0] + "=" + value
-		if !starred && value == "" || len(run) <= len(longest) {
-			continue
+		run := q[0]
+		if value, _, _ := strings.Cut(strings.TrimSuffix(q[1], "$"), "*"); value != "" {
+			run += "=" + value
 		}
-		if value != "" {
+		if len(run) > len(longest) {
 			longest = run
 		}
 	}

@@ -72,6 +72,10 @@ type tablePart struct {
 	// Words are expressions that the heuristics go by, in any case: of what
 	// trackers' hosts are called, and of path and query of pictures.
 	Words []string `json:"words,omitempty"`
+	// Containers are the IDs of vendors that are tag managers.
+	Containers []string `json:"containers,omitempty"`
+	// Reload are the IDs of vendors whose scripts cannot run late.
+	Reload []string `json:"reload,omitempty"`
 
 	index map[tableVerdict]int
 }
@@ -104,17 +108,15 @@ func (v tableVerdict) MarshalJSON() ([]byte, error) {
 
 // tableBase is the base. Pages are the overrides that hold for some pages only:
 // a regular expression of paths and what holds there. They are looked at before
-// the others.
+// the others. Quiet are the heuristics that are not asked.
 type tableBase struct {
-	Parts      string   `json:"parts"`
-	Ask        string   `json:"ask,omitempty"`
-	Containers []string `json:"containers"`
-	Reload     []string `json:"reload"`
-	Heuristics []string `json:"heuristics"`
-	Overrides  struct {
+	Parts     string   `json:"parts"`
+	Ask       string   `json:"ask,omitempty"`
+	Quiet     []string `json:"quiet,omitempty"`
+	Overrides struct {
 		tablePart
 		Pages [][2]any `json:"pages,omitempty"`
-	} `json:"overrides"`
+	} `json:"overrides,omitzero"`
 }
 
 // Table returns the rules for the guard.
@@ -134,13 +136,21 @@ func (e *Engine) Table() *Table {
 	}
 	for n, h := range c.byHost {
 		if len(h.domains) > 0 {
-			parts[partOf(c.hosts.names[n])].addDomain(c.hosts.names[n], h.domains[0])
+			parts[partOf(c.hosts.names[n])].addDomain(c.hosts.names[n], &h.domains[0])
 		}
 	}
 	e.addBreadthTo(parts)
 	parts["names"].Cookies = c.cookies.table(parts["names"])
 	parts["names"].Storage = c.storage.table(parts["names"])
 	parts["names"].Words = []string{trackerHosts(), pictureAddresses()}
+	for _, v := range e.vendors {
+		if v.Container {
+			parts["names"].Containers = append(parts["names"].Containers, v.ID)
+		}
+		if v.Reload {
+			parts["names"].Reload = append(parts["names"].Reload, v.ID)
+		}
+	}
 	parts["code"].addInline(&c.inline)
 	digest := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
@@ -153,24 +163,16 @@ func (e *Engine) Table() *Table {
 }
 
 func (e *Engine) base(revision string) *tableBase {
-	b := &tableBase{Parts: revision, Containers: []string{}, Reload: []string{}, Heuristics: []string{}}
+	b := &tableBase{Parts: revision}
 	switch {
 	case len(e.lists.rules) > 0:
 		b.Ask = "all"
 	case e.aliases != nil:
 		b.Ask = "first"
 	}
-	for _, v := range e.vendors {
-		if v.Container {
-			b.Containers = append(b.Containers, v.ID)
-		}
-		if v.Reload {
-			b.Reload = append(b.Reload, v.ID)
-		}
-	}
 	for i, h := range heuristics {
-		if e.guessing[i] {
-			b.Heuristics = append(b.Heuristics, h.name)
+		if !e.guessing[i] {
+			b.Quiet = append(b.Quiet, h.name)
 		}
 	}
 	for _, s := range e.overrides {
@@ -180,11 +182,11 @@ func (e *Engine) base(revision string) *tableBase {
 		}
 		for n, h := range s.layer.byHost {
 			if len(h.domains) > 0 {
-				p.addDomain(s.layer.hosts.names[n], h.domains[0])
+				p.addDomain(s.layer.hosts.names[n], &h.domains[0])
 			}
 		}
 		p.addInline(&s.layer.inline)
-		p.Cookies = s.layer.cookies.table(p)
+		p.Cookies, p.Storage = s.layer.cookies.table(p), s.layer.storage.table(p)
 		for _, v := range slices.SortedFunc(maps.Keys(s.byVendor), func(a, b *Vendor) int { return strings.Compare(a.ID, b.ID) }) {
 			if p.Vendors == nil {
 				p.Vendors = map[string]int{}
@@ -303,7 +305,7 @@ func (p *tablePart) addInline(t *inlineTable) {
 // addBreadthTo adds the domains of the breadth table that have a category.
 func (e *Engine) addBreadthTo(parts map[string]*tablePart) {
 	for n, h := range e.breadth.byHost {
-		domain, v := e.breadth.hosts.names[n], h.domains[0]
+		domain, v := e.breadth.hosts.names[n], &h.domains[0]
 		p := parts[partOf(domain)]
 		if _, known := p.Domains[domain]; !known && v.category != consent.Unclassified {
 			p.addDomain(domain, v)

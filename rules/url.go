@@ -3,6 +3,7 @@ package rules
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 )
 
 // scheme is one of those that the URL standard calls special and that lead to
@@ -125,24 +126,24 @@ var origins = func() (t [schemes]string) {
 // plain host, which is read in one go.
 func (a *address) readAuthority(s scheme, ref []byte) bool {
 	a.scheme, a.ip = s, false
-	a.buf = append(a.buf[:0], origins[s]...)
-	a.hostAt = len(a.buf)
-	buf := a.buf
+	a.hostAt = len(origins[s])
+	// There is room for all that is left, so that it is asked for once.
+	a.buf = append(slices.Grow(a.buf[:0], a.hostAt+len(ref)+1), origins[s]...)
+	host := a.buf[a.hostAt:][:len(ref)]
+	end := len(ref)
 	for i, c := range ref {
 		lower := hostByte[c]
-		if lower != 0 {
-			buf = append(buf, lower)
-			continue
+		if lower == 0 {
+			if c != '/' && c != '?' && c != '#' && c != '\\' {
+				return a.readFullAuthority(ref)
+			}
+			end = i
+			break
 		}
-		if c != '/' && c != '?' && c != '#' && c != '\\' {
-			return a.readFullAuthority(ref)
-		}
-		ref = ref[i:]
-		a.buf = buf
-		return a.finishHost() && a.readRest(ref)
+		host[i] = lower
 	}
-	a.buf = buf
-	return a.finishHost() && a.readRest(nil)
+	a.buf = a.buf[:a.hostAt+end]
+	return a.finishHost() && a.readRest(ref[end:])
 }
 
 // readRest reads what follows host and port.
@@ -384,19 +385,25 @@ func trimControls(s []byte) []byte {
 	return s
 }
 
+const ones = 0x0101010101010101
+
 // hasNewline reports whether s may have a tab or a newline: a byte below 0x0e.
 // It looks at eight bytes at a time.
 func hasNewline(s []byte) bool {
 	var below uint64
-	for len(s) >= 8 {
+	if len(s) < 8 {
+		for _, c := range s {
+			below |= (uint64(c) - 0x0e) &^ uint64(c)
+		}
+		return below&0x80 != 0
+	}
+	last := binary.LittleEndian.Uint64(s[len(s)-8:])
+	for ; len(s) > 8; s = s[8:] {
 		w := binary.LittleEndian.Uint64(s)
-		below |= (w - 0x0e0e0e0e0e0e0e0e) &^ w
-		s = s[8:]
+		below |= (w - 0x0e*ones) &^ w
 	}
-	for _, c := range s {
-		below |= (uint64(c) - 0x0e) &^ uint64(c)
-	}
-	return below&0x8080808080808080 != 0
+	below |= (last - 0x0e*ones) &^ last
+	return below&(ones<<7) != 0
 }
 
 // dropNewlines appends s without tabs and newlines, which browsers ignore

@@ -23,14 +23,16 @@ import (
 // testRules are the base of a table as the engine writes it, and testParts the
 // parts of it by their names, small enough to read. Each part of hosts has all
 // of them here.
-const testRules = `{"parts":"0","containers":["crate"],"reload":["splitter"]}`
+const testRules = `{"parts":"0","quiet":["pixel","hidden-frame","noscript-image","beacon","gif-query","tracker-host"]}`
 
 var testParts = map[string]string{
 	"names": `{
 		"said": [[["meter","analytics",0]],[["adder","marketing",0]]],
 		"urls": {"*":[["^/meter-proxy/",0,0]]},
 		"cookies": {"_meter":0,"_meter_*":0,"_adder":1},
-		"storage": {"meter:*":0}
+		"storage": {"meter:*":0},
+		"containers": ["crate"],
+		"reload": ["splitter"]
 	}`,
 	"code": `{"said":[[["meter","analytics",0]]],"inline":[[["meter(","'init'"],0]]}`,
 	"": `{

@@ -93,20 +93,35 @@ return [refused, (await fetch('/')).status].join(' ')`)
 	}
 }
 
-// TestPageIsLoadedAnew where the site wants that for every choice, or where what
-// was agreed to would come too late.
+// TestPageIsLoadedAnew where the site wants that for every choice, where what was
+// agreed to is known to come too late or is seen to write into the page as it is
+// read, and where what it wrote could not be made whole.
 func TestPageIsLoadedAnew(t *testing.T) {
-	const late = `<script type="text/plain" data-askfirst-src="https://splitter.example/late.js" data-askfirst-category="analytics" data-askfirst-vendor="splitter"></script>`
+	held := func(attributes, code string) string {
+		return `<script type="text/plain" ` + attributes + ` data-askfirst-category="analytics" data-askfirst-vendor="meter">` + code + `</script><p>end</p>`
+	}
+	const from = `data-askfirst-src="https://meter.example/`
 	w := newWorld(t)
-	w.set("/late", document(late))
-	w.set("/anew", strings.Replace(document(strings.ReplaceAll(late, "splitter", "meter")), "data-askfirst-guard", "data-askfirst-guard data-anew", 1))
+	w.set("/late", document(strings.Replace(held(from+`late.js"`, ""), `"meter"`, `"splitter"`, 1)))
+	w.set("/anew", strings.Replace(document(held(from+`anew.js"`, "")), "data-askfirst-guard", "data-askfirst-guard data-anew", 1))
+	w.set("/writes", document(held("", `localStorage.own = (localStorage.own || 0) + 1; document.write('<b>b</b>')`)))
+	w.set("/open", document(held(from+`open.js"`, "")))
+	w.script("meter.example/open.js", `document.write('<div>')`)
+	w.set("/comment", document(held(from+`comment.js"`, "")))
+	w.script("meter.example/comment.js", `document.write('<i>i</i><!--')`)
 	b := browser(t, w)
-	for _, path := range []string{"/late", "/anew"} {
+	for _, path := range []string{"/late", "/anew", "/writes", "/open", "/comment"} {
 		ctx := tab(t, b, path)
 		do[bool](t, ctx, `self.before = 1;`+settle)
 		leave(t, ctx, `void askfirst.set(['analytics'])`)
 		if got := do[string](t, ctx, `return [self.before, askfirst.get().categories].join()`); got != ",analytics" {
 			t.Errorf("%s: %s", path, got)
+		}
+		if path == "/writes" {
+			do[bool](t, ctx, settle)
+			if got := do[string](t, ctx, `return localStorage.own`); got != "1" {
+				t.Errorf("what is seen to write ran %s times", got)
+			}
 		}
 	}
 }

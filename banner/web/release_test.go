@@ -80,7 +80,8 @@ func TestDocumentWriteOfReleasedScripts(t *testing.T) {
 	w := newWorld(t)
 	w.set("/write", document(`<p id="top">top</p>
 <script type="text/plain" data-askfirst-src="https://meter.example/w.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
-<script type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter">self.ran.push('next'); document.write('<b id="b">bold</b>')</script><p id="end">end</p>`))
+<script type="text/plain" data-askfirst-src="https://meter.example/next.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script><p id="end">end</p>`))
+	w.script("meter.example/next.js", `ran.push('next'); document.write('<b id="b">bold</b>')`)
 	w.script("meter.example/w.js", `self.ran=['w'];
 document.write('<i id="i">written</i><scr'+'ipt>ran.push("inline in written")</scr'+'ipt>');
 document.write('<scr'+'ipt src="https://meter.example/inner.js"></scr'+'ipt><scr'+'ipt>ran.push("after inner")</scr'+'ipt>');

@@ -48,7 +48,7 @@ func build(dir, entry string, platform api.Platform) ([]byte, error) {
 		Bundle:            true,
 		Platform:          platform,
 		Format:            format,
-		Target:            api.ES2020,
+		Target:            api.ES2021,
 		Charset:           api.CharsetASCII,
 		LegalComments:     api.LegalCommentsNone,
 		MinifyWhitespace:  browser,

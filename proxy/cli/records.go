@@ -54,7 +54,7 @@ func (c counter) Count(site string, page []byte, granted consent.Set, tags []pro
 			continue
 		}
 		s := sighting(t.Decision, t.Kind)
-		s.Host, s.Path, s.Event, s.Count = t.Host, t.Path, eventOf[t.Fate], 1
+		s.Host, s.Path, s.Event, s.Count = t.Host, t.Path, eventOf[t.Fate], uint32(1+t.More)
 		*list = append(*list, s)
 	}
 	c.store.Count(site, page, granted, *list)

@@ -207,7 +207,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		}
 		server := p.Redirect(cfg)
 		server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
-		go func() { failed <- server.Serve(redirectListener) }()
+		go func() { failed <- server.Serve(p.Announced(redirectListener)) }()
 		defer server.Close()
 		log.Info("redirecting to https", "redirect", redirectListener.Addr().String())
 	}

@@ -28,7 +28,8 @@ type visitor struct {
 	mu        sync.Mutex
 	requested []string // addresses of all requests, in order
 	errors    []string // uncaught exceptions in pages
-	idle      chan struct{}
+	frame     cdp.FrameID
+	idle      chan cdp.LoaderID // the frame's pages whose network went idle
 }
 
 // visit opens a browser in which shop.test is askfirst and every other host is
@@ -36,8 +37,9 @@ type visitor struct {
 // is "required".
 func visit(t *testing.T, s *stage) *visitor { return visitAt(t, s, s.proxy) }
 
-// visitAt is visit with another address for shop.test.
-func visitAt(t *testing.T, s *stage, address string) *visitor {
+// visitAt is visit with another address for shop.test, and more said to the
+// browser as it starts.
+func visitAt(t *testing.T, s *stage, address string, more ...chromedp.ExecAllocatorOption) *visitor {
 	t.Helper()
 	path := browserPath()
 	if path == "" {
@@ -58,16 +60,17 @@ func visitAt(t *testing.T, s *stage, address string) *visitor {
 		chromedp.Flag("host-resolver-rules", resolver(s, address)),
 		chromedp.Flag("gaia-url", "https://gaia.invalid/"),
 	)
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), flags...)
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(flags, more...)...)
 	t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
 
-	v := &visitor{t: t, ctx: ctx, idle: make(chan struct{}, 1)}
+	v := &visitor{t: t, ctx: ctx, idle: make(chan cdp.LoaderID, 64)}
 	v.must(chromedp.Do(ctx)) // starts the browser
 	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancel)
 	v.ctx = ctx
+	v.frame = call(v, page.GetFrameTree, cdp.Empty{}).FrameTree.Frame.ID
 	v.must(chromedp.Listen(ctx, v.listen))
 	call(v, network.Enable, network.EnableParams{})
 	call(v, runtime.Enable, cdp.Empty{})
@@ -106,9 +109,9 @@ func (v *visitor) listen(event any) {
 	case *runtime.EventExceptionThrown:
 		v.errors = append(v.errors, exceptionText(e.ExceptionDetails))
 	case *page.EventLifecycleEvent:
-		if e.Name == "networkIdle" {
+		if e.Name == "networkIdle" && e.FrameID == v.frame {
 			select {
-			case v.idle <- struct{}{}:
+			case v.idle <- e.LoaderID:
 			default:
 			}
 		}
@@ -147,16 +150,24 @@ func (v *visitor) open(path string) {
 // that page is idle.
 func (v *visitor) navigates(lead chromedp.Action[chromedp.Void]) {
 	v.t.Helper()
-	select {
-	case <-v.idle:
-	default:
+	before := v.loader()
+	for len(v.idle) > 0 {
+		<-v.idle
 	}
 	v.must(chromedp.Do(v.ctx, lead))
-	select {
-	case <-v.idle:
-	case <-v.ctx.Done():
-		v.t.Fatal("the page's network did not become idle")
+	for loaded := before; loaded == before; {
+		select {
+		case loaded = <-v.idle:
+		case <-v.ctx.Done():
+			v.t.Fatal("the page's network did not become idle")
+		}
 	}
+}
+
+// loader returns what stands for the page among the browser's events.
+func (v *visitor) loader() cdp.LoaderID {
+	v.t.Helper()
+	return call(v, page.GetFrameTree, cdp.Empty{}).FrameTree.Frame.LoaderID
 }
 
 // beforePages runs a script in every page before its own.

@@ -122,25 +122,70 @@ func TestRegimeByPlace(t *testing.T) {
 	}
 }
 
+// TestPrivacyControlIsObeyedAndShown with scripts, which tell of the signal, and
+// without: once, what is honoured is put on record too.
 func TestPrivacyControlIsObeyedAndShown(t *testing.T) {
-	s := raiseFrom(t, demoSite(), byPlace)
-	v := visit(t, s)
-	v.saying(map[string]string{"X-Country": "US", "X-Region": "CA", "Sec-GPC": "1"})
-	v.open("/")
-	v.settle()
-	for _, hit := range s.reached() {
-		if strings.HasPrefix(hit, "connect.facebook.net") || strings.HasPrefix(hit, "bat.bing.com") {
-			t.Errorf("%s was contacted in spite of Global Privacy Control", hit)
-		}
+	const says = "Your browser sends Global Privacy Control, and we honour it."
+	site := pages{"/icon.svg": ""}
+	for _, path := range []string{"/", "/next"} {
+		site[path] = `<!doctype html><html lang="en"><head><title>Shop</title></head><body><h1>Shop</h1>` +
+			`<img alt="" width="9" height="9" src="https://www.facebook.com/tr?id=1"><img alt="" width="9" height="9" src="https://www.google-analytics.com/collect?v=1"></body></html>`
 	}
-	if len(s.reached()) == 0 {
-		t.Error("nothing was contacted, though statistics may be")
-	}
-	if says := eval[string](v, `document.querySelector("askfirst-banner").shadowRoot.textContent`); !strings.Contains(says, "Your browser sends Global Privacy Control, and we honour it.") {
-		t.Error("the banner does not say that the signal is honoured")
-	}
-	if told := eval[bool](v, `fetch("/.well-known/gpc.json").then(r => r.json()).then(j => j.gpc === true && !!Date.parse(j.lastUpdate))`); !told {
-		t.Error("gpc.json does not tell")
+	s := raiseFrom(t, site, byPlace)
+	for name, scripts := range map[string]bool{"with scripts": true, "without scripts": false} {
+		t.Run(name, func(t *testing.T) {
+			s.Forget()
+			v := visit(t, s)
+			v.saying(map[string]string{"X-Country": "US", "X-Region": "CA", "Sec-GPC": "1"})
+			v.gpc()
+			if !scripts {
+				v.withoutScripts()
+			}
+			obeyed := func() {
+				t.Helper()
+				if got := s.reached(); !slices.Equal(got, []string{"www.google-analytics.com/collect"}) {
+					t.Errorf("reached are %q: statistics may be, advertising may not", got)
+				}
+				s.Forget()
+			}
+			v.open("/")
+			if shown := v.sees(`.text b`); shown != 1 {
+				t.Errorf("that the signal is honoured is shown %d times", shown)
+			}
+			if text := eval[string](v, `document.querySelector("askfirst-banner").shadowRoot.querySelector(".text b").textContent`); text != says {
+				t.Errorf("the banner says %q", text)
+			}
+			if got := eval[bool](v, `navigator.globalPrivacyControl`); !got || scripts && !eval[bool](v, `askfirst.get().gpc`) {
+				t.Error("scripts are not told")
+			}
+			v.until(`/askfirst=1/.test(document.cookie)`)
+			obeyed()
+			v.open("/next")
+			obeyed()
+			if v.sees(rejectAll) != 0 || v.sees(reopen) != 1 {
+				t.Error("who objects by signal is asked all the same")
+			}
+			first := v.receipt()
+			if first["action"] != "gpc" || first["method"] != "gpc" || first["regime"] != "opt-out" {
+				t.Errorf("the receipt is %v", first)
+			}
+			v.open("/")
+			if again := v.receipt(); again["id"] != first["id"] {
+				t.Errorf("the second page made another receipt: %v after %v", again["id"], first["id"])
+			}
+			recorded := 0
+			for _, address := range v.all() {
+				if strings.Contains(address, "/_askfirst/gpc") || strings.HasSuffix(address, "/_askfirst/consent") {
+					recorded++
+				}
+			}
+			if recorded != 1 {
+				t.Errorf("it is put on record %d times", recorded)
+			}
+			if told := eval[bool](v, `fetch("/.well-known/gpc.json").then(r => r.json()).then(j => j.gpc === true && !!Date.parse(j.lastUpdate))`); !told {
+				t.Error("gpc.json does not tell")
+			}
+		})
 	}
 }
 
@@ -438,6 +483,19 @@ func TestAdvancedConsentMode(t *testing.T) {
 	v.until(`(window.demoFired || []).some(x => x.startsWith("static.hotjar.com"))`)
 	if got := eval[string](v, `[...dataLayer].filter(e => e[1] === "update").map(e => e[2].ad_storage).join()`); got != "granted" {
 		t.Errorf("after the choice Google's tags were told %q", got)
+	}
+	// A storage key is the tag's own as its cookies are: it goes on withdrawal,
+	// and the tags that run are told before the page is left.
+	eval[bool](v, `localStorage.setItem("_gcl_ls", "click"), localStorage.setItem("basket", "1"), localStorage.getItem("_gcl_ls") === "click"`)
+	eval[bool](v, `dataLayer.push = e => { if (e[1] === "update") sessionStorage.told = e[2].ad_storage + e[2].analytics_storage }, true`)
+	v.click(reopen)
+	v.reloads(withdraw)
+	if got := eval[string](v, `[localStorage.getItem("_gcl_ls"), localStorage.getItem("basket"), sessionStorage.told].join()`); got != ",1,denieddenied" {
+		t.Errorf("withdrawing leaves %q", got)
+	}
+	eval[bool](v, `localStorage.setItem("_gcl_ls", "click"), true`)
+	if got := eval[bool](v, `localStorage.getItem("_gcl_ls") === null`); !got {
+		t.Error("after withdrawing Google's tags keep a storage key")
 	}
 	v.nothingThrew()
 }

@@ -71,59 +71,56 @@ func appendReference(dst, raw []byte) ([]byte, int) {
 	if closed {
 		i++
 	}
-	switch string(name) {
-	case "amp", "AMP":
-		return append(dst, '&'), i
-	case "lt", "LT":
-		return append(dst, '<'), i
-	case "gt", "GT":
-		return append(dst, '>'), i
-	case "quot", "QUOT":
-		return append(dst, '"'), i
-	}
-	if closed {
-		if got, ok := commonReferences[string(name)]; ok {
+	if !closed {
+		// Only the old references do without a semicolon, and in an attribute
+		// only where nothing follows that may be a part of the name.
+		if got, ok := oldReferences[string(name)]; ok {
 			return append(dst, got...), i
 		}
+		return append(dst, raw[:i]...), i
+	}
+	if got, ok := commonReferences[string(name)]; ok {
+		return append(dst, got...), i
 	}
 	// The table of the standard library is reached through its decoder alone,
-	// which also takes a name that merely begins with one of the old
-	// references; in an attribute that does not count.
-	text := "&" + string(name)
-	if closed {
-		text += ";"
-	}
-	got := html.UnescapeString(text)
-	if got == text || !closed && hasRest(got, name) || closed && got != ";" && strings.HasSuffix(got, ";") {
+	// which also takes a name that merely begins with an old reference.
+	got := html.UnescapeString(string(raw[:i]))
+	if got == string(raw[:i]) || strings.HasSuffix(got, ";") {
 		return append(dst, raw[:i]...), i
 	}
 	return append(dst, got...), i
 }
 
-// commonReferences are the named references that pages are written with, which
-// are looked up without allocating.
-var commonReferences = func() map[string]string {
-	const names = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute " +
+// oldReferences are those that HTML knows without a semicolon, commonReferences
+// those that pages are written with, the names of HTML 4 among them. Both are
+// looked up without allocating.
+var oldReferences, commonReferences = func() (old, common map[string]string) {
+	const oldNames = "amp AMP lt LT gt GT quot QUOT COPY REG " +
+		"nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute " +
 		"micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil " +
 		"Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute " +
 		"Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute " +
-		"icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml OElig oelig " +
+		"icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml"
+	const names = "OElig oelig " +
 		"Scaron scaron Yuml fnof circ tilde ensp emsp thinsp zwnj zwj lrm rlm ndash mdash lsquo rsquo sbquo ldquo rdquo bdquo dagger " +
-		"Dagger bull hellip permil prime Prime lsaquo rsaquo oline euro trade larr uarr rarr darr harr minus infin asymp ne le ge " +
+		"Dagger bull hellip permil prime Prime lsaquo rsaquo oline frasl euro image weierp real trade alefsym larr uarr rarr darr harr " +
+		"crarr lArr uArr rArr dArr hArr forall part exist empty nabla isin notin ni prod sum minus lowast radic prop infin ang and or cap cup " +
+		"int there4 sim cong asymp ne equiv le ge sub sup nsub sube supe oplus otimes perp sdot lceil rceil lfloor rfloor lang rang loz spades clubs " +
+		"hearts diams Alpha Beta Gamma Delta Epsilon Zeta Eta Theta Iota Kappa Lambda Mu Nu Xi Omicron Pi Rho Sigma Tau Upsilon Phi Chi Psi Omega " +
+		"alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigmaf sigma tau upsilon phi chi psi omega " +
+		"thetasym upsih piv " +
 		"apos colon sol period quest equals num excl commat lpar rpar lsqb rsqb lbrack rbrack lbrace rbrace lcub rcub lowbar grave " +
 		"comma semi plus ast dollar percnt verbar vert bsol Tab NewLine check star"
-	m := map[string]string{}
-	for name := range strings.FieldsSeq(names) {
-		m[name] = html.UnescapeString("&" + name + ";")
+	old, common = map[string]string{}, map[string]string{}
+	for name := range strings.FieldsSeq(oldNames) {
+		old[name] = html.UnescapeString("&" + name + ";")
+		common[name] = old[name]
 	}
-	return m
+	for name := range strings.FieldsSeq(names) {
+		common[name] = html.UnescapeString("&" + name + ";")
+	}
+	return old, common
 }()
-
-// hasRest reports whether got, decoded from name, still ends in a part of it.
-func hasRest(got string, name []byte) bool {
-	_, n := utf8.DecodeRuneInString(got)
-	return n < len(got)
-}
 
 // appendNumeric is appendReference for &#…; and &#x…;.
 func appendNumeric(dst, raw []byte) ([]byte, int) {

@@ -1,5 +1,3 @@
-//go:build html5lib
-
 package scan
 
 import (
@@ -12,17 +10,24 @@ import (
 	"testing"
 )
 
-// TestHTML5lib runs the tokenizer tests of html5lib-tests, of which
-// HTML5LIB_TESTS names a directory with a copy:
-//
-//	HTML5LIB_TESTS=dir go test -tags html5lib ./rewrite/scan
-//
-// Text is not compared: the Scanner does not report it.
+// TestHTML5lib runs the tokenizer tests of html5lib-tests, as the npm package
+// html5 brings them (npm ci in testdata/html5lib), or a newer copy of them that
+// HTML5LIB_TESTS names. Text is not compared: the Scanner does not report it.
 func TestHTML5lib(t *testing.T) {
-	dir := os.Getenv("HTML5LIB_TESTS")
+	dir := "testdata/html5lib/node_modules/html5/test/data"
+	if newer := os.Getenv("HTML5LIB_TESTS"); newer != "" {
+		dir = newer
+	}
 	files, err := filepath.Glob(filepath.Join(dir, "tokenizer", "*.test"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no tests in %s: %v", dir, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		reason := "no tests in " + dir + ": npm ci was not run in rewrite/scan/testdata/html5lib"
+		if os.Getenv("ASKFIRST_NODE") == "required" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
 	}
 	run := 0
 	for _, name := range files {
@@ -52,7 +57,7 @@ func TestHTML5lib(t *testing.T) {
 type html5libCase struct {
 	Description   string
 	Input         string
-	Output        [][]any
+	Output        []any // tokens, and in older copies "ParseError"
 	InitialStates []string
 	LastStartTag  string
 	DoubleEscaped bool
@@ -70,7 +75,11 @@ func (c *html5libCase) run(t *testing.T, initial string) int {
 		return q
 	}
 	var want []any
-	for _, token := range c.Output {
+	for _, output := range c.Output {
+		token, ok := output.([]any)
+		if !ok {
+			continue
+		}
 		switch token[0] {
 		case "StartTag":
 			attrs := map[string]string{}

@@ -35,6 +35,12 @@ type Standing struct {
 	Choice Choice
 }
 
+// Honours reports whether Global Privacy Control is sent and takes something out:
+// no choice stands, and the regime grants without one.
+func (s *Standing) Honours() bool {
+	return s.Objection == GPC && !s.Made && !s.Child && s.Regime != OptIn
+}
+
 // Objection is a signal by which a browser objects to tracking on its user's
 // behalf.
 type Objection uint8

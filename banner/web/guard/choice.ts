@@ -1,6 +1,6 @@
 /** The visitor's choice: given to the proxy first, obeyed when its receipt is durable. */
 import { nativeFetch } from './native'
-import { type Optional, type Standing, anew, child, chosen, locked, once, optional, prefix, regime, standing } from './page'
+import { type Optional, type Standing, anew, child, chosen, locked, objects, once, optional, prefix, regime, standing } from './page'
 import { comesLate, release } from './release'
 import { send } from './reports'
 import { signalChoice } from './signals'
@@ -20,24 +20,25 @@ export function on(listener: Listener): () => void {
 /** Makes a choice. Resolves when it is recorded and what it releases has run; rejects when the proxy did not take it. */
 export async function choose(action: Action, categories: readonly string[] = [], more: { language?: string | undefined; shown?: string | undefined; vendor?: string | undefined; method?: 'api' } = {}): Promise<void> {
 	if (child) throw new Error('askfirst: a child is not asked')
-	const answer = await nativeFetch.call(self, prefix + 'consent', {
-		method: 'POST',
-		credentials: 'same-origin',
-		headers: { 'Content-Type': 'application/json' },
-		body: JSON.stringify({ choice: action, categories, return: location.pathname + location.search, ...more }),
-	})
+	send() // of whom the proxy knows before it is asked for the page anew
+	const answer = await tell({ choice: action, categories, ...more })
 	if (answer.status !== 204) throw new Error('askfirst: the choice was not taken: ' + answer.status)
 	const asked = action === 'accept-all' ? optional : action === 'reject-all' ? [] : optional.filter((c) => categories.includes(c))
 	await obey(chosen() ?? { made: true, granted: new Set(asked) })
 }
 
+/** Tells the proxy. */
+const tell = (what: object): Promise<Response> =>
+	nativeFetch.call(self, prefix + 'consent', {
+		method: 'POST',
+		headers: { 'Content-Type': 'application/json' },
+		body: JSON.stringify({ return: location.pathname + location.search, ...what }),
+	})
+
 /** Has Global Privacy Control put on record where it takes something out; nothing changes on the page. */
 export function honour(): void {
-	if (child || standing.made || regime === 'opt-in' || !(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) return
-	const body = JSON.stringify({ choice: 'gpc', return: location.pathname + location.search })
-	nativeFetch
-		.call(self, prefix + 'consent', { method: 'POST', credentials: 'same-origin', headers: { 'Content-Type': 'application/json' }, body })
-		.catch(() => {}) // it is obeyed all the same, and put on record with the next page
+	if (child || chosen() || standing.made || regime === 'opt-in' || !objects()) return
+	tell({ choice: 'gpc' }).catch(() => {}) // it is obeyed all the same, and put on record with the next page
 }
 
 /** Lets everything on the page follow a choice. What was withdrawn cannot be unloaded, nor all be made whole late: then the page is loaded again. */

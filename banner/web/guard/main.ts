@@ -30,7 +30,7 @@ import { guardNodes } from './nodes'
 import { ours, unwrap } from './held'
 import { learn } from './learning'
 import { all } from './native'
-import { type Realm, chosen, nothingHeld, regime, standing } from './page'
+import { type Realm, chosen, nothingHeld, objects, regime, standing } from './page'
 import { release, watchLife } from './release'
 import { send, watch } from './reports'
 import { signalDefault } from './signals'
@@ -39,7 +39,7 @@ import { guardStorage, sweep } from './storage'
 /** window.askfirst: what the site's own scripts may ask and say. */
 const api = {
 	/** What the visitor agreed to. */
-	get: () => ({ made: standing.made, categories: [...standing.granted], regime, gpc: !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl }),
+	get: () => ({ made: standing.made, categories: [...standing.granted], regime, gpc: objects() }),
 	/** Makes a choice on the visitor's behalf, for a page that asks in its own way. */
 	set: (choice: 'accept-all' | 'reject-all' | string[]) => (typeof choice === 'string' ? choose(choice, [], { method: 'api' }) : choose('save', choice, { method: 'api' })),
 	/** Opens the settings. */

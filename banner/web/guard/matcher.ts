@@ -127,7 +127,8 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 	const known = new Set<string>()
 	const answers = new Map<string, Decision>()
 	const seen = new Map<string, Decision>()
-	let words: Part['words']
+	/** The part of names and what is no rule in it, once it is known. */
+	let about: { [K in 'words' | 'containers' | 'reload']?: Part[K] | undefined } = {}
 
 	/** Those of some parts that have yet to be learned; undefined for none. */
 	function missing(...parts: string[]): string[] | undefined {
@@ -162,8 +163,8 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 
 	/** Asks the heuristics about a third party that no rule knows. */
 	function guess(url: URL, kind: Kind, unseen: Unseen): boolean {
-		const asked = (h: Heuristic, holds: unknown) => holds && base.heuristics?.includes(h)
-		const like = (n: 0 | 1, text: string) => words && RegExp(words[n], 'i').test(text)
+		const asked = (h: Heuristic, holds: unknown) => holds && !base.quiet?.includes(h)
+		const like = (n: 0 | 1, text: string) => about.words && RegExp(about.words[n], 'i').test(text)
 		return !!(kind === 'image'
 			? asked('pixel', unseen === 'hidden' ? !like(1, url.pathname + url.search) : unseen) || asked('gif-query', url.pathname.endsWith('.gif') && unique(url.search))
 			: kind === 'ping'
@@ -201,7 +202,8 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 			} else if (!known.has(name)) {
 				known.add(name)
 				catalogue.add(what)
-				words = what.words ?? words
+				const { words, containers, reload } = what
+				if (words) about = { words, containers, reload }
 			}
 		},
 
@@ -221,6 +223,11 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 			if (decision.category !== 'unclassified' || decision.ruled || !guess(parse(reference, baseURI) as URL, kind, unseen)) return decision
 			return { ...decision, category: 'marketing', ruled: true }
 		},
+
+		/** Whether a script of this vendor does no good once the page has been seen, as far as is known. */
+		tooLate: (vendor: string): boolean => !!about.reload?.includes(vendor),
+		/** Whether a vendor is a container, as far as is known. */
+		contains: (vendor: string): boolean => !!about.containers?.includes(vendor),
 
 		/** Decides about the code of an inline script. */
 		inline: (code: string): Decision => named('code', (layer) => layer.code(code)),

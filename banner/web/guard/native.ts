@@ -4,8 +4,9 @@ export const apply = Reflect.apply
 
 const { getAttribute, setAttribute, setAttributeNS, removeAttribute, hasAttribute } = Element.prototype
 const { insertBefore, removeChild } = Node.prototype
-const queries = [Element.prototype, Document.prototype, DocumentFragment.prototype].map((owner) => owner.querySelectorAll)
-const descriptor = Object.getOwnPropertyDescriptor
+/** By the type of node. */
+const queries: Record<number, Function> = { 1: Element.prototype.querySelectorAll, 9: Document.prototype.querySelectorAll, 11: DocumentFragment.prototype.querySelectorAll }
+export const descriptor = Object.getOwnPropertyDescriptor
 
 const xlink = 'http://www.w3.org/1999/xlink'
 
@@ -15,7 +16,7 @@ export const drop = (el: Element, name: string): void => apply(removeAttribute, 
 export const set = (el: Element, name: string, value: unknown): void =>
 	name === 'xlink:href' ? apply(setAttributeNS, el, [xlink, name, value]) : apply(setAttribute, el, [name, value])
 export const all = (root: ParentNode, selector: string): NodeListOf<Element> =>
-	apply(queries[root.nodeType === Node.ELEMENT_NODE ? 0 : root.nodeType === Node.DOCUMENT_NODE ? 1 : 2] as Function, root, [selector])
+	apply(queries[root.nodeType] as Function, root, [selector])
 export const insert = (parent: Node, node: Node, before: Node | null): Node => apply(insertBefore, parent, [node, before])
 export const remove = (node: Node): void => {
 	if (node.parentNode) apply(removeChild, node.parentNode, [node])

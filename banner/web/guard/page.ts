@@ -38,6 +38,9 @@ delete self.__askfirst_rules
 export const parts = base.parts
 export const matcher = makeMatcher(base, site, location.href)
 
+/** Whether the browser tells scripts of Global Privacy Control. */
+export const objects = (): boolean => !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl
+
 /** The categories in a consent cookie's letters. */
 const spelled = (letters: string): Set<Optional> => new Set(optional.filter((c) => letters.includes(c.charAt(0))))
 
@@ -79,16 +82,13 @@ export function grants(category: string): boolean {
 
 /** Whether an element that says of itself whose it is may act. */
 export const allowedFor = (category: string, vendor: string): boolean =>
-	allowed({ category: category as Category, vendor: vendor ? [vendor, category as Category, base.containers?.includes(vendor) ? 1 : 0] : null, never: category === 'never' })
+	allowed({ category: category as Category, vendor: vendor ? [vendor, category as Category, matcher.contains(vendor) ? 1 : 0] : null, never: category === 'never' })
 
 export function allowed({ category, vendor, never, unsure }: Pick<Decision, 'category' | 'vendor' | 'never' | 'unsure'>): boolean {
 	if (never || unsure) return false
 	if (vendor && (once.has(vendor[0]) || once.has(family(vendor[0], vendor[1])) || (vendor[2] && category !== 'necessary' && standing.granted.size > 0))) return true
 	return grants(category)
 }
-
-/** Whether a script of this vendor does no good once the page has been seen. */
-export const tooLate = (vendor: string): boolean => !!base.reload?.includes(vendor)
 
 /** Whether the page is loaded anew for every choice. */
 export const anew = element.hasAttribute('data-anew')

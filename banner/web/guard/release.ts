@@ -1,7 +1,9 @@
 /** Making held elements whole again: in place, in document order, each once. */
-import { admit, holds, isHeld, isScript, kept, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
+import { admit, holds, isHeld, isScript, kept, keptAddress, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
 import { all, apply, drop, get, has, insert, later, remove, wrapped } from './native'
-import { being, tooLate } from './page'
+import { learn } from './learning'
+import { inert } from './markup'
+import { being, matcher, nothingHeld } from './page'
 import { count, countInline } from './reports'
 
 /** How long the scripts that follow wait for one that does not answer, in milliseconds. */
@@ -25,8 +27,11 @@ function held(root: ParentNode, found: Element[] = []): Element[] {
 /** A script that the page's author parked by hand. */
 const parked = (el: Element): boolean => isScript(el) && get(el, 'type') === 'text/plain' && !!get(el, 'data-category')
 
-/** Whether something that may act by now would come too late. */
-export const comesLate = (): boolean => held(document).some((el) => isScript(el) && mayAct(el) && tooLate(el.dataset.askfirstVendor ?? ''))
+/** Whether something that may act by now would come too late: a vendor's script that always does, or one that is seen to write into the page while that is read. */
+export const comesLate = (): boolean => held(document).some((el) => isScript(el) && mayAct(el) && (matcher.tooLate(el.dataset.askfirstVendor ?? '') || /document\.write/.test(el.text)))
+
+/** Whether all that was released could be made whole so far. */
+let whole: boolean
 
 let queue = Promise.resolve(true)
 
@@ -35,12 +40,15 @@ let queue = Promise.resolve(true)
  * run; to false where something could not be made whole on this page.
  */
 export function release(only: (el: Element) => boolean = mayAct): Promise<boolean> {
-	queue = queue.then(() => run(held(document).filter(only))).catch(() => false)
+	queue = queue
+		.then((): unknown => nothingHeld() || learn(['names']))
+		.then(() => run(held(document).filter(only)))
+		.catch(() => false)
 	return queue
 }
 
 async function run(elements: Element[]): Promise<boolean> {
-	let whole = true
+	whole = true
 	const step = async (el: Element): Promise<void> => {
 		try {
 			await (isScript(el) ? start(el) : mend(el))
@@ -53,7 +61,7 @@ async function run(elements: Element[]): Promise<boolean> {
 	for (const el of elements) {
 		if (!el.isConnected || ran.has(el)) continue
 		if (isScript(el)) ran.add(el)
-		const url = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
+		const url = keptAddress(el)
 		if (url) count(url, kindOf(el) ?? 'other', 'released')
 		else if (isScript(el)) countInline(el.dataset.askfirstVendor ?? '')
 		if (isScript(el) && (has(el, 'async') || wasAsync.has(el))) loading.push(step(el))
@@ -118,11 +126,17 @@ async function start(el: HTMLScriptElement): Promise<void> {
 	}
 }
 
-/** Puts what a released script wrote after it, and runs the scripts in it in their order. */
+/**
+ * Puts what a released script wrote after it, and runs the scripts in it in their
+ * order. What it leaves open would have taken in what follows in the page.
+ */
 async function place(html: string, after: HTMLScriptElement): Promise<void> {
-	const range = document.implementation.createHTMLDocument('').createRange()
+	const range = inert.createRange()
 	const [fragment, scripts] = being('now', () => {
-		const fragment = range.createContextualFragment(trust('createHTML', html) as string)
+		const fragment = range.createContextualFragment(trust('createHTML', html + '<!---->') as string)
+		const end = fragment.lastChild as ChildNode
+		if ((end as Comment).data === '') remove(end)
+		else whole = false
 		admit(fragment)
 		return [fragment, [...all(fragment, 'script')].filter((el) => !isHeld(el) && !holds(el))]
 	})

@@ -24,6 +24,10 @@ export interface Part {
 	vendors?: Said
 	/** Expressions of what trackers' hosts are called, and of how the paths of pictures look that are hidden at first. */
 	words?: [trackers: string, pictures: string]
+	/** The ids of vendors that are containers. */
+	containers?: string[]
+	/** The ids of vendors whose scripts cannot run late. */
+	reload?: string[]
 }
 
 export type Heuristic = 'pixel' | 'hidden-frame' | 'noscript-image' | 'beacon' | 'gif-query' | 'tracker-host'
@@ -34,12 +38,8 @@ export interface Base {
 	parts: string
 	/** Whose addresses the proxy itself is asked about: it has lists of the operator's, or knows of aliases in DNS. */
 	ask?: 'all' | 'first'
-	/** The ids of vendors that are containers. */
-	containers?: string[]
-	/** The ids of vendors whose scripts cannot run late. */
-	reload?: string[]
-	/** Those that are asked about a third party that no rule knows. */
-	heuristics?: Heuristic[]
+	/** Those that are not asked about a third party that no rule knows. */
+	quiet?: Heuristic[]
 	overrides?: Part & {
 		/** Overrides for the pages whose path an expression holds for, looked at first. */
 		pages?: [paths: string, set: Part][]
