@@ -158,6 +158,9 @@ func TestRegimeByPlace(t *testing.T) {
 			if r.RegimeRule != c.rule || r.Regime.String() != c.regime {
 				t.Errorf("the receipt says %s by %q, want %s by %q", r.Regime, r.RegimeRule, c.regime, c.rule)
 			}
+			if want, told := map[string]string{"region": "US", "by IPv6": "AU", "no rule": "XX", "nothing said": ""}[c.name]; told && r.Country != want {
+				t.Errorf("the receipt is from %q, want %q", r.Country, want)
+			}
 		})
 	}
 }
