@@ -1,4 +1,5 @@
 /** The visitor's choice: given to the proxy first, obeyed when its receipt is durable. */
+import { learn } from './learning'
 import { nativeFetch } from './native'
 import { type Optional, type Standing, anew, child, chosen, locked, objects, once, optional, prefix, regime, standing } from './page'
 import { comesLate, release } from './release'
@@ -55,7 +56,7 @@ export async function obey(choice: Standing): Promise<void> {
 			// A listener's error is its own.
 		}
 	}
-	if (anew || withdrawn || (locked && standing.granted.size > before.size) || comesLate()) {
+	if (anew || withdrawn || (locked && standing.granted.size > before.size) || (await learn(['names']), comesLate())) {
 		sweep()
 		send()
 		location.reload()

@@ -128,7 +128,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 	const answers = new Map<string, Decision>()
 	const seen = new Map<string, Decision>()
 	/** The part of names and what is no rule in it, once it is known. */
-	let about: { [K in 'words' | 'containers' | 'reload']?: Part[K] | undefined } = {}
+	let about: Part = {}
 
 	/** Those of some parts that have yet to be learned; undefined for none. */
 	function missing(...parts: string[]): string[] | undefined {
@@ -202,8 +202,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 			} else if (!known.has(name)) {
 				known.add(name)
 				catalogue.add(what)
-				const { words, containers, reload } = what
-				if (words) about = { words, containers, reload }
+				if (name === 'names') about = what
 			}
 		},
 
