@@ -22,8 +22,8 @@
 // bench/drivers measures modernc.org/sqlite and zombiezen.com/go/sqlite, the same
 // receipts in the same tables. A receipt in a group of 256 cost 19 to 31 us of
 // processor time with ncruces, 23 to 25 with modernc, 31 with zombiezen; alone 340
-// to 565, 420 to 560 and 850. The disk sets the rate of commits, and it is the same
-// for all three. To a first build from an empty cache of a program that has
+// to 565, 420 to 560 and 850. In the rate of commits, which the disk sets, no
+// difference showed. To a first build from an empty cache of a program that has
 // net/http ncruces added 13 s of processor time and modernc, which zombiezen
 // builds on, 21 s, to 79 s on a slow machine: well under two minutes on two cores.
 // Ncruces has its file systems in Go too, by which tests fill the disk.
@@ -35,11 +35,10 @@
 // REPEATABLE READ, changes of the schema in a transaction (each can be executed
 // again). There are no advisory locks, triggers, LISTEN, sequences by name,
 // collations, foreign keys or extensions. PostgreSQL 15 is what the tests run on.
-// By their documentation CockroachDB (21.2 and newer; REPEATABLE READ becomes
-// SERIALIZABLE there) and YugabyteDB have all of it; on Citus the tables must stay
-// on the coordinator or be reference tables, as the ledger's index by ID does not
-// name a column to distribute by. None of the three was run: they are not in
-// Debian, and tell us if one refuses something.
+// CockroachDB (where REPEATABLE READ becomes SERIALIZABLE) and YugabyteDB are meant
+// to have all of it; on Citus the tables must stay on the coordinator or be
+// reference tables, as the ledger's index by ID does not name a column to
+// distribute by. None of the three was run, so that one may still refuse something.
 //
 //	store, err := audit.Open(ctx, "/var/lib/askfirst", log)
 //	…
