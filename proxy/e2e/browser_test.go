@@ -215,11 +215,14 @@ func (v *visitor) click(selector string) {
 
 type point struct{ X, Y float64 }
 
+// find returns the middle of an element that can be seen, where it has come to
+// rest: who clicks on what still slides in may miss it.
 func (v *visitor) find(selector string) point {
 	v.t.Helper()
 	return eval[point](v, fmt.Sprintf(`(() => {
 		const e = (%s)(%q).find(e => e.checkVisibility({visibilityProperty: true}));
 		if (!e) throw new Error("nothing visible is " + %[2]q);
+		for (let n = e; n; n = n.parentElement) n.getAnimations().forEach(a => a.finish());
 		e.scrollIntoView({block: "center", behavior: "instant"});
 		const r = e.getBoundingClientRect();
 		return {X: r.x + r.width / 2, Y: r.y + r.height / 2};
