@@ -226,7 +226,7 @@ func (b *Banner) record(ctx *fasthttp.RequestCtx, v *Visit, a *answer, c *consen
 		i = b.languages.choose(nil, ctx.Request.Header.Peek("Accept-Language"))
 	}
 	r := &consent.Receipt{
-		Choice: *c, Site: b.o.Site, Regime: v.Standing.Regime, RegimeRule: v.RegimeRule,
+		Choice: *c, Site: b.o.Site, Regime: v.Standing.Regime, RegimeRule: v.RegimeRule, Country: v.Country,
 		Action: a.Choice, Method: consent.Method(a.Method), Vendors: b.listed(), Language: b.languages.list[i].tag,
 		Address: v.Address, Browser: browser(string(ctx.UserAgent())),
 	}

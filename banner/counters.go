@@ -4,7 +4,7 @@ import "sync/atomic"
 
 // counters count what a Banner did since it was made.
 type counters struct {
-	recorded, unrecorded, refused, limited atomic.Uint64
+	recorded, unrecorded, refused, limited, leftOut atomic.Uint64
 }
 
 // Counter is one count of what a Banner did since it was made.
@@ -21,5 +21,6 @@ func (b *Banner) Counters() []Counter {
 		{"askfirst_choices_unrecorded_total", "Choices that were obeyed although their receipt could not be kept.", c.unrecorded.Load()},
 		{"askfirst_banner_refused_total", "Requests to own endpoints that were refused.", c.refused.Load()},
 		{"askfirst_banner_limited_total", "Reports of pages that came too fast and were dropped.", c.limited.Load()},
+		{"askfirst_reports_left_out_total", "Tags and cookies that pages had no room for in their reports.", c.leftOut.Load()},
 	}
 }

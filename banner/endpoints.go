@@ -17,6 +17,9 @@ type Visit struct {
 	Standing consent.Standing
 	// RegimeRule says what decided the regime.
 	RegimeRule string
+	// Country is the visitor's, ISO 3166-1 alpha-2, empty where it was not asked
+	// for or is not known.
+	Country string
 	// GPP is the section of the GPP that is in force, empty for none.
 	GPP string
 	// Secure says that the visitor came by https.

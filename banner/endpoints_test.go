@@ -762,7 +762,7 @@ func TestDeclaration(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	e := serve(t, Options{})
-	good := `{"page":"/blog","granted":"a","tags":[["https://www.google-analytics.com/g/collect?id=secret","script","held",2]],"cookies":[["_ga","script"]]}`
+	good := `{"page":"/blog","granted":"a","tags":[["https://www.google-analytics.com/g/collect?id=secret","script","held",2]],"cookies":[["_ga","script"]],"more":3}`
 	e.status(e.json("/_askfirst/events", good), 204)
 	e.status(e.do("POST", "/_askfirst/events", good, "Content-Type", "text/plain;charset=UTF-8"), 204)
 	if len(e.watcher.reports) != 2 {
@@ -786,6 +786,8 @@ func TestEvents(t *testing.T) {
 		"count negative":      `{"page":"/","granted":"-","tags":[["https://x/","script","held",-1]]}`,
 		"count large":         `{"page":"/","granted":"-","tags":[["https://x/","script","held",99999999]]}`,
 		"count fraction":      `{"page":"/","granted":"-","tags":[["https://x/","script","held",1.5]]}`,
+		"more negative":       `{"page":"/","granted":"-","more":-1}`,
+		"more large":          `{"page":"/","granted":"-","more":401}`,
 		"tag short":           `{"page":"/","granted":"-","tags":[["https://x/","script"]]}`,
 		"tag long":            `{"page":"/","granted":"-","tags":[["https://x/","script","held",1,2]]}`,
 		"address relative":    `{"page":"/","granted":"-","tags":[["/x","script","held",1]]}`,

@@ -47,9 +47,9 @@ type ReportedCookie struct {
 }
 
 const (
-	maxEvents      = 16 << 10 // bytes of a report's body
-	maxReported    = 200      // tags, and cookies, of a report
-	maxPage        = 1 << 10  // bytes of a page's path
+	maxEvents      = 2 << 10 // bytes of a report's body
+	maxReported    = 200     // tags, and cookies, of a report; twice that may be said to be left out
+	maxPage        = 1 << 10 // bytes of a page's path
 	maxCount       = 1 << 16
 	maxCookieName  = 100
 	maxReportedURL = 1 << 10
@@ -73,6 +73,8 @@ type events struct {
 	Granted string        `json:"granted"`
 	Tags    []eventTag    `json:"tags"`
 	Cookies []eventCookie `json:"cookies"`
+	// More is how many tags and cookies had no room.
+	More int `json:"more"`
 }
 
 // eventTag is [URL without query, kind, event, count].
@@ -134,6 +136,7 @@ func (b *Banner) serveEvents(ctx *fasthttp.RequestCtx, v *Visit) {
 		b.refuse(ctx, fasthttp.StatusBadRequest, "events: "+err.Error())
 		return
 	}
+	b.counters.leftOut.Add(uint64(e.More))
 	b.observer.Report(b.o.Site, r)
 	private(ctx)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
@@ -155,7 +158,7 @@ func (b *Banner) examine(e *events, v *Visit) (*Report, error) {
 	if !isLocal(e.Page) || len(e.Page) > maxPage || bytes.ContainsAny([]byte(e.Page), "?#") {
 		return nil, errors.New("page is not a path")
 	}
-	if len(e.Tags) > maxReported || len(e.Cookies) > maxReported {
+	if len(e.Tags) > maxReported || len(e.Cookies) > maxReported || e.More < 0 || e.More > 2*maxReported {
 		return nil, errors.New("too many entries")
 	}
 	r := &Report{Page: e.Page, Granted: granted}

@@ -23,6 +23,7 @@ type receipt struct {
 	Before     []string  `json:"before"`
 	Regime     string    `json:"regime"`
 	RegimeRule string    `json:"regime_rule"`
+	Country    string    `json:"country,omitempty"`
 	Action     string    `json:"action"`
 	Method     string    `json:"method"`
 	Vendors    []string  `json:"vendors"`
@@ -48,7 +49,7 @@ func newReceipt(r *consent.Receipt) *receipt {
 	}
 	return &receipt{
 		ID: r.ID.String(), Site: r.Site, At: r.At.UTC(), Revision: r.Revision, Categories: names(r.Categories), Before: names(r.Before),
-		Regime: r.Regime.String(), RegimeRule: r.RegimeRule, Action: r.Action, Method: string(r.Method), Vendors: vendors,
+		Regime: r.Regime.String(), RegimeRule: r.RegimeRule, Country: r.Country, Action: r.Action, Method: string(r.Method), Vendors: vendors,
 		Language: r.Language, Shown: hex.EncodeToString(r.Shown[:]), Address: r.Address, Browser: r.Browser, TC: r.TC, GPP: r.GPP,
 	}
 }

@@ -49,7 +49,9 @@ func TestScreenshots(t *testing.T) {
 		{"preferences", "bar", "/_askfirst/preferences?return=/", false, false, true},
 		{"preferences-dark", "bar", "/_askfirst/preferences?return=/", true, false, true},
 		{"cookies", "bar", "/_askfirst/cookies", false, false, true},
+		{"cookies-dark", "bar", "/_askfirst/cookies", true, false, true},
 		{"receipt", "bar", "/_askfirst/receipt", false, false, true},
+		{"receipt-dark", "bar", "/_askfirst/receipt", true, false, true},
 	}
 	only := strings.FieldsFunc(os.Getenv("ASKFIRST_SCREENSHOTS_ONLY"), func(r rune) bool { return r == ',' })
 	for _, s := range shots {

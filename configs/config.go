@@ -50,6 +50,9 @@ type Config struct {
 	Profiling bool
 	// Tracing is where spans of requests are sent.
 	Tracing Tracing
+	// Resolver is the DNS server, host:port, that is asked under which other
+	// names the sites' own hosts are known; empty for not to ask.
+	Resolver string
 	// Rewrite false makes a plain proxy that changes no page.
 	Rewrite bool
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields

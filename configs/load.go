@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -170,6 +171,7 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		"server_timing":   func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ServerTiming) },
 		"profiling":       func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Profiling) },
 		"tracing":         func(n *yaml.Node, at string) { r.tracing(n, at, &cfg.Tracing) },
+		"resolver":        func(n *yaml.Node, at string) { r.resolver(n, at, &cfg.Resolver) },
 		"rewrite":         func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.Rewrite) },
 		"proxy_protocol":  func(n *yaml.Node, at string) { r.boolean(n, at, &cfg.ProxyProtocol) },
 		"tls":             func(n *yaml.Node, at string) { tls = n; r.tls(n, at, &cfg.TLS) },
@@ -656,6 +658,14 @@ func (r *reader) address(n *yaml.Node, at string, to *string) {
 	r.text(n, at, to)
 	if err := CheckAddress(*to); err != nil {
 		r.refuse(n, at, err.Error(), "write host:port, or :port for every address of this machine")
+	}
+}
+
+func (r *reader) resolver(n *yaml.Node, at string, to *string) {
+	r.text(n, at, to)
+	host, port, err := net.SplitHostPort(*to)
+	if number, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || number == 0 {
+		r.refuse(n, at, fmt.Sprintf("%q is not host:port of a DNS server", *to), "write one such as 127.0.0.1:53")
 	}
 }
 

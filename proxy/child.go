@@ -6,6 +6,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/askfirst/askfirst/rules"
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // isForChildren reports whether the site says that what is at this path is for
@@ -28,6 +29,12 @@ func (x *exchange) isChild(cookies []byte) bool {
 	}
 	value, ok := findCookie(cookies, u.Cookie)
 	return ok && (u.CookieValue == "" || string(value) == u.CookieValue)
+}
+
+// showChild makes the page for a child, whoever asked for it: its head too grants
+// nothing.
+func (x *exchange) showChild() {
+	x.once, x.shown = nil, consent.StandChild(x.shown.Objection)
 }
 
 // isForChildren reports whether the page says so itself, as early as browsers

@@ -339,6 +339,9 @@ func (d *document) share() error {
 func (d *document) passMatch() error {
 	d.x.proxy.count(d.x, d.match.tags)
 	d.transcoded = d.match.transcoded
+	if d.match.child {
+		d.x.showChild()
+	}
 	d.x.composeDocument()
 	return d.x.passPage(d.match.page)
 }
@@ -452,6 +455,7 @@ func (d *document) remember(page []byte, f *flight) {
 		page:       bytes.Clone(page),
 		tags:       cloneSightings(summed(d.tags)),
 		transcoded: d.transcoded,
+		child:      d.x.shown.Child,
 	}
 	d.x.proxy.memo.put(kept)
 	f.land(kept)
@@ -537,7 +541,8 @@ func (d *document) open() error {
 	}
 	d.encoder = newEncoder((*sink)(d), d.target)
 	if x.site.UnderAge.Mark && d.text.isForChildren() {
-		d.view.Standing = consent.StandChild(x.shown.Objection)
+		x.showChild()
+		d.view.Standing, d.view.Once = x.shown, nil
 		d.options.Granted, d.options.HoldUnclassified, d.options.Let = 0, true, nil
 	}
 	d.rewriter = rewrite.Acquire((*rewritten)(d), &d.options)

@@ -27,9 +27,14 @@ import (
 // refused, and what fired though nobody agreed to it shows in the audit.
 //
 // Whom a page may contact is more than a header can hold: the catalogue knows
-// thousands of domains. The policy names those that this site was seen to use,
-// in its pages and by what its pages report; what is refused is reported, so a
-// vendor that is agreed to and new to the site is named from the next page on.
+// thousands of domains. The policy names those that this site was seen to use: by
+// its pages, which are read before their policy is written, and by what the guard
+// reports to have held, before a choice is told. A vendor that only a tag which
+// was agreed to brings along may not have been seen by then. Where there is room
+// the policy names the usual ones; of another the first request ever made on the
+// site is refused and reported, and from the next page on it is named, for all
+// visitors. With marketing agreed to, unclassified third parties pass and nothing
+// is refused.
 type lock struct {
 	engine    *rules.Engine
 	overrides []rules.Override
@@ -57,6 +62,14 @@ type met struct {
 // foremost are vendors that pages call late and cannot do without, so that they
 // are named before they have been met: payments and security checks.
 var foremost = []string{"stripe", "paypal", "klarna", "adyen", "mollie", "braintree", "amazon-pay", "hcaptcha", "cloudflare-turnstile", "friendly-captcha", "recaptcha"}
+
+// usual are vendors that tag managers and other tags bring along most, of the
+// categories under which a lock may refuse.
+var usual = []string{
+	"google-analytics", "hotjar", "microsoft-clarity", "contentsquare", "new-relic", "segment", "mixpanel", "amplitude", "fullstory", "matomo", "adobe-analytics", "heap",
+	"intercom", "typeform", "calendly", "hubspot-chat", "zendesk-chat",
+	"facebook-sdk", "x-timeline", "instagram", "linkedin-widgets", "pinterest-widgets", "disqus", "sharethis",
+}
 
 // newLock returns the second lock of a site, nil where it has none. seen are the
 // IDs of the vendors that it was seen to use.
@@ -147,11 +160,14 @@ func (l *lock) sources(granted consent.Set) string {
 			list.host(host)
 		}
 	}
-	for _, id := range foremost {
-		if v := l.engine.Vendor(id); v != nil && l.lets(v, granted) {
-			list.vendor(v)
+	name := func(ids []string) {
+		for _, id := range ids {
+			if v := l.engine.Vendor(id); v != nil && l.lets(v, granted) {
+				list.vendor(v)
+			}
 		}
 	}
+	name(foremost)
 	// A domain stands for http and https alone in Chromium, so that sockets
 	// are named by themselves.
 	for _, v := range known.vendors {
@@ -159,6 +175,7 @@ func (l *lock) sources(granted consent.Set) string {
 			list.sockets(v)
 		}
 	}
+	name(usual)
 	text := list.text.String()
 	slot.Store(&text)
 	return text

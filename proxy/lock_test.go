@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,10 +78,30 @@ func TestLockIsBounded(t *testing.T) {
 	if n := len(l.met.Load().hosts); n != maxMet {
 		t.Errorf("%d hosts are remembered", n)
 	}
-	for _, id := range foremost {
+	for _, id := range slices.Concat(foremost, usual) {
 		if l.engine.Vendor(id) == nil {
 			t.Errorf("%s is no vendor", id)
 		}
+	}
+}
+
+// Whom a tag manager may bring along is named before the site was seen to use
+// them, each only with its category.
+func TestLockNamesTheUsual(t *testing.T) {
+	l := newTestLock(t, nil)
+	for _, id := range usual {
+		v := l.engine.Vendor(id)
+		for _, granted := range []consent.Set{0, consent.SetOf(v.Category), consent.All.Without(v.Category).Without(consent.Marketing)} {
+			var own sourceList
+			own.vendor(v)
+			first, _, _ := strings.Cut(strings.TrimSpace(own.text.String()), " ")
+			if named := strings.Contains(l.sources(granted)+" ", " "+first+" "); named != granted.Has(v.Category) {
+				t.Errorf("%s of %s with %s: named %v", id, v.Category, granted, named)
+			}
+		}
+	}
+	if all := l.sources(consent.All.Without(consent.Marketing)); len(all) > maxLock {
+		t.Errorf("%d bytes", len(all))
 	}
 }
 

@@ -48,6 +48,8 @@ type finished struct {
 	tags []Sighting
 	// transcoded says that the body was UTF-16.
 	transcoded bool
+	// child says that the page is made for children.
+	child bool
 	// version is a draft: the page decoded, and what it was made into before
 	// that was encoded.
 	version *rewrite.Version

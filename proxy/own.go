@@ -43,6 +43,7 @@ func (x *exchange) serveOwn() error {
 	x.site.banner.Serve(x.ctx, &banner.Visit{
 		Standing:   x.standing,
 		RegimeRule: x.regimeRule(),
+		Country:    x.place.Country().String(),
 		GPP:        x.section(),
 		Secure:     x.secure,
 		Host:       string(x.address),

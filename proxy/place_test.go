@@ -158,6 +158,9 @@ func TestRegimeByPlace(t *testing.T) {
 			if r.RegimeRule != c.rule || r.Regime.String() != c.regime {
 				t.Errorf("the receipt says %s by %q, want %s by %q", r.Regime, r.RegimeRule, c.regime, c.rule)
 			}
+			if want, told := map[string]string{"region": "US", "by IPv6": "AU", "no rule": "XX", "nothing said": ""}[c.name]; told && r.Country != want {
+				t.Errorf("the receipt is from %q, want %q", r.Country, want)
+			}
 		})
 	}
 }
@@ -270,6 +273,32 @@ func TestChildIsAskedNothing(t *testing.T) {
 	resp, _ := s.ask("POST", "/_askfirst/consent", "choice=accept-all", "Cookie", "age=child", "Content-Type", "application/x-www-form-urlencoded")
 	if resp.StatusCode != 403 || resp.Header.Get("Set-Cookie") != "" {
 		t.Errorf("a child's choice is answered with %d", resp.StatusCode)
+	}
+}
+
+// The head of a page whose own mark says that it is for children lets as few in as
+// its body, on the first load and out of the memo.
+func TestMarkTightensTheHead(t *testing.T) {
+	marked := strings.Replace(trackedPage, "<title>", `<meta name="askfirst-audience" content="child"><title>`, 1)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Link", `<https://static.hotjar.com>; rel=preconnect`)
+		if r.URL.Path == "/child" {
+			io.WriteString(w, marked)
+		} else {
+			io.WriteString(w, trackedPage)
+		}
+	}))
+	t.Cleanup(upstream.Close)
+	s := newStage(t, upstream.URL, locking, func(cfg *configs.Config) { cfg.Sites[0].UnderAge.Mark = true })
+	for range 4 {
+		for path, child := range map[string]bool{"/child": true, "/": false} {
+			resp, _ := s.ask("GET", path, "", "Cookie", choiceCookie(consent.All))
+			locked, hints := resp.Header.Get("Content-Security-Policy") != "", resp.Header.Get("Link") != ""
+			if locked != child || hints == child {
+				t.Errorf("%s: locked %t, hints %t", path, locked, hints)
+			}
+		}
 	}
 }
 

@@ -116,10 +116,10 @@ func (p *Proxy) Reload(cfg *configs.Config) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.draining.Load() {
-		table.close()
+		table.close(p.sites.Load().resolver)
 		return net.ErrClosed
 	}
-	p.sites.Swap(table).close()
+	p.sites.Swap(table).close(table.resolver)
 	p.issue(table.certificates)
 	return nil
 }
@@ -233,7 +233,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	// socket, and so nobody would be refused.
 	p.accepting.Wait()
 	defer p.stopOnce.Do(func() {
-		p.sites.Load().close()
+		p.sites.Load().close(resolver{})
 		close(p.stopped)
 	})
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -42,6 +42,7 @@ type sites struct {
 
 	certificates *certificates
 	tracer       *tracer // nil for none
+	resolver     resolver
 }
 
 // newSites compiles cfg; before is what is in force, nil for nothing.
@@ -50,16 +51,20 @@ func newSites(cfg *configs.Config, o Options, m *metrics, before *sites) (*sites
 	var errs []error
 	var standing *issuer
 	var tracing *tracer
+	var known resolver
 	if before != nil {
-		standing, tracing = before.certificates.issuer, before.tracer
+		standing, tracing, known = before.certificates.issuer, before.tracer, before.resolver
 	}
 	t.tracer = newTracer(cfg, tracing, &m.lostSpans, o.Log)
 	var err error
 	if t.certificates, err = loadCertificates(cfg, standing); err != nil {
 		errs = append(errs, err)
 	}
+	if t.resolver, err = newResolver(cfg.Resolver, known); err != nil {
+		errs = append(errs, err)
+	}
 	for i := range cfg.Sites {
-		s, err := newSite(cfg, &cfg.Sites[i], o)
+		s, err := newSite(cfg, &cfg.Sites[i], t.resolver.aliases, o)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("site %s: %w", cfg.Sites[i].Name, err))
 			continue
@@ -79,14 +84,14 @@ func newSites(cfg *configs.Config, o Options, m *metrics, before *sites) (*sites
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		t.close()
+		t.close(known)
 		return nil, err
 	}
 	return t, nil
 }
 
 // catalogue returns the rules of sites that have none of their own. Compiling
-// them takes a tenth of a second, so it is done once.
+// them takes some milliseconds and megabytes, so it is done once.
 var catalogue = sync.OnceValues(func() (*rules.Engine, error) { return rules.New(rules.Options{}) })
 
 // Judge is a configs.Judge: it finds what is wrong with a site's banner.
@@ -120,10 +125,12 @@ func bannerOptions(c *configs.Site, o Options) banner.Options {
 	}
 }
 
-func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
+func newSite(cfg *configs.Config, c *configs.Site, aliases *rules.Aliases, o Options) (*site, error) {
 	engine, err := catalogue()
-	if len(c.Overrides) > 0 || len(c.Lists) > 0 || len(c.HeuristicsOff) > 0 || c.Google.Mode == consent.GoogleAdvanced {
-		engine, err = rules.New(c.Rules())
+	if len(c.Overrides) > 0 || len(c.Lists) > 0 || len(c.HeuristicsOff) > 0 || c.Google.Mode == consent.GoogleAdvanced || aliases != nil {
+		own := c.Rules()
+		own.Aliases = aliases
+		engine, err = rules.New(own)
 	}
 	if err != nil {
 		return nil, err
@@ -153,10 +160,12 @@ func newSite(cfg *configs.Config, c *configs.Site, o Options) (*site, error) {
 	return s, nil
 }
 
-func (t *sites) close() {
+// close ends what t began, but for what goes on in kept.
+func (t *sites) close(kept resolver) {
 	for _, s := range t.all {
 		s.servers.close()
 	}
+	t.resolver.close(kept)
 }
 
 // find returns the site of a host, given in lower case and without port; nil

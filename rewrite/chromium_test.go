@@ -51,7 +51,7 @@ func (s *thirdParties) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if page := s.page(r.URL.Path); page != nil && r.Host == "shop.example" {
 		// The whole address of the page comes with whatever it asks for.
 		w.Header().Set("Referrer-Policy", "unsafe-url")
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Type", "text/html"+charsetIn(r.URL.Path))
 		w.Write(page)
 		return
 	}
@@ -75,6 +75,20 @@ func (s *thirdParties) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Content-Type", "text/html")
 	}
+}
+
+// charsetIn is the charset parameter that a page is served with: UTF-8, or where
+// its name begins with charset- what stands there up to the next "_", which may
+// be nothing.
+func charsetIn(path string) string {
+	name, named := strings.CutPrefix(path[strings.LastIndexByte(path, '/')+1:], "charset-")
+	if !named {
+		return "; charset=utf-8"
+	}
+	if name, _, _ = strings.Cut(name, "_"); name == "" {
+		return ""
+	}
+	return "; charset=" + name
 }
 
 // findChromium returns the path of the browser, and skips the test where there
@@ -133,6 +147,8 @@ func TestChromium(t *testing.T) {
 			return // the whole attribute is held, and so its other images
 		case name == "object-nested", name == "picture":
 			return // where one is held, the browser takes what stands in for it
+		case name == "base-data", name == "base-js", name == "base-second", name == "iframe-srcdoc-base":
+			return // which of several bases counts is left open: what any leads to is held
 		case name == "svg-style-entities":
 			return // what the preload scanner misreads is held as well
 		}
@@ -239,8 +255,11 @@ func TestRestoredDOM(t *testing.T) {
 	ctx := browser(t, chromium, http.NotFoundHandler())
 	pages := map[string][]byte{"shop": shopPage(200 << 10)}
 	nasty(t, func(name string, page []byte) {
-		if name == "cdata-in-foreign-html" {
+		switch name {
+		case "cdata-in-foreign-html", "cdata-nul-1", "cdata-nul-2", "cdata-nul-3", "nul-cdata2":
 			return // what the preload scanner misreads is held as well, and here is text
+		case "dup-href", "dup-src-empty", "svg-duphref":
+			return // what that scanner alone takes of two of a name is put back as the first
 		}
 		if !bytes.Contains(page, []byte("askfirst")) && !cutOff(page) && !parks.Match(bytes.ReplaceAll(page, []byte("&"), nil)) && utf8.Valid(page) {
 			pages[name] = page

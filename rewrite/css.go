@@ -121,11 +121,11 @@ func (rw *Rewriter) findHeld(css []byte, v *vector, i int) bool {
 			rw.text = appendUnescaped(rw.text[:0], ref)
 			ref = rw.text
 		}
-		d := rw.doc.Rules.URL(rw.page, ref, c.kind)
+		d, page := rw.ask(ref, c.kind, 0)
 		if d.Party == rules.NoParty {
 			continue
 		}
-		host, path := rw.page.Target()
+		host, path := page.Target()
 		one := *v
 		one.kind = c.kind
 		if rw.hold(i, d, &one, host, path) {
@@ -194,7 +194,7 @@ func (rw *Rewriter) arguments(css []byte, v *vector) (held, others bool) {
 		if bytes.HasPrefix(ref, fragmentSign) || bytes.HasPrefix(ref, dataScheme) {
 			continue
 		}
-		d := rw.doc.Rules.URL(rw.page, ref, rules.Image)
+		d, page := rw.ask(ref, rules.Image, 0)
 		if d.Party == rules.NoParty {
 			continue
 		}
@@ -204,7 +204,7 @@ func (rw *Rewriter) arguments(css []byte, v *vector) (held, others bool) {
 		if d.Party == rules.ThirdParty || d.Rule != nil {
 			others = true
 			if v != nil {
-				host, path := rw.page.Target()
+				host, path := page.Target()
 				rw.seen(v.kind, host, path, d, consent.Pass)
 			}
 		}

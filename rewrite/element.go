@@ -26,6 +26,7 @@ type tag struct {
 	owned  bool
 	script scriptType
 	hide   bool // when held, its type becomes text/plain
+	stops  bool // what is held would act: it is no hint that is stripped
 	gone   bool // held for good, whatever is granted
 	stands [2]standIn
 	// sourceAt is the attribute in which another tool keeps the URL of a
@@ -76,7 +77,7 @@ func (t *tag) stand(name string, value []byte) {
 // begin takes a new tag, about which nothing is decided.
 func (t *tag) begin(attrs []scan.Attr) {
 	t.reason, t.fate, t.mark = rules.Decision{}, consent.Pass, false
-	t.owned, t.script, t.hide, t.gone, t.edited = false, notScript, false, false, false
+	t.owned, t.script, t.hide, t.stops, t.gone, t.edited = false, notScript, false, false, false, false
 	t.stands = [2]standIn{}
 	t.sourceAt = -1
 	t.edits = t.edits[:0]
@@ -235,9 +236,8 @@ func (rw *Rewriter) decide() {
 	case scan.AmpAnalytics:
 		rw.counting = true
 	case scan.Base:
-		if a := rw.find(attrHref); a >= 0 && !rw.based && !t.foreign {
-			rw.based = true
-			rw.page.SetBase(rw.valueOf(a))
+		if a := rw.find(attrHref); a >= 0 {
+			rw.rebase(rw.valueOf(a))
 		}
 	}
 	rw.readVectors()

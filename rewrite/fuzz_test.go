@@ -13,7 +13,7 @@ import (
 )
 
 // nastyCases is how many files testdata/nasty has, so that none is lost unseen.
-const nastyCases = 235
+const nastyCases = 273
 
 // nasty calls use with each page of testdata/nasty.
 func nasty(t testing.TB, use func(name string, page []byte)) {
@@ -102,7 +102,7 @@ func cutOff(page []byte) bool {
 			inner.Unscripted = true
 			for inner.Next(text, true) != scan.More {
 			}
-			if inner.Start < len(text)-1 || inner.InRaw() || inner.InComment() {
+			if inner.Start < len(text)-1 || inner.InRaw() || inner.InComment() || inner.InForeign() {
 				return true
 			}
 		}

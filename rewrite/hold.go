@@ -23,7 +23,7 @@ func (rw *Rewriter) emit() {
 	if t.fate == consent.Placeholder {
 		rw.box()
 	}
-	if t.hide && t.fate != consent.Pass {
+	if t.hide && t.stops {
 		for i, id := range t.ids {
 			if id == attrType {
 				t.edits[i] = held
@@ -108,7 +108,7 @@ func (rw *Rewriter) suffix() {
 			x = append(x, '"')
 		}
 	}
-	if t.hide && t.fate != consent.Pass {
+	if t.hide && t.stops {
 		x = append(x, ` type="text/plain"`...)
 	}
 	switch {

@@ -172,7 +172,8 @@ func (rw *Rewriter) end() {
 
 // cutOff ends what a noscript element leaves unfinished, so that the page
 // after it is read alike with scripts and without. It reports whether there is
-// such a thing: a tag or comment is left out, raw text gets its end tag.
+// such a thing: a tag or comment is left out, raw text, SVG and MathML get their
+// end tags.
 func (rw *Rewriter) cutOff() bool {
 	s := &rw.scan
 	switch {
@@ -188,6 +189,14 @@ func (rw *Rewriter) cutOff() bool {
 		rw.out = append(rw.out, "</"...)
 		rw.out = append(rw.out, s.Element.String()...)
 		rw.out = append(rw.out, '>')
+		return true
+	}
+	if s.InForeign() && !rw.doc.XML {
+		if rw.pending != 0 {
+			rw.unfinished()
+		}
+		rw.copyTo(len(rw.in))
+		rw.out = s.AppendClosing(rw.out)
 		return true
 	}
 	return false

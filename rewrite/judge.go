@@ -23,7 +23,7 @@ func (rw *Rewriter) readVectors() {
 			continue
 		}
 		n := role[id]
-		if n == 0 || rw.find(id) != i || t.elem == scan.Script && t.script != running {
+		if n == 0 || !rw.counts(i) || t.elem == scan.Script && t.script != running {
 			continue
 		}
 		v := &vectors[n-1]
@@ -34,6 +34,14 @@ func (rw *Rewriter) readVectors() {
 		}
 		rw.judge(i, v)
 	}
+}
+
+// counts reports whether some reader takes the i-th attribute: the parser takes
+// the first of a name, Chromium's preload scanner one after an empty one too,
+// and in SVG the last.
+func (rw *Rewriter) counts(i int) bool {
+	first := rw.find(rw.tag.ids[i])
+	return first == i || rw.tag.foreign || len(rw.rawValue(first)) == 0
 }
 
 // repeats reports whether an earlier attribute has the name of the i-th, which
@@ -54,20 +62,22 @@ var handlers vector
 // attribute and whose condition the tag meets, nil for none.
 func (rw *Rewriter) applies(v *vector) *vector {
 	by := roles[rw.tag.elem].by
-	a := rw.find(by)
-	if a < 0 {
-		return nil
-	}
-	rw.text = append(rw.text[:0], rw.valueOf(a)...)
-	for {
-		if by == attrRel && hasWord(rw.text, v.when) || by != attrRel && scan.EqualFold(bytes.TrimSpace(rw.text), v.when) {
-			return v
+	// Of several the parser takes the first, Chromium's preload scanner the last.
+	for i, id := range rw.tag.ids {
+		if id != by {
+			continue
 		}
-		if v.next == 0 {
-			return nil
+		rw.text = append(rw.text[:0], rw.valueOf(i)...)
+		for at := v; ; at = &vectors[at.next-1] {
+			if by == attrRel && hasWord(rw.text, at.when) || by != attrRel && scan.EqualFold(bytes.TrimSpace(rw.text), at.when) {
+				return at
+			}
+			if at.next == 0 {
+				break
+			}
 		}
-		v = &vectors[v.next-1]
 	}
+	return nil
 }
 
 // hasWord reports whether the space-separated list has the word, in any case.
@@ -122,6 +132,12 @@ func (rw *Rewriter) judge(i int, v *vector) {
 				rw.judgeURL(i, u, v)
 			}
 		}
+	case asValues:
+		for len(value) > 0 {
+			var u []byte
+			u, value, _ = bytes.Cut(value, semicolon)
+			rw.judgeURL(i, u, v)
+		}
 	case asSrcset:
 		for len(value) > 0 {
 			var u []byte
@@ -161,8 +177,47 @@ func (rw *Rewriter) judge(i int, v *vector) {
 
 var (
 	colonSlashes = []byte("://")
+	semicolon    = []byte(";")
 	prefetchRule = rules.Rule{Source: "vector", Text: "x-dns-prefetch-control: on"}
 )
+
+// maxBases bounds how many <base> elements are kept beside the first.
+const maxBases = 16
+
+// rebase takes the href of a <base>. The first counts, but not in a template
+// or in SVG, nor where it leads nowhere, and in a document in an attribute it
+// counts there alone: which one a browser takes is left open where there is
+// more than one.
+func (rw *Rewriter) rebase(href []byte) {
+	if !rw.based && !rw.tag.foreign {
+		rw.based = true
+		rw.page.SetBase(href)
+		return
+	}
+	if len(rw.bases) == 0 {
+		rw.bases = append(rw.bases, new(rules.Page))
+		rw.bases[0].Reset(rw.doc.URL)
+	}
+	if len(rw.bases) < maxBases {
+		p := new(rules.Page)
+		p.Reset(rw.doc.URL)
+		p.SetBase(href)
+		rw.bases = append(rw.bases, p)
+	}
+}
+
+// ask asks the rules about a reference, read by each base that may count. The
+// answer is that of a rule, of several that in the last category, with the page
+// whose target it is about.
+func (rw *Rewriter) ask(ref []byte, k rules.Kind, s rules.Sign) (d rules.Decision, page *rules.Page) {
+	d, page = rw.doc.Rules.URLWith(rw.page, ref, k, s), rw.page
+	for _, p := range rw.bases {
+		if other := rw.doc.Rules.URLWith(p, ref, k, s); other.Rule != nil && !d.Never && (d.Rule == nil || other.Never || other.Category > d.Category) {
+			d, page = other, p
+		}
+	}
+	return d, page
+}
 
 // judgeURL asks the rules about one reference of the i-th attribute. An empty
 // one makes no request: HTML says so of each element.
@@ -170,20 +225,20 @@ func (rw *Rewriter) judgeURL(i int, ref []byte, v *vector) {
 	if len(ref) == 0 {
 		return
 	}
-	d := rw.doc.Rules.URL(rw.page, ref, v.kind)
+	d, page := rw.ask(ref, v.kind, 0)
 	if d.Party == rules.NoParty {
 		return
 	}
 	if d.Party == rules.ThirdParty && d.Rule == nil && (v.kind == rules.Image || v.kind == rules.Frame) {
 		if s := rw.signs(); s != 0 {
-			d = rw.doc.Rules.URLWith(rw.page, ref, v.kind, s)
+			d, page = rw.ask(ref, v.kind, s)
 		}
 	}
 	if rw.tag.elem == scan.AmpAnalytics && d.Vendor != nil && d.Vendor.Container {
 		// AMP's runtime lets no guard hold what a container would load.
 		d.Vendor, d.Category = nil, consent.Analytics
 	}
-	host, path := rw.page.Target()
+	host, path := page.Target()
 	rw.hold(i, d, v, host, path)
 }
 
@@ -214,6 +269,7 @@ func (rw *Rewriter) hold(i int, d rules.Decision, v *vector, host, path []byte) 
 		if i >= 0 {
 			t.rename(i)
 		}
+		t.stops = t.stops || fate != consent.Strip
 		rw.blame(d, fate)
 	}
 	rw.seen(v.kind, host, path, d, fate)

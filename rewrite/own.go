@@ -190,8 +190,9 @@ func (rw *Rewriter) parkedScript(text []byte) {
 		v = &vectors[0]
 		// A script with an empty address does not run at all.
 		if source := rw.valueOf(at); len(source) > 0 {
-			d = rw.doc.Rules.URL(rw.page, source, rules.Script)
-			host, path = rw.page.Target()
+			var page *rules.Page
+			d, page = rw.ask(source, rules.Script, 0)
+			host, path = page.Target()
 		}
 	} else {
 		d = rw.doc.Rules.Inline(rw.page, text)
@@ -231,11 +232,11 @@ func (rw *Rewriter) readParkedSource() {
 	}
 	rw.readScriptMarks()
 	v := &vectors[roles[t.elem].first[attrSrc]-1]
-	d := rw.doc.Rules.URL(rw.page, rw.valueOf(t.sourceAt), v.kind)
+	d, page := rw.ask(rw.valueOf(t.sourceAt), v.kind, 0)
 	if d.Party == rules.NoParty || !t.owned && d.Rule == nil {
 		return
 	}
-	host, path := rw.page.Target()
+	host, path := page.Target()
 	e := source
 	if rw.hold(-1, d, v, host, path) {
 		e = heldSource

@@ -48,6 +48,9 @@ type Rewriter struct {
 	scan scan.Scanner
 	page *rules.Page
 	own  rules.Page // what page points to, but in a nested document
+	// bases are the pages that page may be instead, where it is not plain which
+	// <base> counts. Few pages have any.
+	bases []*rules.Page
 
 	buf      []byte // kept back from earlier writes
 	small    []byte // the buffer of rw while buf is a borrowed one
@@ -110,6 +113,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	rw.closed, rw.nested, rw.enclosed, rw.based, rw.counting, rw.depth = false, false, false, false, false, 0
 	rw.worst, rw.holds = rules.Decision{}, false
 	rw.aside.pending = false
+	rw.bases = rw.bases[:0]
 }
 
 // Release gives rw back to the pool.

@@ -29,26 +29,46 @@ var runningTypes = scan.NewNames([]string{"", "text/javascript", "module", "appl
 	"pmdelayedscript", "wpmeteor/javascript", "javascript/blocked", "didomi/javascript", "text/x-lazy"})
 
 // typeOf classifies a script element by its type attribute, or by its
-// language attribute where it has none.
-func (rw *Rewriter) typeOf() scriptType {
-	var value []byte
-	if a := rw.find(attrType); a >= 0 {
-		value = rw.valueOf(a)
-		if len(value) == 0 {
+// language attribute where it has none. Of several of a name the parser takes
+// the first and Chromium's preload scanner the last: one that runs counts.
+// That scanner fetches a script of SVG whatever its type.
+func (rw *Rewriter) typeOf(external bool) scriptType {
+	if rw.tag.foreign && external {
+		return running
+	}
+	by := attrType
+	first := rw.find(by)
+	if first < 0 {
+		by = attrLanguage
+		if first = rw.find(by); first < 0 {
 			return running
 		}
-		value = bytes.TrimFunc(value, func(r rune) bool { return r < 128 && isSpace(byte(r)) })
-	} else if a := rw.find(attrLanguage); a >= 0 {
-		value = rw.valueOf(a)
-		if len(value) == 0 {
+	}
+	t := rw.typeIn(first)
+	for i := first + 1; i < len(rw.tag.ids); i++ {
+		if rw.tag.ids[i] == by && rw.typeIn(i) == running {
 			return running
 		}
+	}
+	return t
+}
+
+// typeIn classifies a script by its i-th attribute, a type or a language.
+func (rw *Rewriter) typeIn(i int) scriptType {
+	value := rw.valueOf(i)
+	if len(value) == 0 {
+		return running
+	}
+	if rw.tag.ids[i] == attrLanguage {
 		rw.text = append(append(rw.text[:0], "text/"...), value...)
 		value = rw.text
 	} else {
-		return running
+		// Chromium takes off what Unicode calls white space.
+		value = bytes.TrimSpace(value)
 	}
 	switch {
+	case len(value) == 0:
+		return inert
 	case runningTypes.Find(value, 0, len(value)) > 0, hasSuffixFold(value, "-text/javascript"), hasSuffixFold(value, "-module"):
 		return running
 	case scan.EqualFold(value, "importmap"), scan.EqualFold(value, "speculationrules"),
@@ -68,12 +88,12 @@ func hasSuffixFold(b []byte, suffix string) bool {
 // reports whether the tag waits for the element's text.
 func (rw *Rewriter) startScript() (waits bool) {
 	t := &rw.tag
-	t.script = rw.typeOf()
 	src := rw.find(attrSrc)
 	external := src >= 0 || rw.find(attrRocketSrc) >= 0
 	if t.foreign {
 		external = rw.find(attrHref) >= 0 || rw.find(attrXlinkHref) >= 0
 	}
+	t.script = rw.typeOf(external)
 	switch t.script {
 	case parked:
 		rw.readScriptMarks()
@@ -170,6 +190,9 @@ func (rw *Rewriter) inlineScript(text []byte) {
 		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
 			rw.hold(-1, d, &inlineVector, nil, nil)
 		}
+		if a := rw.find(attrType); a >= 0 && scan.EqualFold(bytes.TrimSpace(rw.valueOf(a)), "module") {
+			rw.judgeImports(text)
+		}
 	}
 	rw.readVectors()
 	rw.emit()
@@ -187,14 +210,68 @@ func (rw *Rewriter) judgeList(text []byte) {
 		if bytes.IndexByte(ref, '/') < 0 {
 			continue
 		}
-		d := rw.doc.Rules.URL(rw.page, ref, rules.Script)
+		d, page := rw.ask(ref, rules.Script, 0)
 		if d.Party == rules.NoParty {
 			continue
 		}
-		host, path := rw.page.Target()
+		host, path := page.Target()
 		rw.hold(-1, d, &listVector, host, path)
 	}
 }
+
+// judgeImports decides about what a module imports: each string right after the
+// word import or from, or import and a parenthesis.
+func (rw *Rewriter) judgeImports(code []byte) {
+	for i := 0; ; i++ {
+		n := bytes.IndexAny(code[i:], "\"'")
+		if n < 0 {
+			return
+		}
+		i += n
+		quote := code[i]
+		before := beforeString(code[:i])
+		if !bytes.HasSuffix(before, importWord) && !bytes.HasSuffix(before, fromWord) {
+			continue
+		}
+		n = bytes.IndexByte(code[i+1:], quote)
+		if n < 0 {
+			return
+		}
+		ref := code[i+1 : i+1+n]
+		if bytes.IndexByte(ref, '\\') >= 0 {
+			rw.extra = append(append(append(rw.extra[:0], '"'), ref...), '"')
+			ref, _ = nextString(nil, rw.extra)
+		}
+		i += n + 1
+		if bytes.IndexByte(ref, '/') < 0 {
+			continue
+		}
+		if d, page := rw.ask(ref, rules.Script, 0); d.Party != rules.NoParty {
+			host, path := page.Target()
+			rw.hold(-1, d, &listVector, host, path)
+		}
+	}
+}
+
+var importWord, fromWord = []byte("import"), []byte("from")
+
+// beforeString takes white space, comments of the form /* */ and a parenthesis
+// off the end of code.
+func beforeString(code []byte) []byte {
+	for {
+		code = bytes.TrimRight(code, " \t\r\n\f(")
+		if !bytes.HasSuffix(code, commentClosed) {
+			return code
+		}
+		n := bytes.LastIndex(code[:len(code)-2], commentOpened)
+		if n < 0 {
+			return code
+		}
+		code = code[:n]
+	}
+}
+
+var commentOpened, commentClosed = []byte("/*"), []byte("*/")
 
 // noscript rewrites the content of a noscript element up to rw.in[end], which
 // is markup to a browser that runs no scripts. enclosed says that its end tag
@@ -209,6 +286,7 @@ func (rw *Rewriter) noscript(end int, enclosed bool) {
 		inner.w, inner.enclosed = (*outer)(rw), enclosed
 		inner.read(text, len(text)+1, true)
 		inner.flush()
+		rw.bases = append(rw.bases, inner.bases[len(rw.bases):]...)
 		Release(inner)
 	}
 }
@@ -233,6 +311,7 @@ func (rw *Rewriter) within(unscripted bool) *Rewriter {
 	inner.inject.stage = over
 	inner.inject.lang = append(inner.inject.lang[:0], rw.inject.lang...)
 	inner.page, inner.based = rw.page, true
+	inner.bases = append(inner.bases, rw.bases...)
 	inner.depth = rw.depth + 1
 	inner.boxes.banned = rw.boxes.element != 0
 	return inner

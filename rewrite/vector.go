@@ -22,10 +22,11 @@ const (
 	asLink             // a URL to navigate to: a javascript: one is a script
 	asSwitch           // "on" acts
 	asList             // JSON with URLs
+	asValues           // what an animation goes through: URLs, separated by semicolons
 	asAMP              // a type or reference that AMP's runtime knows its vendor by
 )
 
-var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch", "JSON", "AMP"}
+var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch", "JSON", "values", "AMP"}
 
 // vector is one way by which a page reaches a third party.
 type vector struct {
@@ -66,6 +67,11 @@ var vectors = []vector{
 	{element: "feimage", attribute: "xlink:href", read: asURL, kind: rules.Image, fate: consent.Hold},
 	{element: "use", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold},
 	{element: "use", attribute: "xlink:href", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "set", attribute: "to", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "animate", attribute: "from", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "animate", attribute: "to", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "animate", attribute: "by", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "animate", attribute: "values", read: asValues, kind: rules.Image, fate: consent.Hold, only: true},
 	{element: "input", attribute: "src", read: asURL, kind: rules.Image, fate: consent.Hold, when: "image"},
 	{element: "source", attribute: "src", read: asURL, kind: rules.Media, fate: consent.Hold},
 	{element: "source", attribute: "srcset", read: asSrcset, kind: rules.Image, fate: consent.Hold},
@@ -80,6 +86,8 @@ var vectors = []vector{
 	{element: "thead", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
 	{element: "tfoot", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
 	{element: "tr", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "col", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
+	{element: "colgroup", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
 	{element: "td", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
 	{element: "th", attribute: "background", read: asURL, kind: rules.Image, fate: consent.Hold},
 
@@ -115,7 +123,7 @@ var vectors = []vector{
 	{element: "link", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold, when: "apple-touch-icon-precomposed"},
 	{element: "link", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold, when: "mask-icon"},
 	{element: "link", attribute: "href", read: asURL, kind: rules.Other, fate: consent.Hold, when: "manifest"},
-	{element: "link", attribute: "href", read: asURL, kind: rules.Ping, fate: consent.Strip, when: "pingback"},
+	{element: "link", attribute: "href", read: asURL, kind: rules.Hint, fate: consent.Strip, when: "pingback"},
 	{element: "link", attribute: "href", read: asURL, kind: rules.Script, fate: consent.Hold, when: "import"},
 
 	{element: "a", attribute: "ping", read: asURLs, kind: rules.Ping, fate: consent.Strip},

@@ -29,6 +29,9 @@ func TestTagsThatHeedConsentModePass(t *testing.T) {
 			t.Errorf("the cookie %s is %s, want %s", name, d.Category, want)
 		}
 	}
+	if d := e.Storage([]byte("_gcl_ls")); d.Category != consent.Marketing || d.Vendor == nil || e.ExplainStorage([]byte("_gcl_ls")).Decision.Category != consent.Marketing {
+		t.Errorf("the storage key _gcl_ls is %s", d.Category)
+	}
 	if d := e.Inline(&p, []byte("gtag('config', 'G-1')")); d.Category != consent.Necessary {
 		t.Errorf("an inline snippet is %s", d.Category)
 	}

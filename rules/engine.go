@@ -281,8 +281,17 @@ func (e *Engine) decideCookie(name []byte, except without) Decision {
 	return e.decideName(&e.catalogue.cookies, name, except)
 }
 
+func (e *Engine) decideStorage(key []byte, except without) Decision {
+	for _, s := range e.overrides {
+		if v := s.storage.find(key, except); v != nil {
+			return v.decision(NoParty)
+		}
+	}
+	return e.decideName(&e.catalogue.storage, key, except)
+}
+
 // Storage decides about a localStorage or sessionStorage key likewise.
-func (e *Engine) Storage(key []byte) Decision { return e.decideName(&e.catalogue.storage, key, nil) }
+func (e *Engine) Storage(key []byte) Decision { return e.decideStorage(key, nil) }
 
 func (e *Engine) decideName(t *nameTable, name []byte, except without) Decision {
 	if v := t.find(name, except); v != nil {

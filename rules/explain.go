@@ -53,5 +53,5 @@ func (e *Engine) ExplainCookie(name []byte) Explanation {
 
 // ExplainStorage explains what Storage decides.
 func (e *Engine) ExplainStorage(key []byte) Explanation {
-	return explain(func(w without) Decision { return e.decideName(&e.catalogue.storage, key, w) })
+	return explain(func(w without) Decision { return e.decideStorage(key, w) })
 }

@@ -11,13 +11,15 @@ import (
 )
 
 // Override is an operator's own rule. Exactly one of Vendor, Domain, URL,
-// Inline and Cookie says what it is about.
+// Inline, Cookie and Storage says what it is about.
 type Override struct {
 	Vendor string   // a vendor's ID
 	Domain string   // a domain and its subdomains
 	URL    string   // a pattern, see ParsePattern
 	Inline []string // tokens that must all occur in an inline script
 	Cookie string   // a cookie's name, or a prefix ending in "*"
+	// Storage is the name of a key of localStorage or sessionStorage likewise.
+	Storage string
 
 	// Category is what the thing becomes; Necessary makes it always pass.
 	Category consent.Category
@@ -48,6 +50,8 @@ func (o *Override) String() string {
 		b.WriteString("url " + o.URL)
 	case o.Cookie != "":
 		b.WriteString("cookie " + o.Cookie)
+	case o.Storage != "":
+		b.WriteString("storage " + o.Storage)
 	default:
 		b.WriteString("inline " + strconv.Quote(strings.Join(o.Inline, " … ")))
 	}
@@ -95,13 +99,13 @@ func (e *Engine) addOverride(o *Override, order int) error {
 		return &Mistake{o.File, o.Line, "override: " + fmt.Sprintf(format, args...)}
 	}
 	subjects := 0
-	for _, said := range []bool{o.Vendor != "", o.Domain != "", o.URL != "", len(o.Inline) > 0, o.Cookie != ""} {
+	for _, said := range []bool{o.Vendor != "", o.Domain != "", o.URL != "", len(o.Inline) > 0, o.Cookie != "", o.Storage != ""} {
 		if said {
 			subjects++
 		}
 	}
 	if subjects != 1 {
-		return refuse("needs exactly one of vendor, domain, url, inline, cookie")
+		return refuse("needs exactly one of vendor, domain, url, inline, cookie, storage")
 	}
 	if o.Category > consent.Unclassified {
 		return refuse("no such category")
@@ -141,14 +145,18 @@ func (e *Engine) addOverride(o *Override, order int) error {
 			return refuse("url %q: %v", o.URL, err)
 		}
 		set.addURL(p, order, v)
-	case o.Cookie != "":
+	case o.Cookie != "", o.Storage != "":
 		if o.Pages != "" {
 			return refuse("pages cannot limit a cookie, which is set for the whole site")
 		}
-		if err := checkName(o.Cookie); err != nil {
+		if err := checkName(o.Cookie + o.Storage); err != nil {
 			return refuse("%v", err)
 		}
-		set.cookies.add(o.Cookie, v)
+		if o.Cookie != "" {
+			set.cookies.add(o.Cookie, v)
+		} else {
+			set.storage.add(o.Storage, v)
+		}
 	default:
 		if err := checkTokens(o.Inline); err != nil {
 			return refuse("%v", err)

@@ -72,6 +72,8 @@ type tablePart struct {
 	// Words are expressions that the heuristics go by, in any case: of what
 	// trackers' hosts are called, and of path and query of pictures.
 	Words []string `json:"words,omitempty"`
+	// Containers are the IDs of vendors that are tag managers.
+	Containers []string `json:"containers,omitempty"`
 	// Reload are the IDs of vendors whose scripts cannot run late.
 	Reload []string `json:"reload,omitempty"`
 
@@ -108,11 +110,10 @@ func (v tableVerdict) MarshalJSON() ([]byte, error) {
 // a regular expression of paths and what holds there. They are looked at before
 // the others. Quiet are the heuristics that are not asked.
 type tableBase struct {
-	Parts      string   `json:"parts"`
-	Ask        string   `json:"ask,omitempty"`
-	Containers []string `json:"containers"`
-	Quiet      []string `json:"quiet,omitempty"`
-	Overrides  struct {
+	Parts     string   `json:"parts"`
+	Ask       string   `json:"ask,omitempty"`
+	Quiet     []string `json:"quiet,omitempty"`
+	Overrides struct {
 		tablePart
 		Pages [][2]any `json:"pages,omitempty"`
 	} `json:"overrides,omitzero"`
@@ -143,6 +144,9 @@ func (e *Engine) Table() *Table {
 	parts["names"].Storage = c.storage.table(parts["names"])
 	parts["names"].Words = []string{trackerHosts(), pictureAddresses()}
 	for _, v := range e.vendors {
+		if v.Container {
+			parts["names"].Containers = append(parts["names"].Containers, v.ID)
+		}
 		if v.Reload {
 			parts["names"].Reload = append(parts["names"].Reload, v.ID)
 		}
@@ -159,17 +163,12 @@ func (e *Engine) Table() *Table {
 }
 
 func (e *Engine) base(revision string) *tableBase {
-	b := &tableBase{Parts: revision, Containers: []string{}}
+	b := &tableBase{Parts: revision}
 	switch {
 	case len(e.lists.rules) > 0:
 		b.Ask = "all"
 	case e.aliases != nil:
 		b.Ask = "first"
-	}
-	for _, v := range e.vendors {
-		if v.Container {
-			b.Containers = append(b.Containers, v.ID)
-		}
 	}
 	for i, h := range heuristics {
 		if !e.guessing[i] {
@@ -187,7 +186,7 @@ func (e *Engine) base(revision string) *tableBase {
 			}
 		}
 		p.addInline(&s.layer.inline)
-		p.Cookies = s.layer.cookies.table(p)
+		p.Cookies, p.Storage = s.layer.cookies.table(p), s.layer.storage.table(p)
 		for _, v := range slices.SortedFunc(maps.Keys(s.byVendor), func(a, b *Vendor) int { return strings.Compare(a.ID, b.ID) }) {
 			if p.Vendors == nil {
 				p.Vendors = map[string]int{}

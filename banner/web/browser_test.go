@@ -23,7 +23,7 @@ import (
 // testRules are the base of a table as the engine writes it, and testParts the
 // parts of it by their names, small enough to read. Each part of hosts has all
 // of them here.
-const testRules = `{"parts":"0","containers":["crate"],"quiet":["pixel","hidden-frame","noscript-image","beacon","gif-query","tracker-host"]}`
+const testRules = `{"parts":"0","quiet":["pixel","hidden-frame","noscript-image","beacon","gif-query","tracker-host"]}`
 
 var testParts = map[string]string{
 	"names": `{
@@ -31,6 +31,7 @@ var testParts = map[string]string{
 		"urls": {"*":[["^/meter-proxy/",0,0]]},
 		"cookies": {"_meter":0,"_meter_*":0,"_adder":1},
 		"storage": {"meter:*":0},
+		"containers": ["crate"],
 		"reload": ["splitter"]
 	}`,
 	"code": `{"said":[[["meter","analytics",0]]],"inline":[[["meter(","'init'"],0]]}`,
@@ -151,7 +152,7 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/_askfirst/events":
 		body, _ := io.ReadAll(r.Body)
 		var report map[string]any
-		if json.Unmarshal(body, &report) == nil && len(body) <= 16<<10 {
+		if json.Unmarshal(body, &report) == nil && len(body) <= 2<<10 {
 			w.reports = append(w.reports, report)
 		}
 		rw.WriteHeader(http.StatusNoContent)

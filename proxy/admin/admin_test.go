@@ -54,12 +54,12 @@ func sighting(vendor string, c consent.Category, host, path string, e audit.Even
 func receipt(site string) *consent.Receipt {
 	return &consent.Receipt{
 		Choice: consent.Choice{Revision: 1, Categories: consent.SetOf(consent.Analytics), At: time.Now().Truncate(time.Second), ID: consent.NewID()},
-		Site:   site, Regime: consent.OptIn, Action: "save", Method: consent.ByForm, Language: "en",
+		Site:   site, Regime: consent.OptIn, Country: "AT", Action: "save", Method: consent.ByForm, Language: "en",
 		Vendors: []string{"google-analytics"}, Address: "192.0.2.0/24", Browser: "Firefox",
 	}
 }
 
-var paths = []string{"/", "/tags", "/tags?by=page", "/vendors", "/pages", "/cookies", "/unclassified", "/changes", "/receipts", "/log", "/health", "/health?verify=1"}
+var paths = []string{"/", "/tags", "/tags?by=page", "/vendors", "/pages", "/cookies", "/choices", "/choices?by=country", "/unclassified", "/changes", "/receipts", "/log", "/health", "/health?verify=1"}
 
 func TestPagesShowWhatWasCounted(t *testing.T) {
 	a, store := newAdmin(t, Options{})
@@ -83,6 +83,8 @@ func TestPagesShowWhatWasCounted(t *testing.T) {
 		"/vendors":                      {"hotjar"},
 		"/pages":                        {"/pricing"},
 		"/cookies":                      {"_hjid"},
+		"/choices":                      {time.Now().UTC().Format("2006-01-02")},
+		"/choices?by=country":           {"(other)"},
 		"/unclassified":                 {"cdn.unknown.example", "overrides:\n  - domain: cdn.unknown.example\n    category: marketing\n"},
 		"/changes":                      {"hotjar", "cdn.unknown.example", "_hjid", "/pricing"},
 		"/receipts":                     {k.ID.String()},
@@ -304,7 +306,7 @@ func TestExports(t *testing.T) {
 	if err := store.Record(t.Context(), receipt("shop")); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/tags", "/tags?by=page", "/vendors", "/pages", "/cookies", "/unclassified", "/changes", "/receipts"} {
+	for _, path := range []string{"/tags", "/tags?by=page", "/vendors", "/pages", "/cookies", "/choices", "/choices?by=language", "/choices?by=country", "/unclassified", "/changes", "/receipts"} {
 		sep := "?"
 		if strings.Contains(path, "?") {
 			sep = "&"

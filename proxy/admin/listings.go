@@ -1,6 +1,11 @@
 package admin
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
 	"github.com/askfirst/askfirst/proxy/audit"
 )
 
@@ -20,6 +25,8 @@ var listings = []*listing{
 		lead: "Pages by path; numbers, identifiers and addresses in paths are folded."},
 	{path: "/cookies", title: "Cookies", table: (*Admin).cookieTable,
 		lead: "Cookies and storage keys by name. Values are never looked at."},
+	{path: "/choices", title: "Choices", table: (*Admin).choiceTable, tabs: choiceTabs,
+		lead: "How visitors chose. A country with less than ten choices is not named."},
 }
 
 func (a *Admin) listing(l *listing) func(*request) (*view, error) {
@@ -28,7 +35,7 @@ func (a *Admin) listing(l *listing) func(*request) (*view, error) {
 		if err != nil {
 			return nil, err
 		}
-		v := &view{Template: "listing", Title: l.title, Lead: l.lead, Table: t, Glossary: l.path != "/cookies"}
+		v := &view{Template: "listing", Title: l.title, Lead: l.lead, Table: t, Glossary: l.path != "/cookies" && l.path != "/choices"}
 		if l.tabs != nil {
 			v.Tabs = l.tabs(r)
 		}
@@ -45,6 +52,70 @@ func tagTabs(r *request) []link {
 	q.Set("by", "page")
 	byPage := r.FormValue("by") == "page"
 	return []link{{Text: "By tag", Href: byTag, Here: !byPage}, {Text: "By page and tag", Href: address("/tags", q), Here: byPage}}
+}
+
+// choiceTabs switch between what choices are summed up by.
+func choiceTabs(r *request) (tabs []link) {
+	q := pick(r.URL.Query(), nil)
+	q.Del("offset")
+	here := cmp.Or(r.FormValue("by"), "day")
+	for _, by := range []string{"day", "language", "country"} {
+		q.Set("by", by)
+		tabs = append(tabs, link{Text: "By " + by, Href: address("/choices", q), Here: by == here})
+	}
+	return tabs
+}
+
+// choiceTable sums up choices by day, language or country.
+func (a *Admin) choiceTable(r *request) (*table, error) {
+	by, title := r.FormValue("by"), "Language"
+	switch by {
+	case "language":
+	case "country":
+		title = "Country"
+	default:
+		by, title = "day", "Day"
+	}
+	f := audit.Filter{Site: r.filter.Site, From: r.filter.From, To: r.filter.To}
+	sums := map[string]*[answers]int64{}
+	if by == "country" {
+		rows, err := a.o.Store.Countries(r.Context(), f)
+		if err != nil {
+			return nil, err
+		}
+		sums = byCountry(rows)
+	} else {
+		rows, err := a.o.Store.Choices(r.Context(), f)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range rows {
+			key := cmp.Or(c.Language, "unknown")
+			if by == "day" {
+				key = c.Day.Format(time.DateOnly)
+			}
+			tally(sums, key, answerOf(c.Action, c.Granted), c.Count)
+		}
+	}
+	t := &table{Name: "choices-by-" + by, Caption: "Choices", Total: len(sums), Empty: "No choice was made in this period.", Columns: []column{
+		{Key: by, Title: title}, {Key: "choices", Title: "Choices", Number: true},
+		{Key: "accepted_all", Title: "Accepted all", Number: true}, {Key: "chose_some", Title: "Chose some", Number: true},
+		{Key: "refused_all", Title: "Refused all", Number: true},
+	}}
+	list := ratesOf(sums)
+	if by == "day" {
+		slices.SortFunc(list, func(a, b rates) int { return cmp.Compare(b.Name, a.Name) })
+	}
+	for _, k := range list {
+		n := sums[k.Name]
+		answered := func(a answer, percent float64) cell {
+			return cell{Value: n[a], Sub: fmt.Sprintf("%.0f%%", percent)}
+		}
+		t.Rows = append(t.Rows, []cell{{Value: k.Name}, {Value: k.Count},
+			answered(acceptedAll, k.Accepted), answered(choseSome, k.Chose), answered(refusedAll, k.Refused)})
+	}
+	t.arrange(r.URL, nil, extent{})
+	return t, nil
 }
 
 // eventColumns are the columns of the counts.

@@ -25,6 +25,7 @@ type overview struct {
 	Funnel      []step
 	Unknown     int
 	Links       map[string]string
+	Countries   []rates
 	Contacts    *contacts
 }
 
@@ -138,9 +139,14 @@ func (a *Admin) overview(r *request) (*view, error) {
 		return nil, err
 	}
 	o.choiceSums = sumChoices(choices)
+	countries, err := store.Countries(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	o.Countries = ratesOf(byCountry(countries))
 	made := newChart(f.From, f.To, part{"accepted all", "lower"}, part{"chose some", "middle"}, part{"refused all", "upper"})
 	for _, c := range choices {
-		made.add(c.Day, int(answerOf(&c)), c.Count)
+		made.add(c.Day, int(answerOf(c.Action, c.Granted)), c.Count)
 	}
 	o.ChoiceChart = made.draw()
 	o.Funnel = funnel(o)
@@ -168,11 +174,11 @@ const (
 	answers
 )
 
-func answerOf(c *audit.ChoiceRow) answer {
-	switch set, _ := consent.ParseSet(c.Granted); {
+func answerOf(action, granted string) answer {
+	switch set, _ := consent.ParseSet(granted); {
 	case set.Empty():
 		return refusedAll
-	case c.Action == "accept-all":
+	case action == "accept-all":
 		return acceptedAll
 	default:
 		return choseSome
@@ -215,8 +221,8 @@ func sumChoices(rows []audit.ChoiceRow) (s choiceSums) {
 		s.Choices += c.Count
 		actions[c.Action] += c.Count
 		methods[c.Method] += c.Count
-		tally(languages, cmp.Or(c.Language, "unknown"), c)
-		s.answers[answerOf(c)] += c.Count
+		tally(languages, cmp.Or(c.Language, "unknown"), answerOf(c.Action, c.Granted), c.Count)
+		s.answers[answerOf(c.Action, c.Granted)] += c.Count
 		set, _ := consent.ParseSet(c.Granted)
 		for _, k := range set.Categories() {
 			granted[k.String()] += c.Count
@@ -229,11 +235,19 @@ func sumChoices(rows []audit.ChoiceRow) (s choiceSums) {
 	return s
 }
 
-func tally(by map[string]*[answers]int64, key string, c *audit.ChoiceRow) {
+func tally(by map[string]*[answers]int64, key string, a answer, n int64) {
 	if by[key] == nil {
 		by[key] = new([answers]int64)
 	}
-	by[key][answerOf(c)] += c.Count
+	by[key][a] += n
+}
+
+func byCountry(rows []audit.CountryRow) map[string]*[answers]int64 {
+	by := map[string]*[answers]int64{}
+	for _, c := range rows {
+		tally(by, c.Country, answerOf(c.Action, c.Granted), c.Count)
+	}
+	return by
 }
 
 // ratesOf lists groups of visitors, the largest first.

@@ -122,7 +122,7 @@ func TestNoPageIsWiderThanTheScreen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := map[string]string{"/": "overview", "/tags": "tags", "/vendors": "vendors", "/pages": "pages", "/cookies": "cookies", "/unclassified": "unclassified",
+	names := map[string]string{"/": "overview", "/tags": "tags", "/vendors": "vendors", "/pages": "pages", "/cookies": "cookies", "/choices": "choices", "/unclassified": "unclassified",
 		"/changes": "changes", "/log": "log", "/receipts": "receipts", "/receipts/" + list[0].ID.String(): "receipt", "/health?verify=1": "health",
 		"/preview": "preview", "/preview?language=ar&scheme=dark&state=made": "preview-ar", "/preview?language=all": "preview-all"}
 	for path, name := range names {

@@ -95,6 +95,7 @@ var nav = []link{
 	{Text: "Vendors", Href: "/vendors"},
 	{Text: "Pages", Href: "/pages"},
 	{Text: "Cookies", Href: "/cookies"},
+	{Text: "Choices", Href: "/choices"},
 	{Text: "Unclassified", Href: "/unclassified"},
 	{Text: "Changes", Href: "/changes"},
 	{Text: "Receipts", Href: "/receipts"},

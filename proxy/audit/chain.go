@@ -2,9 +2,11 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -107,7 +109,7 @@ func (c *chains) record(list []*receipt) error {
 	if _, err := c.t.run("", nil); err != nil {
 		return err
 	}
-	choices := make(map[choice]int64)
+	choices, countries := make(map[choice]int64), make(map[countryKey]int64)
 	texts := make(map[[sha256.Size]byte]bool)
 	for _, r := range list {
 		if !r.fresh {
@@ -123,6 +125,9 @@ func (c *chains) record(list []*receipt) error {
 		}
 		c.append(r.choice.site, receiptEntry, r.id, r.at, shown, r.body)
 		choices[r.choice]++
+		if r.country != "" {
+			countries[countryKey{r.choice.site, r.choice.day, r.country, r.choice.action, r.choice.granted}]++
+		}
 	}
 	sorted := make([]choice, 0, len(choices))
 	for k := range choices {
@@ -133,6 +138,11 @@ func (c *chains) record(list []*receipt) error {
 		c.t.queue(`INSERT INTO choices (site, day, action, method, regime, language, granted, n) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 			ON CONFLICT (site, day, action, method, regime, language, granted) DO UPDATE SET n = choices.n + excluded.n`, nil,
 			k.site, k.day, k.action, k.method, k.regime, k.language, k.granted, choices[k])
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(countries), countryKey.compare) {
+		c.t.queue(`INSERT INTO countries (site, day, country, action, granted, n) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+			ON CONFLICT (site, day, country, action, granted) DO UPDATE SET n = countries.n + excluded.n`, nil,
+			k.site, k.day, k.country, k.action, k.granted, countries[k])
 	}
 	return nil
 }
@@ -193,6 +203,18 @@ type choice struct {
 
 func (k *choice) key() string {
 	return strings.Join([]string{k.site, k.action, k.method, k.regime, k.language, k.granted}, "\x00")
+}
+
+// countryKey is what choices are counted by beside that.
+type countryKey struct {
+	site                     string
+	day                      int64
+	country, action, granted string
+}
+
+func (k countryKey) compare(l countryKey) int {
+	return cmp.Or(strings.Compare(k.site, l.site), cmp.Compare(k.day, l.day), strings.Compare(k.country, l.country),
+		strings.Compare(k.action, l.action), strings.Compare(k.granted, l.granted))
 }
 
 func digestOf(kind int, salt, body []byte) [sha256.Size]byte {

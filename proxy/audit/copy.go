@@ -28,6 +28,7 @@ var copied = []columns{
 	{"ledger", "chain, n, kind, id, at, shown, salt, body, digest, link", "Ciibibbbbb", 0, "chain, n"},
 	{"texts", "hash, at, text", "bib", 0, "hash"},
 	{"choices", "site, day, action, method, regime, language, granted, n", "tittttti", 0, "day"},
+	{"countries", "site, day, country, action, granted, n", "tittti", 0, "day"},
 	{"pages", "site, path, first, last", "ttii", 'P', "id"},
 	{"tags", "site, vendor, name, category, kind, host, path, first, last", "tttttttii", 'T', "id"},
 	{"cookies", "site, name, vendor, category, source, first, last", "tttttii", 'K', "id"},

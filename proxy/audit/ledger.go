@@ -24,12 +24,13 @@ const (
 
 // receipt is a consent.Receipt on its way to the ledger.
 type receipt struct {
-	id     consent.ID
-	at     int64
-	choice choice
-	body   []byte
-	shown  [sha256.Size]byte
-	text   []byte // what shown is of; nil where it is kept already
+	id      consent.ID
+	at      int64
+	choice  choice
+	country string
+	body    []byte
+	shown   [sha256.Size]byte
+	text    []byte // what shown is of; nil where it is kept already
 	// fresh and clash tell whether it was not there before, and whether another
 	// one has its ID.
 	fresh, clash bool
@@ -70,7 +71,7 @@ func (s *Store) receiptOf(r *consent.Receipt) (*receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &receipt{id: r.ID, at: r.At.Unix(), choice: choiceOf(r), body: body, shown: r.Shown}
+	k := &receipt{id: r.ID, at: r.At.Unix(), choice: choiceOf(r), country: strings.Clone(r.Country), body: body, shown: r.Shown}
 	if r.Text != nil && !s.texts.has(r.Shown, dayOf(s.now())) {
 		if sha256.Sum256(r.Text) != r.Shown {
 			return nil, fmt.Errorf("the text that was shown does not have the hash %x", r.Shown)
@@ -206,6 +207,7 @@ type receiptBody struct {
 	After      string   `json:"after"`
 	Regime     string   `json:"regime"`
 	RegimeRule string   `json:"regime_rule,omitempty"`
+	Country    string   `json:"country,omitempty"`
 	Vendors    []string `json:"vendors,omitempty"`
 	Language   string   `json:"language,omitempty"`
 	Shown      string   `json:"shown"`
@@ -220,7 +222,7 @@ func encodeReceipt(r *consent.Receipt) ([]byte, error) {
 		ID: r.ID.String(), At: r.At.Unix(), Site: r.Site, Revision: r.Revision,
 		Action: r.Action, Method: string(r.Method),
 		Before: r.Before.String(), After: r.Categories.String(),
-		Regime: r.Regime.String(), RegimeRule: r.RegimeRule,
+		Regime: r.Regime.String(), RegimeRule: r.RegimeRule, Country: r.Country,
 		Vendors: r.Vendors, Language: r.Language, Shown: hex.EncodeToString(r.Shown[:]),
 		Address: r.Address, Browser: r.Browser, TC: r.TC, GPP: r.GPP,
 	})
@@ -233,7 +235,7 @@ func decodeReceipt(body []byte) (*consent.Receipt, error) {
 	}
 	r := &consent.Receipt{
 		Choice: consent.Choice{Revision: b.Revision, At: time.Unix(b.At, 0)},
-		Site:   b.Site, RegimeRule: b.RegimeRule, Action: b.Action, Method: consent.Method(b.Method),
+		Site:   b.Site, RegimeRule: b.RegimeRule, Country: b.Country, Action: b.Action, Method: consent.Method(b.Method),
 		Vendors: b.Vendors, Language: b.Language, Address: b.Address, Browser: b.Browser,
 		TC: b.TC, GPP: b.GPP,
 	}

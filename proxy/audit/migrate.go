@@ -97,7 +97,7 @@ func raced(err error) bool {
 		return false
 	}
 	switch pg.Code {
-	case "23505", "42P06", "42P07", "40001", "40P01":
+	case "23505", "42P06", "42P07", "42710", "40001", "40P01":
 		return true
 	}
 	return false

@@ -94,7 +94,7 @@ func (d *postgres) connect(ctx context.Context) (*pgx.Conn, error) {
 	}
 	// A server may be set up to acknowledge what is not on its disk.
 	var durable string
-	err = c.QueryRow(ctx, `SELECT current_setting('synchronous_commit')`).Scan(&durable)
+	err = c.QueryRow(ctx, `SELECT coalesce(current_setting('synchronous_commit', true), '')`).Scan(&durable)
 	if err == nil && durable == "off" {
 		_, err = c.Exec(ctx, `SET synchronous_commit = on`)
 	}

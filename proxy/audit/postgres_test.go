@@ -177,6 +177,9 @@ func TestProxiesShareADatabase(t *testing.T) {
 		wg.Go(func() { stores[i] = openShared(t, dsn, t.TempDir()) }) // migrating at once
 	}
 	wg.Wait()
+	if t.Failed() {
+		return
+	}
 	const each = 50
 	for i, s := range stores {
 		for range 4 {

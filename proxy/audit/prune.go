@@ -182,7 +182,7 @@ func shorten(t tx, site, writer string, before int64) (int64, error) {
 // has no counts any more.
 func (s *Store) pruneCounts(ctx context.Context, before time.Time, p *Pruned) error {
 	day := dayOf(before)
-	for _, table := range []string{"counts", "tag_days", "page_days", "views", "cookie_days", "choices"} {
+	for _, table := range []string{"counts", "tag_days", "page_days", "views", "cookie_days", "choices", "countries"} {
 		n, err := s.deleteInBatches(ctx, table, "day < ?1", day)
 		if err != nil {
 			return err
@@ -210,7 +210,8 @@ func (s *Store) pruneCounts(ctx context.Context, before time.Time, p *Pruned) er
 var keys = map[string]string{
 	"counts": "tag, page, day, granted", "tag_days": "tag, day", "page_days": "page, day", "views": "page, day",
 	"cookie_days": "cookie, day", "choices": "site, day, action, method, regime, language, granted",
-	"tags": "id", "pages": "id", "cookies": "id", "runs": "run", "operations": "id", "requests": "receipt, kind, received",
+	"countries": "site, day, country, action, granted",
+	"tags":      "id", "pages": "id", "cookies": "id", "runs": "run", "operations": "id", "requests": "receipt, kind, received",
 }
 
 // deleteInBatches deletes the rows of which where is true.

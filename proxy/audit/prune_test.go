@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,6 +113,69 @@ func TestPruningEndsWithTheStore(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// meddling is a context that has something done whenever it is asked whether it
+// is done, as it is before each batch of a prune and while that is under way.
+type meddling struct {
+	context.Context
+	meddle func()
+}
+
+func (m meddling) Done() <-chan struct{} {
+	m.meddle()
+	return m.Context.Done()
+}
+
+func TestWritersGoBetweenTheBatchesOfAPrune(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		const old = 4 * pruneBatch
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				for range old / 50 {
+					r := sample("shop")
+					r.At = time.Unix(1_000_000_000, 0)
+					if err := s.Record(t.Context(), r); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		var mu sync.Mutex
+		left, written := map[int64]bool{}, 0
+		ctx := context.Background()
+		p, err := s.Prune(meddling{ctx, func() {
+			if s.Record(ctx, sample("shop")) != nil {
+				return
+			}
+			// The receipt is durable, and the prune has come so far.
+			s.read(ctx, func(t tx) error {
+				var n int64
+				_, err := t.run(`SELECT count(*) FROM ledger WHERE at = 1000000000`, into(&n))
+				mu.Lock()
+				defer mu.Unlock()
+				left[n] = true
+				written++
+				return err
+			})
+		}}, DefaultRetention)
+		if err != nil || p.Receipts != old {
+			t.Fatalf("pruned %+v, %v", p, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for n := int64(0); n <= old; n += pruneBatch {
+			if !left[n] {
+				t.Errorf("no receipt was written with %d left to prune", n)
+			}
+		}
+		if len(left) != old/pruneBatch+1 {
+			t.Errorf("left to prune were %v: batches are to be of %d", left, pruneBatch)
+		}
+		t.Logf("%d receipts while %d were pruned", written, old)
+	})
 }
 
 type lineWriter func(string)

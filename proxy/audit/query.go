@@ -394,6 +394,47 @@ func (s *Store) Choices(ctx context.Context, f Filter) (rows []ChoiceRow, err er
 	return rows, nil
 }
 
+// CountryRow is how many choices of a kind came from a country.
+type CountryRow struct {
+	// Country is ISO 3166-1 alpha-2, or Other.
+	Country, Action, Granted string
+	Count                    int64
+}
+
+// fewChoices is how many choices a country must have to be named: those of one
+// visitor, or of a household, tell nothing that a site need know.
+const fewChoices = 10
+
+// Countries returns the choices of visitors whose country is known. Countries
+// with less than ten of them are summed up under Other, which may have less. Only
+// Site, From and To of f apply.
+func (s *Store) Countries(ctx context.Context, f Filter) ([]CountryRow, error) {
+	var q query
+	q.text(`SELECT c.country, c.action, c.granted, CAST(sum(c.n) AS BIGINT) FROM countries c WHERE 1 = 1`)
+	q.equal("c.site", f.Site)
+	q.days(f)
+	q.text(" GROUP BY c.country, c.action, c.granted ORDER BY c.country, c.action, c.granted")
+	var rows []CountryRow
+	sums := make(map[string]int64)
+	err := s.read(ctx, func(t tx) error {
+		return q.run(t, func(r row) error {
+			k := CountryRow{r.ColumnText(0), r.ColumnText(1), r.ColumnText(2), r.ColumnInt64(3)}
+			rows = append(rows, k)
+			sums[k.Country] += k.Count
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit: reading choices by country: %w", err)
+	}
+	for i := range rows {
+		if sums[rows[i].Country] < fewChoices {
+			rows[i].Country = Other
+		}
+	}
+	return rows, nil
+}
+
 // ViewRow is how often pages were viewed on a day, and how often the visitor
 // was asked.
 type ViewRow struct {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +119,21 @@ func TestTagsAreSummedAndFiltered(t *testing.T) {
 	})
 }
 
+func expectCountries(t *testing.T, s *Store, want string) {
+	t.Helper()
+	rows, err := s.Countries(t.Context(), Filter{Site: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, r := range rows {
+		list = append(list, fmt.Sprint(r.Country, " ", r.Count))
+	}
+	if got := strings.Join(list, ", "); got != want {
+		t.Errorf("choices by country: %s, want %s", got, want)
+	}
+}
+
 func TestOtherQueries(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		furnish(t, s)
@@ -134,6 +150,20 @@ func TestOtherQueries(t *testing.T) {
 		if err != nil || len(choices) != 1 || choices[0].Count != 3 || choices[0].Granted != "as" || choices[0].Language != "de-AT" {
 			t.Errorf("choices: %+v, %v", choices, err)
 		}
+		expectCountries(t, s, "(other) 3")
+		for range 7 {
+			if err := s.Record(t.Context(), sample("shop")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, country := range []string{"FR", "FR", "AT", ""} {
+			r := sample("shop")
+			r.Country = country
+			if err := s.Record(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expectCountries(t, s, "(other) 1, DE 10, (other) 2")
 		views, err := s.Views(t.Context(), Filter{Site: "shop"})
 		if err != nil || len(views) != 7 || views[0].Views != 2 || views[0].Asked != 1 {
 			t.Errorf("views: %+v, %v", views, err)

@@ -164,7 +164,7 @@ func (p *spool) next(ctx context.Context, n int) (*portion, error) {
 
 // waitingReceipt makes what is written of a receipt whose body waits.
 func waitingReceipt(r *consent.Receipt, body []byte) *receipt {
-	return &receipt{id: r.ID, at: r.At.Unix(), choice: choiceOf(r), body: body, shown: r.Shown}
+	return &receipt{id: r.ID, at: r.At.Unix(), choice: choiceOf(r), country: r.Country, body: body, shown: r.Shown}
 }
 
 // drop takes out what was sent, up to the entry numbered last, and the texts

@@ -53,7 +53,7 @@ func sample(site string) *consent.Receipt {
 			At: time.Unix(1_790_000_000, 0), ID: consent.NewID(),
 		},
 		Site: site, Before: consent.SetOf(consent.Functional),
-		Regime: consent.OptIn, RegimeRule: "country DE",
+		Regime: consent.OptIn, RegimeRule: "country DE", Country: "DE",
 		Action: "save", Method: consent.ByForm,
 		Vendors: []string{"google-analytics", "hotjar"}, Language: "de-AT",
 		Shown:   sha256.Sum256([]byte("<p>May we?</p>")),

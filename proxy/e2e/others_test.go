@@ -210,6 +210,38 @@ func TestFragments(t *testing.T) {
 	}
 }
 
+// TestWholeDocumentIsHydrated by React, whose root is the document itself: what
+// was put into it and around its frames is no fault of it.
+func TestWholeDocumentIsHydrated(t *testing.T) {
+	needOthers(t)
+	s := raise(t, pages{
+		"/":         rendered(t, "react-document-server.js"),
+		"/app.js":   string(production(t, "react-document-client.js", api.PlatformBrowser)),
+		"/icon.svg": "",
+	})
+	v := visit(t, s)
+	v.beforePages(complaints + `new MutationObserver(() => self.heading ??= document.querySelector("h1")).observe(document, {childList: true, subtree: true})`)
+	v.open("/")
+	v.until(`self.hydrated`)
+	if !eval[bool](v, `heading === document.querySelector("h1") && heading.isConnected`) {
+		t.Error("what the server sent was thrown away")
+	}
+	v.until(boxIn("#film"))
+	v.click("#count")
+	v.until(`document.querySelector("#count").textContent === "pressed 1"`)
+	v.nobodyWasContacted(s)
+	if v.sees(rejectAll) != 1 {
+		t.Errorf("the question can be seen %d times", v.sees(rejectAll))
+	}
+	v.click(acceptAll)
+	v.chosen()
+	v.until(`performance.getEntriesByType("resource").filter(e => /gtag|embed\/film/.test(e.name)).length === 2`)
+	v.click("#count")
+	v.until(`document.querySelector("#count").textContent === "pressed 2"`)
+	v.nothingComplained()
+	v.nothingThrew()
+}
+
 // TestAutoconsent has DuckDuckGo's autoconsent find, answer and verify the
 // banner by the rule that we give it.
 func TestAutoconsent(t *testing.T) {
@@ -252,6 +284,45 @@ self.autoconsentSendMessage = async (message) => {
 				v.until(`said.some(m => m.type === "selfTestResult" && m.result)`)
 				v.nobodyWasContacted(s)
 			}
+		})
+	}
+}
+
+// TestConsentOMatic has the banner answered by the rule that we give to
+// Consent-O-Matic, carried out as the documentation of its format says.
+func TestConsentOMatic(t *testing.T) {
+	text, err := os.ReadFile("../../banner/consent-o-matic.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner, err := os.ReadFile("testdata/consent-o-matic.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for consents, want := range map[string]string{
+		`{}`:                             "",
+		`{B: true}`:                      "analytics",
+		`{A: true, F: true, X: true}`:    "functional,marketing,social",
+		`{A: 1, B: 1, D: 1, F: 1, X: 1}`: "functional,analytics,marketing,social",
+	} {
+		t.Run(consents, func(t *testing.T) {
+			s := raise(t, demoSite())
+			v := visit(t, s)
+			v.open("/contact")
+			run := fmt.Sprintf(`(() => { %s; return self.consentOMatic((%s).askfirst, %s) })()`, runner, text, consents)
+			if got := eval[string](v, run); got != "handled" {
+				t.Fatalf("the banner is %s", got)
+			}
+			if got := eval[string](v, `askfirst.get().categories.join()`); got != want || !eval[bool](v, `askfirst.get().made`) {
+				t.Errorf("agreed to %q, want %q", got, want)
+			}
+			if got := eval[string](v, run); got != "not showing" {
+				t.Errorf("after the choice the banner is %s", got)
+			}
+			if want == "" {
+				v.nobodyWasContacted(s)
+			}
+			v.nothingThrew()
 		})
 	}
 }

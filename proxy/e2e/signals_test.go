@@ -484,5 +484,18 @@ func TestAdvancedConsentMode(t *testing.T) {
 	if got := eval[string](v, `[...dataLayer].filter(e => e[1] === "update").map(e => e[2].ad_storage).join()`); got != "granted" {
 		t.Errorf("after the choice Google's tags were told %q", got)
 	}
+	// A storage key is the tag's own as its cookies are: it goes on withdrawal,
+	// and the tags that run are told before the page is left.
+	eval[bool](v, `localStorage.setItem("_gcl_ls", "click"), localStorage.setItem("basket", "1"), localStorage.getItem("_gcl_ls") === "click"`)
+	eval[bool](v, `dataLayer.push = e => { if (e[1] === "update") sessionStorage.told = e[2].ad_storage + e[2].analytics_storage }, true`)
+	v.click(reopen)
+	v.reloads(withdraw)
+	if got := eval[string](v, `[localStorage.getItem("_gcl_ls"), localStorage.getItem("basket"), sessionStorage.told].join()`); got != ",1,denieddenied" {
+		t.Errorf("withdrawing leaves %q", got)
+	}
+	eval[bool](v, `localStorage.setItem("_gcl_ls", "click"), true`)
+	if got := eval[bool](v, `localStorage.getItem("_gcl_ls") === null`); !got {
+		t.Error("after withdrawing Google's tags keep a storage key")
+	}
 	v.nothingThrew()
 }

@@ -8,6 +8,7 @@ type Element uint8
 const (
 	Unknown Element = iota
 	A
+	Animate
 	Annotation // annotation-xml
 	Applet
 	Area
@@ -25,6 +26,7 @@ const (
 	Center
 	Code
 	Col
+	Colgroup
 	Command
 	Dd
 	Desc
@@ -86,6 +88,7 @@ const (
 	S
 	Script
 	Select
+	Set
 	Small
 	Source
 	Span
@@ -137,13 +140,13 @@ const (
 )
 
 var elementNames = []string{
-	"", "a", "annotation-xml", "applet", "area", "askfirst-placeholder", "audio", "b", "base", "bgsound", "big",
-	"blockquote", "body", "br", "button", "caption", "center", "code", "col", "command", "dd", "desc", "div", "dl", "dt", "em",
+	"", "a", "animate", "annotation-xml", "applet", "area", "askfirst-placeholder", "audio", "b", "base", "bgsound", "big",
+	"blockquote", "body", "br", "button", "caption", "center", "code", "col", "colgroup", "command", "dd", "desc", "div", "dl", "dt", "em",
 	"embed", "feimage", "fencedframe", "font", "foreignobject", "form", "frame", "frameset", "h1", "h2", "h3", "h4", "h5",
 	"h6", "head", "hr", "html", "i", "iframe", "image", "img", "input", "ins", "keygen", "li", "link", "listing",
 	"malignmark", "math", "menu", "meta", "mglyph", "mi", "mn", "mo", "ms", "mtext", "nobr", "noembed", "noframes",
 	"noscript", "object", "ol", "option", "p", "param", "picture", "plaintext", "portal", "pre", "ruby", "s", "script",
-	"select", "small", "source", "span", "strike", "strong", "style", "sub", "sup", "svg", "table", "tbody", "td",
+	"select", "set", "small", "source", "span", "strike", "strong", "style", "sub", "sup", "svg", "table", "tbody", "td",
 	"template", "textarea", "tfoot", "th", "thead", "title", "tr", "track", "tt", "u", "ul", "use", "var", "video",
 	"wbr", "xmp", "amp-ad", "amp-analytics", "amp-iframe", "amp-img", "amp-pixel", "amp-video",
 	"amp-auto-ads", "amp-embed", "amp-facebook", "amp-facebook-comments", "amp-facebook-like", "amp-facebook-page",

@@ -47,6 +47,17 @@ func (s *Scanner) push(name []byte, e Element, space namespace) {
 	}
 }
 
+// AppendClosing appends the end tags of the SVG and MathML that is open, and of
+// the HTML in it, as far as names are known.
+func (s *Scanner) AppendClosing(dst []byte) []byte {
+	for i := len(s.open) - 1; i >= 0; i-- {
+		if e := s.open[i].elem; e != Unknown {
+			dst = append(append(append(dst, "</"...), e.String()...), '>')
+		}
+	}
+	return dst
+}
+
 // mathText reports whether n is a MathML text integration point.
 func (n *node) mathText() bool {
 	return n.space == mathSpace && (n.elem == Mi || n.elem == Mo || n.elem == Mn || n.elem == Ms || n.elem == Mtext)

@@ -369,17 +369,34 @@ func (s *Scanner) cdata(b []byte) Token {
 	for {
 		n := bytes.IndexByte(b[s.pos:], '>')
 		if n < 0 {
-			if keep := max(s.mark, len(b)-2); keep > s.pos {
-				s.pos = keep
-			}
+			s.pos = max(s.pos, s.mark, len(b)-cdataEnd)
 			return More
 		}
 		i := s.pos + n
 		s.pos = i + 1
-		if i >= 2 && i-2 >= s.mark && b[i-1] == ']' && b[i-2] == ']' {
+		if closesCDATA(b[max(s.mark, i-cdataEnd, 0):i]) {
 			return s.finish(CDATA)
 		}
 	}
+}
+
+// cdataEnd is how far before a '>' the brackets are looked for.
+const cdataEnd = 64
+
+// closesCDATA reports whether text ends in the brackets of "]]>". Chromium drops
+// NULs before it looks for them.
+func closesCDATA(text []byte) bool {
+	brackets := 0
+	for i := len(text) - 1; i >= 0 && brackets < 2; i-- {
+		switch text[i] {
+		case ']':
+			brackets++
+		case 0:
+		default:
+			return false
+		}
+	}
+	return brackets == 2
 }
 
 func (s *Scanner) finish(t Token) Token {

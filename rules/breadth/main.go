@@ -40,7 +40,7 @@ var categories = map[string]string{
 var content = []string{
 	"10cms.com", "adis.ws", "amplience.com", "amplience.net", "bigcontent.io", "tcdn.com.br", // product pictures
 	"hp.com", "xboxlive.com", "ibmcloud.com", "s81c.com", "bbb.org", "answers.com", "hotukdeals.com", // sites of their own
-	"cdngc.net", "imageg.net", "llnwd.net", "limelight.com", "delvenetworks.com", "wishabi.com", "wishabi.net", // content delivery
+	"cdngc.net", "imageg.net", "llnwd.net", "limelight.com", "delvenetworks.com", "wishabi.com", "wishabi.net", "hostingprod.com", "zenfs.com", // content delivery
 }
 
 type entity struct {

@@ -24,6 +24,9 @@ type Receipt struct {
 	// decided that.
 	Regime     Regime
 	RegimeRule string
+	// Country is the visitor's, ISO 3166-1 alpha-2; empty where the site's
+	// regime does not depend on it, or it is not known.
+	Country string
 	// Action is what the visitor asked for: accept-all, reject-all, save,
 	// withdraw, or gpc where Global Privacy Control was honoured.
 	Action string

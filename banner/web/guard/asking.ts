@@ -19,7 +19,19 @@ export function attach(el: Element): void {
 		if (!el.shadowRoot) el.attachShadow({ mode: 'open', clonable: true } as ShadowRootInit).append(template.content)
 		remove(template)
 	}
-	if (el.localName === 'askfirst-banner') show()
+	if (el.localName === 'askfirst-banner') {
+		banner = lives-- > 0 ? el : undefined
+		show()
+	}
+}
+
+/** The banner, and how often more it may come into the page and is put back when it goes. */
+let banner: Element | undefined
+let lives = 9
+
+/** Puts the banner back where a framework made the whole document anew, without it. */
+export function stay(): void {
+	if (banner && !banner.isConnected) document.body?.append(banner)
 }
 
 /** Shows every banner as things stand. */
@@ -137,8 +149,7 @@ export function listen(page: Document): void {
 /** Keeps the focus in a banner that asks over the page. */
 function keepFocus(event: FocusEvent): void {
 	for (const banner of banners()) {
-		const asks = !standing.made || has(banner, 'data-askfirst-open')
-		if (asks && has(banner, 'data-askfirst-modal') && banner.shadowRoot && event.target !== banner) focus(banner.shadowRoot, '.panel')
+		if ((!standing.made || has(banner, 'data-askfirst-open')) && has(banner, 'data-askfirst-modal') && banner.shadowRoot && event.target !== banner) focus(banner.shadowRoot, '.panel')
 	}
 }
 

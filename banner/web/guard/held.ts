@@ -191,7 +191,7 @@ export function hold(el: Element, d: Decision): void {
 	}
 	waiting.delete(el)
 	box(el)
-	const address = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
+	const address = keptAddress(el)
 	if (address) count(address, kindOf(el) ?? 'other', 'held')
 }
 
@@ -282,6 +282,9 @@ export function keep(el: Element, attribute: string, value: unknown): void {
 /** The value that an attribute has while it is held; null where it is not. */
 export const kept = (el: Element, attribute: string): string | null => get(el, held + attribute)
 
+/** The address that an element has while it is held. */
+export const keptAddress = (el: Element): string | null => kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
+
 /** Forgets a held value that the page has replaced or removed, and the marks with the last one. */
 export function forget(el: Element, attribute: string): void {
 	if (kept(el, attribute) === null) return
@@ -352,6 +355,7 @@ export function admit(root: Node): boolean {
 
 function look(el: Element): boolean {
 	if (/^askfirst-/.test(el.localName) && el.isConnected) attach(el)
+	if (el.id === '_R_') unwrap()
 	if (isHeld(el)) {
 		if (el.isConnected) return false
 		// A script that keeps its place among others cannot wait.
@@ -387,8 +391,12 @@ export function unbox(el: Element): void {
 	remove(box)
 }
 
-/** The boxes in what a framework will find again, once it runs, element for element as its server wrote it. */
-const hydrated = ':is(#root,#app,#__next,#__nuxt,#___gatsby,[data-server-rendered]) askfirst-placeholder'
+/**
+ * The boxes in what a framework will find again, once it runs, element for element
+ * as its server wrote it. The script by that React takes up a whole document has
+ * the id _R_.
+ */
+const hydrated = ':is(#root,#app,#__next,#__nuxt,#___gatsby,[data-server-rendered],:root:has(#_R_)) askfirst-placeholder'
 
 /** Takes boxes out of what a framework hydrates before it does: what would be in frames is shown within these. */
 export function unwrap(): void {

@@ -32,7 +32,7 @@ import { learn } from './learning'
 import { all } from './native'
 import { type Realm, chosen, nothingHeld, objects, regime, standing } from './page'
 import { release, watchLife } from './release'
-import { report } from './reports'
+import { send, watch } from './reports'
 import { signalDefault } from './signals'
 import { guardStorage, sweep } from './storage'
 
@@ -71,7 +71,7 @@ if (!self.askfirst) {
 	Object.defineProperty(self, 'askfirst', { value: Object.freeze(api) })
 	step(signalDefault)
 	guard(self)
-	for (const part of [watchLife, guardAsking, report]) step(part)
+	for (const part of [watchLife, guardAsking, watch]) step(part)
 	on(settled)
 
 	// All is parsed, and no deferred script has run.
@@ -88,7 +88,7 @@ if (!self.askfirst) {
 	self.addEventListener('load', honour)
 	// Out of the browser's cache, or from behind another tab: the visitor may have chosen since.
 	self.addEventListener('pageshow', (event) => event.persisted && catchUp())
-	document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && catchUp())
+	document.addEventListener('visibilitychange', () => (document.hidden ? send() : catchUp()))
 }
 
 function catchUp(): void {

@@ -1,13 +1,13 @@
 /** What scripts write as markup. */
 import { actorMarkup, actorTag, admit, hold, holds, isElement, isScript, isStyle, keep, label, trust } from './held'
 import type { Decision } from './matcher'
-import { apply, insert, remove, wrap, wrapProperty } from './native'
+import { type Answer, apply, descriptor, insert, remove, wrap, wrapProperty } from './native'
 import { retext } from './nodes'
 import { type Realm, being } from './page'
 import { writes } from './release'
 
 /** Where markup is parsed before it enters the page: nothing in here makes a request or runs. */
-const inert = document.implementation.createHTMLDocument('')
+export const inert = document.implementation.createHTMLDocument('')
 
 /** Parses markup as the given native function would for a child of context; undefined where nothing in it is held. */
 function examined(native: Function, context: Node | null, args: unknown[], html: number): DocumentFragment | undefined {
@@ -29,13 +29,17 @@ function examined(native: Function, context: Node | null, args: unknown[], html:
 	return fragment
 }
 
-const setInner = Object.getOwnPropertyDescriptor(Element.prototype, 'innerHTML')?.set as Function
+const setInner = descriptor(Element.prototype, 'innerHTML')?.set as Function
 const done = { value: undefined }
 
-function fill(target: Node, fragment: DocumentFragment): void {
+/** Markup is about to take the place of all that is in target. */
+function fill(target: Node, args: unknown[], native: Function): Answer {
+	const fragment = examined(native, target, args, 0)
+	if (!fragment) return
 	const parent = (target as HTMLTemplateElement).content ?? target
 	while (parent.firstChild) remove(parent.firstChild)
 	insert(parent, fragment, null)
+	return done
 }
 
 export function guardMarkup(win: Realm): void {
@@ -43,19 +47,9 @@ export function guardMarkup(win: Realm): void {
 	for (const owner of [Element.prototype, ShadowRoot.prototype]) {
 		wrapProperty(owner, 'innerHTML', (el: Element | ShadowRoot, args) => {
 			if (isElement(el) && (isScript(el) || isStyle(el))) return retext(el, args)
-			const fragment = examined(setInner, el, args, 0)
-			if (!fragment) return
-			fill(el, fragment)
-			return done
+			return fill(el, args, setInner)
 		})
-		for (const name of ['setHTMLUnsafe', 'setHTML']) {
-			wrap(owner, name, (el: Element | ShadowRoot, args, native) => {
-				const fragment = examined(native, el, args, 0)
-				if (!fragment) return
-				fill(el, fragment)
-				return done
-			})
-		}
+		for (const name of ['setHTMLUnsafe', 'setHTML']) wrap(owner, name, fill)
 	}
 	wrapProperty(Element.prototype, 'outerHTML', (el: Element, args) => {
 		const parent = el.parentNode

@@ -127,8 +127,8 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 	const known = new Set<string>()
 	const answers = new Map<string, Decision>()
 	const seen = new Map<string, Decision>()
-	let words: Part['words']
-	let reload: Part['reload']
+	/** The part of names and what is no rule in it, once it is known. */
+	let about: Part = {}
 
 	/** Those of some parts that have yet to be learned; undefined for none. */
 	function missing(...parts: string[]): string[] | undefined {
@@ -164,7 +164,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 	/** Asks the heuristics about a third party that no rule knows. */
 	function guess(url: URL, kind: Kind, unseen: Unseen): boolean {
 		const asked = (h: Heuristic, holds: unknown) => holds && !base.quiet?.includes(h)
-		const like = (n: 0 | 1, text: string) => words && RegExp(words[n], 'i').test(text)
+		const like = (n: 0 | 1, text: string) => about.words && RegExp(about.words[n], 'i').test(text)
 		return !!(kind === 'image'
 			? asked('pixel', unseen === 'hidden' ? !like(1, url.pathname + url.search) : unseen) || asked('gif-query', url.pathname.endsWith('.gif') && unique(url.search))
 			: kind === 'ping'
@@ -202,8 +202,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 			} else if (!known.has(name)) {
 				known.add(name)
 				catalogue.add(what)
-				words = what.words ?? words
-				reload = what.reload ?? reload
+				if (name === 'names') about = what
 			}
 		},
 
@@ -225,7 +224,9 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		},
 
 		/** Whether a script of this vendor does no good once the page has been seen, as far as is known. */
-		tooLate: (vendor: string): boolean => !!reload?.includes(vendor),
+		tooLate: (vendor: string): boolean => !!about.reload?.includes(vendor),
+		/** Whether a vendor is a container, as far as is known. */
+		contains: (vendor: string): boolean => !!about.containers?.includes(vendor),
 
 		/** Decides about the code of an inline script. */
 		inline: (code: string): Decision => named('code', (layer) => layer.code(code)),

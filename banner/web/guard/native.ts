@@ -6,7 +6,7 @@ const { getAttribute, setAttribute, setAttributeNS, removeAttribute, hasAttribut
 const { insertBefore, removeChild } = Node.prototype
 /** By the type of node. */
 const queries: Record<number, Function> = { 1: Element.prototype.querySelectorAll, 9: Document.prototype.querySelectorAll, 11: DocumentFragment.prototype.querySelectorAll }
-const descriptor = Object.getOwnPropertyDescriptor
+export const descriptor = Object.getOwnPropertyDescriptor
 
 const xlink = 'http://www.w3.org/1999/xlink'
 

@@ -1,5 +1,6 @@
 /** What scripts do to nodes: set attributes, put them into a document. */
 import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, label, styled, valueHolds } from './held'
+import { stay } from './asking'
 import { srcdoc } from './markup'
 import { parse } from './matcher'
 import { type Answer, get, set, wrap, wrapProperty } from './native'
@@ -112,6 +113,7 @@ export function guardNodes(win: Realm): void {
 		// The parser's own elements are among these: they act, and the proxy has judged them.
 		being('late', () => {
 			for (const { addedNodes } of records) for (const node of addedNodes) if (node.isConnected) admit(node)
+			stay()
 		})
 	}).observe(win.document, { childList: true, subtree: true })
 }

@@ -82,7 +82,7 @@ export function grants(category: string): boolean {
 
 /** Whether an element that says of itself whose it is may act. */
 export const allowedFor = (category: string, vendor: string): boolean =>
-	allowed({ category: category as Category, vendor: vendor ? [vendor, category as Category, base.containers?.includes(vendor) ? 1 : 0] : null, never: category === 'never' })
+	allowed({ category: category as Category, vendor: vendor ? [vendor, category as Category, matcher.contains(vendor) ? 1 : 0] : null, never: category === 'never' })
 
 export function allowed({ category, vendor, never, unsure }: Pick<Decision, 'category' | 'vendor' | 'never' | 'unsure'>): boolean {
 	if (never || unsure) return false

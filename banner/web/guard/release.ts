@@ -1,7 +1,9 @@
 /** Making held elements whole again: in place, in document order, each once. */
-import { admit, holds, isHeld, isScript, kept, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
+import { admit, holds, isHeld, isScript, kept, keptAddress, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
 import { all, apply, drop, get, has, insert, later, remove, wrapped } from './native'
-import { being, matcher } from './page'
+import { learn } from './learning'
+import { inert } from './markup'
+import { being, matcher, nothingHeld } from './page'
 import { count, countInline } from './reports'
 
 /** How long the scripts that follow wait for one that does not answer, in milliseconds. */
@@ -38,7 +40,10 @@ let queue = Promise.resolve(true)
  * run; to false where something could not be made whole on this page.
  */
 export function release(only: (el: Element) => boolean = mayAct): Promise<boolean> {
-	queue = queue.then(() => run(held(document).filter(only))).catch(() => false)
+	queue = queue
+		.then((): unknown => nothingHeld() || learn(['names']))
+		.then(() => run(held(document).filter(only)))
+		.catch(() => false)
 	return queue
 }
 
@@ -56,7 +61,7 @@ async function run(elements: Element[]): Promise<boolean> {
 	for (const el of elements) {
 		if (!el.isConnected || ran.has(el)) continue
 		if (isScript(el)) ran.add(el)
-		const url = kept(el, 'src') ?? kept(el, 'href') ?? kept(el, 'data')
+		const url = keptAddress(el)
 		if (url) count(url, kindOf(el) ?? 'other', 'released')
 		else if (isScript(el)) countInline(el.dataset.askfirstVendor ?? '')
 		if (isScript(el) && (has(el, 'async') || wasAsync.has(el))) loading.push(step(el))
@@ -126,7 +131,7 @@ async function start(el: HTMLScriptElement): Promise<void> {
  * order. What it leaves open would have taken in what follows in the page.
  */
 async function place(html: string, after: HTMLScriptElement): Promise<void> {
-	const range = document.implementation.createHTMLDocument('').createRange()
+	const range = inert.createRange()
 	const [fragment, scripts] = being('now', () => {
 		const fragment = range.createContextualFragment(trust('createHTML', html + '<!---->') as string)
 		const end = fragment.lastChild as ChildNode

@@ -1,14 +1,16 @@
-/** Counts of what was held, released, stopped and fired, sent in batches and without anything that names a visitor. */
+/** Counts of what was held, released, stopped and fired, sent together when the page is left, without anything that names a visitor. */
 import { kinds } from './held'
 import { type Kind, parse } from './matcher'
 import { apply, nativeBeacon } from './native'
-import { judge, letters, prefix } from './page'
+import { allowed, judge, letters, prefix } from './page'
 
 export type TagEvent = 'held' | 'released' | 'fired' | 'stopped'
 
-/** How many tags, and how many cookies, are kept and go into one report. */
+/** How many tags, and how many cookies, are kept. */
 const maxKept = 200
-const maxSent = 30
+/** A report in bytes; in one that is too long tags make way for so many cookies. */
+const maxReport = 2048
+const fewNames = 12
 
 const tags = new Map<string, [url: string, kind: Kind | 'inline', event: TagEvent, count: number]>()
 const cookies = new Map<string, string>()
@@ -18,7 +20,7 @@ export function count(reference: string, kind: Kind, event: TagEvent): void {
 	const d = judge(reference)
 	const url = parse(reference, document.baseURI)
 	if (!url || !/^(http|ws)s?:$/.test(url.protocol) || d.party === 'none' || (d.party === 'first' && !d.ruled)) return
-	add((url.origin + url.pathname).slice(0, 300), kind, event)
+	add((url.origin + url.pathname).slice(0, 300), kind, event, event === 'fired' && !allowed(d))
 }
 
 /** Counts an inline script of a known vendor that was released, and so ran. */
@@ -28,8 +30,8 @@ export function countInline(vendor: string): void {
 	add('inline:' + vendor, 'inline', 'fired')
 }
 
-function add(address: string, kind: Kind | 'inline', event: TagEvent): void {
-	const key = event + kind + address
+function add(address: string, kind: Kind | 'inline', event: TagEvent, anyway?: boolean): void {
+	const key = +!anyway + event + kind + address
 	const tag = tags.get(key)
 	if (tag) tag[3]++
 	else if (tags.size < maxKept) tags.set(key, [address, kind, event, 1])
@@ -46,7 +48,7 @@ const initiators: Record<string, Kind> = { css: 'style', link: 'style', xmlhttpr
 /** What our own report-only policy reports by itself, and so is not counted here. */
 const reported = new Set<string>()
 
-function watch(): void {
+export function watch(): void {
 	try {
 		new PerformanceObserver((list) => {
 			for (const entry of list.getEntriesByType('resource') as PerformanceResourceTiming[]) if (!reported.has(entry.name)) count(entry.name, initiators[entry.initiatorType] ?? kinds[entry.initiatorType] ?? 'media', 'fired')
@@ -56,28 +58,25 @@ function watch(): void {
 	}
 	document.addEventListener('securitypolicyviolation', (e) => {
 		const ours = e.originalPolicy.includes(prefix + 'csp')
-		if (ours && e.disposition === 'report' && reported.size < maxKept) reported.add(e.blockedURI)
-		if (!ours && e.disposition === 'enforce') count(e.blockedURI, 'other', 'stopped')
+		if (e.disposition === 'enforce') ours || count(e.blockedURI, 'other', 'stopped')
+		else if (ours) reported.add(e.blockedURI)
 	})
 }
 
-/** Takes some of what has been counted. */
-function some<K, V>(from: Map<K, V>): [K, V][] {
-	const taken = [...from].slice(0, maxSent)
-	for (const [key] of taken) from.delete(key)
-	return taken
-}
-
-/** Sends what has been counted so far. */
+/**
+ * Sends what has been counted so far in one report. Where that would be too long, chance leaves out from the second half, and it
+ * is said how much: first stands what fired and was not agreed to, then what fired; and none stays unseen over many views.
+ */
 export function send(): void {
-	while (tags.size || cookies.size) {
-		const report = { page: location.pathname.slice(0, 300), granted: letters(), tags: some(tags).map(([, tag]) => tag), cookies: some(cookies) }
-		apply(nativeBeacon, navigator, [prefix + 'events', new Blob([JSON.stringify(report)], { type: 'application/json' })])
+	if (!tags.size && !cookies.size) return
+	const told = [...tags].sort().map(([, tag]) => tag)
+	const names = [...cookies]
+	let body
+	for (let more = 0; (body = JSON.stringify({ page: location.pathname.slice(0, 300), granted: letters(), tags: told, cookies: names, more })).length > maxReport; more++) {
+		const list: unknown[] = names[fewNames] ? names : told
+		list.splice((list.length * (Math.random() + 1)) / 2, 1)
 	}
-}
-
-export function report(): void {
-	watch()
-	document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && send())
-	self.addEventListener('pagehide', send)
+	tags.clear()
+	cookies.clear()
+	apply(nativeBeacon, navigator, [prefix + 'events', body])
 }

@@ -24,6 +24,8 @@ export interface Part {
 	vendors?: Said
 	/** Expressions of what trackers' hosts are called, and of how the paths of pictures look that are hidden at first. */
 	words?: [trackers: string, pictures: string]
+	/** The ids of vendors that are containers. */
+	containers?: string[]
 	/** The ids of vendors whose scripts cannot run late. */
 	reload?: string[]
 }
@@ -36,8 +38,6 @@ export interface Base {
 	parts: string
 	/** Whose addresses the proxy itself is asked about: it has lists of the operator's, or knows of aliases in DNS. */
 	ask?: 'all' | 'first'
-	/** The ids of vendors that are containers. */
-	containers?: string[]
 	/** Those that are not asked about a third party that no rule knows. */
 	quiet?: Heuristic[]
 	overrides?: Part & {
