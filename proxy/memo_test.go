@@ -121,9 +121,9 @@ func TestDrafts(t *testing.T) {
 	})
 	s := newStage(t, upstream)
 	forgetful := newStage(t, upstream, func(c *configs.Config) { c.Limits.Memo = 0 })
-	visitor, control := s.dial(), forgetful.dial()
 	for range 12 {
 		n.Add(1)
+		visitor, control := s.dial(), forgetful.dial()
 		for _, target := range []string{"/", "/gzip", "/br"} {
 			for _, choice := range []string{choiceCookie(0), choiceCookie(consent.All)} {
 				for _, coding := range []string{"", "gzip", "br", "zstd"} {
