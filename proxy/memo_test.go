@@ -58,6 +58,9 @@ func TestOneFlight(t *testing.T) {
 					t.Error("the two have different pages")
 				}
 			}
+			if fails {
+				first.rest() // until it is cut off
+			}
 			shared, pages := s.proxy.metrics.shared.Load(), 0
 			pages, _ = s.proxy.memo.size()
 			if want := !fails; (shared == 1) != want || (pages == 1) != want {
