@@ -116,15 +116,15 @@ func TestDrafts(t *testing.T) {
 	upstream := each(t, func(p *peer, head string) {
 		for _, coding := range []string{"gzip", "br"} {
 			if strings.Contains(head, "/"+coding) {
-				p.send(answerWith(encode(t, coding, body()), isPage, "Content-Encoding: "+coding))
+				p.send(answerWith(encode(t, coding, body()), isPage, "Connection: close", "Content-Encoding: "+coding))
 				return
 			}
 		}
-		p.send(answerWith(body(), isPage))
+		p.send(answerWith(body(), isPage, "Connection: close"))
 	})
 	s := newStage(t, upstream)
 	forgetful := newStage(t, upstream, func(c *configs.Config) { c.Limits.Memo = 0 })
-	for range 12 {
+	for range 8 {
 		n.Add(1)
 		visitor, control := s.dial(), forgetful.dial()
 		for _, target := range []string{"/", "/gzip", "/br"} {
