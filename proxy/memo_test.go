@@ -58,6 +58,9 @@ func TestOneFlight(t *testing.T) {
 					t.Error("the two have different pages")
 				}
 			}
+			if fails {
+				first.rest() // until it is cut off
+			}
 			shared, pages := s.proxy.metrics.shared.Load(), 0
 			pages, _ = s.proxy.memo.size()
 			if want := !fails; (shared == 1) != want || (pages == 1) != want {
@@ -113,17 +116,17 @@ func TestDrafts(t *testing.T) {
 	upstream := each(t, func(p *peer, head string) {
 		for _, coding := range []string{"gzip", "br"} {
 			if strings.Contains(head, "/"+coding) {
-				p.send(answerWith(encode(t, coding, body()), isPage, "Content-Encoding: "+coding))
+				p.send(answerWith(encode(t, coding, body()), isPage, "Connection: close", "Content-Encoding: "+coding))
 				return
 			}
 		}
-		p.send(answerWith(body(), isPage))
+		p.send(answerWith(body(), isPage, "Connection: close"))
 	})
 	s := newStage(t, upstream)
 	forgetful := newStage(t, upstream, func(c *configs.Config) { c.Limits.Memo = 0 })
-	visitor, control := s.dial(), forgetful.dial()
-	for range 12 {
+	for range 8 {
 		n.Add(1)
+		visitor, control := s.dial(), forgetful.dial()
 		for _, target := range []string{"/", "/gzip", "/br"} {
 			for _, choice := range []string{choiceCookie(0), choiceCookie(consent.All)} {
 				for _, coding := range []string{"", "gzip", "br", "zstd"} {

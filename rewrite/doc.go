@@ -39,4 +39,5 @@
 // (a start tag), judge.go, script.go, css.go, srcset.go and data.go (what it
 // refers to, with the table in vector.go), own.go and marks.go (what the page
 // says of it), hold.go (what is written), inject.go (what is added to the page).
+// revise.go takes over from the last version of a page what has not changed.
 package rewrite
