@@ -8,7 +8,8 @@
 // of upstream.go and reads the head of the answer, response.go says what of that
 // may pass, answer.go passes it on. A page goes through document.go on its way,
 // which decodes, rewrites and encodes it (encoding.go, charset.go), remembers it
-// (memo.go; refinery.go makes what is remembered smaller) and makes its head true
+// (remember.go, memo.go; refinery.go makes what is remembered smaller) and makes
+// its head true
 // (documenthead.go, validators.go, csp.go, lock.go). Where one page serves all,
 // uniform.go says for whom it is made. All
 // else is passed on untouched, as it comes. own.go answers what is asked of us,

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/askfirst/askfirst/banner"
@@ -273,77 +271,12 @@ func (d *document) gather() error {
 	return nil
 }
 
-// memorable reports whether the page may be asked for again as it is: one that
-// lets a vendor in this once is not, nor one whose nonce is made anew each time.
-func (d *document) memorable() bool { return d.x.once == nil && len(d.view.Nonce) == 0 }
-
 // unlike says that the body is not that of the remembered page.
 func (d *document) unlike() {
 	if d.match != nil {
 		d.body = append(d.body[:0], d.match.body[:d.like]...)
 		d.match = nil
 	}
-}
-
-// makeKey names all that the finished page depends on beside the body.
-func (d *document) makeKey() {
-	x := d.x
-	k := append(d.key[:0], byte(d.target), byte(len(d.codings)))
-	for _, c := range d.codings {
-		k = append(k, byte(c))
-	}
-	d.common = len(k)
-	k = append(k, byte(x.shown.Granted), byte(x.shown.Regime), byte(x.shown.Objection))
-	k = append(k, flags(x.shown.Made, x.shown.Child, x.part, d.view.Integrity, d.options.XML, x.secure))
-	k = append(strconv.AppendUint(k, x.site.marker, 16), 0)
-	k = append(strconv.AppendInt(k, d.view.Since, 10), 0)
-	k = append(append(k, x.answer.get(nameContentType)...), 0)
-	k = append(append(k, d.view.AcceptLanguage...), 0)
-	k = append(append(k, d.view.GPP...), 0)
-	d.key = append(k, d.options.URL...)
-}
-
-func flags(bits ...bool) (b byte) {
-	for i, set := range bits {
-		if set {
-			b |= 1 << i
-		}
-	}
-	return b
-}
-
-// share makes the page, or waits for that of another visitor who has brought the
-// same body at the same time.
-func (d *document) share() error {
-	if !d.memorable() || len(d.body) == 0 {
-		return d.build(nil)
-	}
-	m := d.x.proxy.memo
-	i := m.imprint(d.key, d.body)
-	f, leads := m.board(i)
-	if leads {
-		defer f.land(nil)
-		d.repeats = m.wants(i)
-		return d.build(f)
-	}
-	<-f.landed
-	if d.match = f.page; d.match == nil || !bytes.Equal(d.match.key, d.key) || !bytes.Equal(d.match.body, d.body) {
-		d.match = nil
-		return d.build(nil)
-	}
-	d.x.proxy.metrics.shared.Add(1)
-	return d.passMatch()
-}
-
-// passMatch sends the remembered page.
-func (d *document) passMatch() error {
-	d.x.proxy.count(d.x, d.match.tags)
-	d.transcoded = d.match.transcoded
-	if d.match.child {
-		d.x.showChild()
-	}
-	d.x.composeDocument()
-	return d.x.passPage(d.match.page)
 }
 
 // build makes the whole page and sends it with its length. A page that decodes
@@ -397,68 +330,6 @@ func (d *document) readWhole() (page []byte, err error) {
 			return d.plain, errLarge
 		}
 	}
-}
-
-// revise rewrites the whole page, or what has changed of it since it came last,
-// and encodes it.
-func (d *document) revise(page []byte) error {
-	drafts := d.x.proxy.drafts
-	common := d.key[d.common:]
-	// Without a key to go by each page stands alone, and so does one whose own
-	// mark says for whom it is made.
-	alone := !d.memorable() || d.x.site.UnderAge.Mark || d.options.Fragment && !d.x.part
-	var last *rewrite.Version
-	if !alone {
-		if d.draft = drafts.get(common); d.draft != nil {
-			last = d.draft.version
-		}
-	}
-	anew, err := d.rewriter.Revise(page, last, (*sights)(d))
-	if err != nil {
-		return err
-	}
-	if last != nil && anew < len(page)/4 {
-		d.x.proxy.metrics.revised.Add(1)
-	} else if !alone && !d.repeats && drafts.wants(drafts.imprint(common, nil)) {
-		drafts.put(&finished{
-			key:     bytes.Clone(common),
-			tags:    cloneSightings(d.tags),
-			version: d.rewriter.Version(bytes.Clone(page), bytes.Clone(d.made), len(d.tags)),
-		})
-	}
-	if d.encoder == nil {
-		d.out, d.made = d.made, d.out
-		return nil
-	}
-	if _, err := d.encoder.Write(d.made); err != nil {
-		return err
-	}
-	return d.encoder.Close()
-}
-
-// sights is rewrite.Sights.
-type sights document
-
-func (s *sights) Len() int { return len(s.tags) }
-
-func (s *sights) Again(from, to int) { s.tags = append(s.tags, s.draft.tags[from:to]...) }
-
-// remember keeps the finished page for the next visitor, and gives it to those
-// who wait for f.
-func (d *document) remember(page []byte, f *flight) {
-	if !f.leave() && !d.repeats {
-		return
-	}
-	kept := &finished{
-		key:        bytes.Clone(d.key),
-		body:       bytes.Clone(d.body),
-		page:       bytes.Clone(page),
-		tags:       cloneSightings(summed(d.tags)),
-		transcoded: d.transcoded,
-		child:      d.x.shown.Child,
-	}
-	d.x.proxy.memo.put(kept)
-	f.land(kept)
 }
 
 // passStream sends a page as it is made.
@@ -737,23 +608,6 @@ func summed(tags []Sighting) []Sighting {
 		sum = append(sum, t)
 	}
 	return sum
-}
-
-// cloneSightings returns tags that stand in memory of their own.
-func cloneSightings(tags []Sighting) []Sighting {
-	size := 0
-	for i := range tags {
-		size += len(tags[i].Host) + len(tags[i].Path)
-	}
-	clones, text := slices.Clone(tags), make([]byte, 0, size)
-	keep := func(s []byte) []byte {
-		text = append(text, s...)
-		return text[len(text)-len(s) : len(text) : len(text)]
-	}
-	for i := range clones {
-		clones[i].Host, clones[i].Path = keep(clones[i].Host), keep(clones[i].Path)
-	}
-	return clones
 }
 
 // maxTags bounds how many tags of one page are counted.
