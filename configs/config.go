@@ -198,6 +198,9 @@ type Site struct {
 	// TruncateAddress takes the last bits off visitors' addresses before they
 	// are passed on: what follows the /24 of IPv4 and the /48 of IPv6.
 	TruncateAddress bool
+	// Leave are globs of paths whose pages are passed on as they came, with
+	// nothing asked and nothing held: where those work who run the site.
+	Leave []string
 	// ObeyNoTransform leaves pages with Cache-Control: no-transform as they
 	// are, and adds a policy by which they contact no third party.
 	ObeyNoTransform bool

@@ -277,6 +277,7 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		"overrides":         func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
 		"overrides_file":    func(n *yaml.Node, at string) { r.text(n, at, &s.OverridesFile) },
 		"truncate_address":  func(n *yaml.Node, at string) { r.boolean(n, at, &s.TruncateAddress) },
+		"leave":             func(n *yaml.Node, at string) { r.leave(n, at, &s.Leave) },
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
 		"remove_rivals":     func(n *yaml.Node, at string) { r.boolean(n, at, &s.RemoveRivals) },
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/oschwald/maxminddb-golang/v2"
 	"go.yaml.in/yaml/v4"
 
+	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
@@ -113,6 +114,19 @@ func (r *reader) regimes(n *yaml.Node, at string, to *consent.Regimes) {
 func has[K comparable, V any](m map[K]V, key K) bool {
 	_, ok := m[key]
 	return ok
+}
+
+// leave reads paths that visitors have no business at.
+func (r *reader) leave(n *yaml.Node, at string, paths *[]string) {
+	*paths = r.list(n, at)
+	for _, p := range *paths {
+		switch {
+		case !strings.HasPrefix(p, "/"):
+			r.refuse(n, at, fmt.Sprintf("%q is no path", p), "write paths such as /wp-admin/*; * stands for anything")
+		case rules.MatchPath(p, []byte("/")):
+			r.refuse(n, at, fmt.Sprintf("%q is the home page too, where visitors must be asked", p), "name the part of the site where those work who run it, such as /wp-admin/*")
+		}
+	}
 }
 
 func (r *reader) underAge(n *yaml.Node, at string, u *UnderAge) {

@@ -16,7 +16,7 @@ import (
 // speaks of one. Nothing is sniffed: what the upstream does not call HTML is
 // not HTML.
 func (x *exchange) isDocument() bool {
-	if !x.cfg.Rewrite {
+	if !x.rewrites {
 		return false
 	}
 	switch x.answer.status {

@@ -573,6 +573,26 @@ func TestNoPages(t *testing.T) {
 	}
 }
 
+// TestLeave passes pages of the paths that are to be left byte for byte, and no
+// others. Their cookies are held all the same.
+func TestLeave(t *testing.T) {
+	s := newStage(t, always(t, answerWith([]byte(page), isPage, `ETag: "a"`, "Set-Cookie: _ga=1; Path=/")), func(c *configs.Config) { c.Sites[0].Leave = []string{"/wp-admin/*", "/login.php"} })
+	for path, left := range map[string]bool{
+		"/wp-admin/": true, "/wp-admin/post.php?post=4": true, "/login.php": true, "/login.php?to=/": true,
+		"/": false, "/wp-admin": false, "/login.php/": false, "/?/wp-admin/": false,
+		"/wp-admin/../": false, "/wp-admin/%2e%2e/": false, "/wp-admin/..%2F": false, "/wp-admin/..;/": false, "/wp-admin//": false,
+	} {
+		r := s.dial().send(get(path, "Sec-Fetch-Dest: document")).answer("GET")
+		body := readAll(t, r.Body)
+		if whole := body == page && r.Header.Get("ETag") == `"a"` && r.Header.Get("Vary") == ""; whole != left || !left && strings.Contains(body, tracker) {
+			t.Errorf("%s: %v %q", path, r.Header, body)
+		}
+		if r.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%s sets a cookie", path)
+		}
+	}
+}
+
 // TestMayBeRead holds by policy what a browser may take for a page though it is
 // not called one.
 func TestMayBeRead(t *testing.T) {

@@ -52,6 +52,7 @@ type exchange struct {
 	standing consent.Standing
 	shown    consent.Standing // what the page is made for: the visitor's standing, or nobody's
 	shared   bool             // the page is made for all
+	rewrites bool             // pages at this path are rewritten
 	once     *rules.Vendor    // a vendor that the visitor lets in this time
 	withheld [][]byte         // names of cookies that were taken out of the request
 
@@ -174,6 +175,7 @@ func (x *exchange) serve() error {
 	if x.address == nil {
 		x.address = []byte(x.site.servers.all[0].host)
 	}
+	x.rewrites = x.cfg.Rewrite && !x.site.leaves(x.path())
 	x.choose()
 	if x.site.banner.Owns(x.path()) {
 		return x.serveOwn()

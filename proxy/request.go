@@ -334,7 +334,7 @@ func (x *exchange) composeRequest(upgrade bool) {
 			out = x.appendValidators(out, f)
 			continue
 		case nameIfModifiedSince:
-			if x.cfg.Rewrite && x.mayBePage() {
+			if x.mayBePage() {
 				continue
 			}
 		}
@@ -441,7 +441,7 @@ func appendField(out, name, value []byte) []byte {
 // asksForPage reports whether the request is for a page: a navigation, or what
 // looks like one where the browser does not say.
 func (x *exchange) asksForPage() bool {
-	if !x.cfg.Rewrite {
+	if !x.rewrites {
 		return false
 	}
 	switch x.dest {
@@ -459,7 +459,7 @@ func (x *exchange) mayBePage() bool {
 	if x.asksForPage() {
 		return true
 	}
-	return x.dest != toElement && pagePath(x.path())
+	return x.rewrites && x.dest != toElement && pagePath(x.path())
 }
 
 // pagePath reports whether a path ends as those of pages do.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -194,6 +195,15 @@ func (s *site) stand(at consent.Place, choice *consent.Choice, objection consent
 		st.Granted = st.Granted.With(consent.Unclassified)
 	}
 	return st
+}
+
+// leaves reports whether pages at a path are passed on as they came. What the
+// upstream may read as another path is not left.
+func (s *site) leaves(path []byte) bool {
+	if len(s.Leave) == 0 || bytes.ContainsAny(path, `%;\`) || bytes.Contains(path, []byte("//")) || bytes.Contains(path, []byte("..")) {
+		return false
+	}
+	return slices.ContainsFunc(s.Leave, func(glob string) bool { return rules.MatchPath(glob, path) })
 }
 
 // signals returns how other software is told of choices on a site.
