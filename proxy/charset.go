@@ -48,8 +48,8 @@ type charsetReader struct {
 	left  [4]byte
 	kept  int // of left: bytes of an unfinished character
 	out   []byte
-	ahead []byte // has been read ahead as next returns it
-	open  bool   // the encoding is for the page itself to tell
+	ahead []byte  // has been read ahead as next returns it
+	open  bool    // the encoding is for the page itself to tell
 	tail  [2]byte // what came last, of an escape sequence
 }
 
