@@ -78,11 +78,11 @@ func checkRewrite(t *testing.T, page []byte, chunk int) {
 var xlinkHref = []byte("xlink:href")
 
 // parks matches what may have been parked by another tool, and is put back.
-var parks = regexp.MustCompile(`text/(plain|template)|suppressedsrc|-(cookieblock|cmplz|cli|uc|iub)-src|data-src|&`)
+var parks = regexp.MustCompile(`text/(plain|template)|suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|blocker)-src|data-src|&`)
 
 // revives matches what another tool has parked under another name than src: it
 // is held under the name that will act, and so cannot be told from src.
-var revives = regexp.MustCompile(`suppressedsrc|-(cookieblock|cmplz|cli|uc|iub)-src|data-src`)
+var revives = regexp.MustCompile(`suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|blocker)-src|data-src`)
 
 // cutOff reports whether a noscript element of the page, or another in a page of
 // frames whose text is read as markup, leaves something unfinished, which the
