@@ -114,7 +114,7 @@ func browser(t *testing.T, chromium string, h http.Handler) context.Context {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(chromium), chromedp.NoSandbox,
 		chromedp.Flag("host-resolver-rules", "MAP * "+strings.TrimPrefix(server.URL, "https://")),
 		chromedp.Flag("ignore-certificate-errors", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.DisableGPU)

@@ -284,7 +284,6 @@ func browser(t testing.TB, w *world) context.Context {
 		chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("ignore-certificate-errors", true),
 		chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1:"+port),
-		chromedp.UserDataDir(t.TempDir()),
 	}
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), o...)
 	t.Cleanup(stop)
