@@ -10,7 +10,10 @@ import (
 
 // Pages are read as bytes in which ASCII stands for itself. That holds for all
 // encodings of the web but two: UTF-16, which is made UTF-8, and ISO-2022-JP,
-// in which the bytes of markup can be parts of other characters.
+// in which the bytes of markup can be parts of other characters after an escape
+// sequence. Browsers take a page for that also where it says so late, or in a way
+// of its own, or not at all: unless something before the page names another
+// encoding, such a sequence tells.
 
 var errOpaqueCharset = errors.New("the page's encoding hides markup")
 
@@ -45,19 +48,25 @@ type charsetReader struct {
 	left  [4]byte
 	kept  int // of left: bytes of an unfinished character
 	out   []byte
-	ahead []byte // has been read ahead as next returns it
+	ahead []byte  // has been read ahead as next returns it
+	open  bool    // the encoding is for the page itself to tell
+	tail  [2]byte // what came last, of an escape sequence
 }
 
 // prescan is how far into a page a declaration of its encoding may stand (HTML,
 // 13.2.3.2).
 const prescan = 1024
 
+// xmlBegins is how long the beginning of an XML declaration in UTF-16 is by which
+// browsers know it (HTML, 13.2.3.2).
+const xmlBegins = 6
+
 // newCharsetReader reads from r through buf. A byte order mark beats
 // contentType.
 func newCharsetReader(r io.Reader, contentType, buf []byte) (*charsetReader, error) {
 	c := &charsetReader{r: r, buf: buf}
 	n := 0
-	for n < 2 && c.err == nil {
+	for n < xmlBegins && c.err == nil {
 		var m int
 		m, c.err = r.Read(buf[n:])
 		n += m
@@ -85,10 +94,60 @@ func (c *charsetReader) begin(contentType []byte) error {
 		c.order, c.ready = 1, c.ready[2:]
 	case bytes.HasPrefix(c.ready, []byte{0xff, 0xfe}):
 		c.order, c.ready = -1, c.ready[2:]
-	case c.order == 0 && containsFold(c.ready[:min(len(c.ready), prescan)], "iso-2022-jp"):
+	case c.order != 0, bytes.HasPrefix(c.ready, []byte("\xef\xbb\xbf")), isPlainCharset(charsetOf(contentType)):
+	case bytes.HasPrefix(c.ready, []byte("<\x00?\x00x\x00")):
+		c.order = -1
+	case bytes.HasPrefix(c.ready, []byte("\x00<\x00?\x00x")):
+		c.order = 1
+	case containsFold(c.ready[:min(len(c.ready), prescan)], "iso-2022-jp"):
 		return errOpaqueCharset
+	default:
+		c.open = true
 	}
 	return nil
+}
+
+// isPlainCharset reports whether browsers know the name as that of an encoding in
+// which ASCII stands for itself. It may err on the side of false.
+func isPlainCharset(name []byte) bool {
+	for _, plain := range [...]string{"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "iso-8859-2", "latin1", "windows-1250",
+		"windows-1251", "windows-1252", "koi8-r", "shift_jis", "euc-jp", "euc-kr", "gbk", "gb2312", "gb18030", "big5"} {
+		if equalFold(name, plain) {
+			return true
+		}
+	}
+	return false
+}
+
+// hidesMarkup reports whether what came last and p together have an escape
+// sequence of ISO-2022-JP after which bytes of markup are parts of characters: to
+// one of its two-byte sets, or to katakana (RFC 1468; Encoding, 12.2).
+func (c *charsetReader) hidesMarkup(p []byte) bool {
+	for i := range c.tail {
+		if i < len(p) && c.tail[i] == escape && hides(append(append([]byte(nil), c.tail[i:]...), p[:min(len(p), 2)]...)) {
+			return true
+		}
+	}
+	for rest := p; ; {
+		i := bytes.IndexByte(rest, escape)
+		if i < 0 {
+			break
+		}
+		if rest = rest[i:]; hides(rest) {
+			return true
+		}
+		rest = rest[1:]
+	}
+	for _, b := range p[max(0, len(p)-len(c.tail)):] {
+		c.tail[0], c.tail[1] = c.tail[1], b
+	}
+	return false
+}
+
+const escape = 0x1b
+
+func hides(p []byte) bool {
+	return len(p) > 2 && p[0] == escape && (p[1] == '$' && (p[2] == '@' || p[2] == 'B') || p[1] == '(' && p[2] == 'I')
 }
 
 // data reports whether the page begins as JSON does. Much of that is called
@@ -114,6 +173,10 @@ func (c *charsetReader) next() ([]byte, error) {
 	}
 	if err != nil {
 		c.err = err
+	}
+	if c.open && c.hidesMarkup(p) {
+		c.err = errOpaqueCharset
+		return nil, c.err
 	}
 	if c.order == 0 {
 		return p, err

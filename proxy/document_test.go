@@ -319,6 +319,9 @@ func TestUnread(t *testing.T) {
 		"four codings":    {squeezed, []string{isPage, "Content-Encoding: gzip, gzip, gzip, gzip"}, ""},
 		"charset":         {[]byte(page), []string{"Content-Type: text/html; charset=ISO-2022-JP"}, ""},
 		"charset in page": {[]byte(`<meta charset="iso-2022-jp">` + page), []string{"Content-Type: text/html"}, ""},
+		"charset late":    {[]byte("<!doctype html><!--" + random(5000) + `--><meta charset="iso-2022-jp">` + "\x1b$B<<\x1b(B" + page), []string{"Content-Type: text/html"}, ""},
+		"charset escaped": {[]byte(`<meta charset="iso&#x2d;2022-jp">` + "\x1b$@<<\x1b(B" + page), []string{"Content-Type: text/html; charset=unheard-of"}, ""},
+		"charset guessed": {[]byte(page + "\x1b(I<<\x1b(B"), []string{"Content-Type: text/html"}, ""},
 		"part":            {[]byte(page[60:]), []string{isPage, "Content-Range: bytes 60-100/200"}, "206 Partial Content"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -407,6 +410,8 @@ func TestUTF16(t *testing.T) {
 		"big by mark":     {append([]byte{0xfe, 0xff}, big...), "text/html; charset=utf-8"},
 		"little by field": {little, "text/html; charset=utf-16"},
 		"big by field":    {big, `text/html; charset="UTF-16BE"`},
+		"little by XML":   {append([]byte("<\x00?\x00x\x00m\x00l\x00?\x00>\x00"), little...), "text/html"},
+		"big by XML":      {append([]byte("\x00<\x00?\x00x\x00m\x00l\x00?\x00>"), big...), "text/html"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, always(t, answerWith(c.body, "Content-Type: "+c.contentType)))
@@ -423,6 +428,48 @@ func TestUTF16(t *testing.T) {
 		})
 	}
 }
+
+// TestEscapes reads what hides markup in ISO-2022-JP, however it comes cut, and
+// what does not.
+func TestEscapes(t *testing.T) {
+	for text, opaque := range map[string]bool{
+		"a\x1b$Ba": true, "\x1b$@": true, "a\x1b\x1b(I": true, "\x1b(\x1b$B": true, "\x1b$\x1b$\x1b$B": true,
+		"\x1b(B": false, "\x1b(J": false, "\x1b[1m": false, "\x1b$": false, "$B\x1b": false, "": false,
+		"\xef\xbb\xbf\x1b$B": false,
+	} {
+		for _, size := range []int{0, 1, 2, 3} {
+			var r io.Reader = strings.NewReader("<p>abcd" + text)
+			if strings.HasPrefix(text, "\xef") {
+				r = strings.NewReader(text)
+			}
+			if size > 0 {
+				r = &inPieces{r, size}
+			}
+			c, err := newCharsetReader(r, []byte("text/html"), make([]byte, 100))
+			for err == nil {
+				_, err = c.next()
+			}
+			if (err == errOpaqueCharset) != opaque {
+				t.Errorf("%q in pieces of %d: %v", text, size, err)
+			}
+		}
+	}
+	c, err := newCharsetText([]byte("<p>\x1b$B"), []byte("text/html; charset=utf-8"))
+	if err == nil {
+		_, err = c.next()
+	}
+	if err != io.EOF {
+		t.Errorf("named UTF-8: %v", err)
+	}
+}
+
+// inPieces reads few bytes at a time.
+type inPieces struct {
+	r    io.Reader
+	size int
+}
+
+func (p *inPieces) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.size)]) }
 
 // TestSlowPage shows a page as the upstream makes it.
 func TestSlowPage(t *testing.T) {

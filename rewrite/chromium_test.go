@@ -149,6 +149,8 @@ func TestChromium(t *testing.T) {
 			return // where one is held, the browser takes what stands in for it
 		case name == "base-data", name == "base-js", name == "base-second", name == "iframe-srcdoc-base":
 			return // which of several bases counts is left open: what any leads to is held
+		case name == "charset-gbk_css-import", name == "frameset-title-attribute":
+			return // what is read in two ways is held as a whole, and what is left unfinished in one is left out
 		case name == "svg-style-entities":
 			return // what the preload scanner misreads is held as well
 		}
@@ -258,8 +260,6 @@ func TestRestoredDOM(t *testing.T) {
 		switch name {
 		case "cdata-in-foreign-html", "cdata-nul-1", "cdata-nul-2", "cdata-nul-3", "nul-cdata2":
 			return // what the preload scanner misreads is held as well, and here is text
-		case "dup-href", "dup-src-empty", "svg-duphref":
-			return // what that scanner alone takes of two of a name is put back as the first
 		}
 		if !bytes.Contains(page, []byte("askfirst")) && !cutOff(page) && !parks.Match(bytes.ReplaceAll(page, []byte("&"), nil)) && utf8.Valid(page) {
 			pages[name] = page

@@ -16,6 +16,9 @@ var blank = []byte("about:invalid")
 // attribute is renamed, and one without it stands in, so that the rest of the
 // element's style stays.
 func (rw *Rewriter) judgeStyle(i int, css []byte, v *vector) {
+	if hidesBackslash(css) && rw.findHeld(appendASCII(nil, css), v, i) {
+		return
+	}
 	if rw.findHeld(css, v, i) {
 		rw.css = rw.css[:0]
 		rw.withoutHeld(css, func(p []byte) { rw.css = append(rw.css, p...) })
@@ -30,16 +33,20 @@ func (rw *Rewriter) judgeStyle(i int, css []byte, v *vector) {
 // Chromium's preload scanner fetches what is imported at the beginning of any
 // style element, whatever its type. A "-->" before the text stops it, and is
 // nothing to CSS when the element is restored. That scanner drops NULs, which
-// the parser replaces: a text with NULs is read both ways, and gets no copy.
+// the parser replaces: a text with NULs is read both ways, and gets no copy. Nor
+// does one in which a backslash may be part of a character, or one in a page of
+// frames, where it is markup.
 func (rw *Rewriter) styleElement(text []byte) {
 	t := &rw.tag
 	rw.readVectors()
 	imports := bytes.IndexByte(text, '@') >= 0
 	hasNUL := bytes.IndexByte(text, 0) >= 0
+	hides := hidesBackslash(text)
 	read := t.isCSS(rw) || imports && !bytes.HasPrefix(text, noImport)
-	if read && (rw.findHeld(text, &styleVector, -1) || hasNUL && rw.findHeld(rw.withoutNUL(text), &styleVector, -1)) {
+	if read && (rw.findHeld(text, &styleVector, -1) || hasNUL && rw.findHeld(rw.withoutNUL(text), &styleVector, -1) ||
+		hides && rw.findHeld(appendASCII(nil, text), &styleVector, -1)) {
 		t.hide = true
-		if !t.foreign && !hasNUL {
+		if !t.foreign && !hasNUL && !hides && !rw.framed {
 			rw.copyTo(t.start)
 			rw.writeCopy(text)
 		}

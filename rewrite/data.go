@@ -158,6 +158,36 @@ func appendForeignText(dst, content []byte) []byte {
 	return dst
 }
 
+// Pages that are not UTF-8 may be in Shift_JIS, GBK or Big5, in which a backslash
+// can be the second byte of a character. They are read both as if each stood for
+// itself and as if each after such a byte did not.
+
+// hidesBackslash reports whether s is such a text, as far as that can be told.
+func hidesBackslash(s []byte) bool {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(s[i:], '\\')
+		if n < 0 {
+			return false
+		}
+		if i += n; i > 0 && s[i-1] >= utf8.RuneSelf {
+			return !utf8.Valid(s)
+		}
+	}
+}
+
+// appendASCII appends s with a letter for each byte of a character that is not
+// ASCII, a backslash among them.
+func appendASCII(dst, s []byte) []byte {
+	wide := false
+	for _, c := range s {
+		if wide = c >= utf8.RuneSelf || wide && c == '\\'; wide {
+			c = 'a'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
 var (
 	cdataOpen, cdataClose     = []byte("<![CDATA["), []byte("]]>")
 	commentOpen, commentClose = []byte("<!--"), []byte("-->")

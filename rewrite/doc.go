@@ -18,10 +18,11 @@
 // the start tag come data-askfirst-category and, where the vendor is known,
 // data-askfirst-vendor. A script or style element gets type="text/plain", and
 // a type that it had becomes data-askfirst-type. So all can be restored by
-// dropping what was added and renaming back. Three things stand in meanwhile: a
+// dropping what was added and renaming back. Four things stand in meanwhile: a
 // style attribute without the URLs that are held, a srcdoc attribute with the
-// document in it rewritten, and before a held style element a copy of it,
-// marked data-askfirst-copy, without those URLs.
+// document in it rewritten, the first of two attributes of a name of which only
+// the second is held, and before a held style element a copy of it, marked
+// data-askfirst-copy, without those URLs.
 //
 // An element that nothing but an override holds for good has the category
 // "never"; a banner of another consent tool, where those are removed, has

@@ -116,6 +116,9 @@ func (rw *Rewriter) startTag() {
 	if hit || watched[e] {
 		rw.decide()
 	}
+	if rw.framed && s.InRaw() && rw.pending == 0 && e != scan.Noframes {
+		rw.pending = scan.Noscript
+	}
 	if after {
 		rw.copyTo(s.End)
 		rw.inject.open(rw)
@@ -126,7 +129,7 @@ func (rw *Rewriter) startTag() {
 
 // watched are the elements that matter without any attribute.
 var watched = func() (w [256]bool) {
-	for _, e := range []scan.Element{scan.Script, scan.Style, scan.Noscript, scan.Frameset, scan.Base, scan.AmpAnalytics} {
+	for _, e := range []scan.Element{scan.Script, scan.Style, scan.Noscript, scan.Body, scan.Frameset, scan.Base, scan.AmpAnalytics} {
 		w[e] = true
 	}
 	return w
@@ -231,8 +234,11 @@ func (rw *Rewriter) decide() {
 		if s.InRaw() {
 			rw.pending = scan.Noscript
 		}
+	case scan.Body:
+		rw.bodied = true
 	case scan.Frameset:
 		rw.inject.frameset()
+		rw.framed = rw.framed || !rw.bodied
 	case scan.AmpAnalytics:
 		rw.counting = true
 	case scan.Base:

@@ -13,7 +13,7 @@ import (
 )
 
 // nastyCases is how many files testdata/nasty has, so that none is lost unseen.
-const nastyCases = 274
+const nastyCases = 300
 
 // nasty calls use with each page of testdata/nasty.
 func nasty(t testing.TB, use func(name string, page []byte)) {
@@ -78,14 +78,15 @@ func checkRewrite(t *testing.T, page []byte, chunk int) {
 var xlinkHref = []byte("xlink:href")
 
 // parks matches what may have been parked by another tool, and is put back.
-var parks = regexp.MustCompile(`text/(plain|template)|suppressedsrc|-(cookieblock|cmplz|cli|uc|iub)-src|data-src|&`)
+var parks = regexp.MustCompile(`text/(plain|template)|suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|blocker)-src|data-src|&`)
 
 // revives matches what another tool has parked under another name than src: it
 // is held under the name that will act, and so cannot be told from src.
-var revives = regexp.MustCompile(`suppressedsrc|-(cookieblock|cmplz|cli|uc|iub)-src|data-src`)
+var revives = regexp.MustCompile(`suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|blocker)-src|data-src`)
 
-// cutOff reports whether a noscript element of the page leaves something
-// unfinished, which the rewriter ends.
+// cutOff reports whether a noscript element of the page, or another in a page of
+// frames whose text is read as markup, leaves something unfinished, which the
+// rewriter ends.
 func cutOff(page []byte) bool {
 	var s, inner scan.Scanner
 	s.Reset(scan.HTML)
@@ -94,7 +95,7 @@ func cutOff(page []byte) bool {
 		case scan.More:
 			return false
 		case scan.Raw:
-			if s.Element != scan.Noscript {
+			if s.Element != scan.Noscript && !bytes.Contains(bytes.ToLower(page), []byte("<frameset")) {
 				continue
 			}
 			text := page[s.Start:s.End]

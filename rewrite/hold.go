@@ -30,6 +30,7 @@ func (rw *Rewriter) emit() {
 			}
 		}
 	}
+	rw.editFirst()
 	rw.editDuplicates()
 	rw.suffix()
 	// What is added comes after the last attribute. Where that is an equals
@@ -76,6 +77,24 @@ func (rw *Rewriter) emit() {
 func (rw *Rewriter) noteWorst() {
 	if r := rw.tag.reason; !rw.holds || r.Never || r.Category > rw.worst.Category && !rw.worst.Never {
 		rw.holds, rw.worst = true, r
+	}
+}
+
+// editFirst renames the first attribute of a name where a later one is held,
+// which Chromium's preload scanner alone reads: the first is what the name is
+// restored to. It stands in for itself.
+func (rw *Rewriter) editFirst() {
+	t := &rw.tag
+	for i, e := range t.edits {
+		if e != held && e != heldXlink || t.ids[i] == onHandler || t.ids[i] == 0 {
+			continue
+		}
+		if a := rw.find(t.ids[i]); t.edits[a] == asWritten {
+			t.edits[a] = e
+			if len(rw.rawValue(a)) > 0 {
+				t.stand(string(rw.nameOf(a)), bytes.Clone(rw.valueOf(a)))
+			}
+		}
 	}
 }
 

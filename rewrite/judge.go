@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bytes"
+	"unicode/utf8"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
 	"github.com/askfirst/askfirst/rules"
@@ -210,6 +211,16 @@ func (rw *Rewriter) rebase(href []byte) {
 // answer is that of a rule, of several that in the last category, with the page
 // whose target it is about.
 func (rw *Rewriter) ask(ref []byte, k rules.Kind, s rules.Sign) (d rules.Decision, page *rules.Page) {
+	if !utf8.Valid(ref) {
+		// What a browser makes of the bytes depends on the page's encoding.
+		if d, page = rw.askEach(appendASCII(nil, ref), k, s); d.Rule != nil {
+			return d, page
+		}
+	}
+	return rw.askEach(ref, k, s)
+}
+
+func (rw *Rewriter) askEach(ref []byte, k rules.Kind, s rules.Sign) (d rules.Decision, page *rules.Page) {
 	d, page = rw.doc.Rules.URLWith(rw.page, ref, k, s), rw.page
 	for _, p := range rw.bases {
 		if other := rw.doc.Rules.URLWith(p, ref, k, s); other.Rule != nil && !d.Never && (d.Rule == nil || other.Never || other.Category > d.Category) {
@@ -246,6 +257,9 @@ func (rw *Rewriter) judgeURL(i int, ref []byte, v *vector) {
 func (rw *Rewriter) judgeCode(i int, code []byte, v *vector) {
 	d := rw.doc.Rules.Inline(rw.page, code)
 	if d.Rule == nil && !rw.tag.owned {
+		imports := *v
+		imports.kind, imports.only = rules.Script, true
+		rw.judgeCalls(i, code, &imports)
 		return
 	}
 	inline := *v

@@ -140,7 +140,7 @@ func (rw *Rewriter) parkedByOthers() bool {
 	for i, id := range rw.tag.ids {
 		switch id {
 		case attrCategory, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory, attrOsano, attrPurposes,
-			attrService, attrDataName, attrUsercentrics, attrBorlabs, attrBorlabsBlocker:
+			attrService, attrDataName, attrUsercentrics, attrBorlabs, attrBorlabsBlocker, attrBorlabsBlocker2:
 			return true
 		case attrClass:
 			v := rw.valueOf(i)
@@ -158,7 +158,7 @@ var iubendaClass = []byte("_iub_cs_activate")
 // parkedSources are the attributes in which other tools keep the URL of a
 // script or frame that they have parked.
 var parkedSources = []string{"data-src", "data-cookieblock-src", "data-cmplz-src", "data-suppressedsrc", "suppressedsrc",
-	"data-cli-src", "data-uc-src", "data-iub-src"}
+	"data-cli-src", "data-uc-src", "data-iub-src", "data-borlabs-cookie-script-blocker-src", "data-borlabs-script-blocker-src"}
 
 // parkedSource finds where a parked element without src keeps its URL.
 func (t *tag) parkedSource(rw *Rewriter, src int) {

@@ -70,6 +70,8 @@ type Rewriter struct {
 	marks    *marks
 
 	based    bool // a <base> has been seen
+	bodied   bool // a <body> has
+	framed   bool // a <frameset> has, and no <body> before it
 	counting bool // in <amp-analytics>, whose JSON has the URLs that it counts with
 
 	depth int            // of the documents that this one stands in
@@ -111,6 +113,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	rw.inject.reset(doc)
 	rw.marks = marksOf(doc.Rules)
 	rw.closed, rw.nested, rw.enclosed, rw.based, rw.counting, rw.depth = false, false, false, false, false, 0
+	rw.bodied, rw.framed = false, false
 	rw.worst, rw.holds = rules.Decision{}, false
 	rw.aside.pending = false
 	rw.bases = rw.bases[:0]
@@ -321,7 +324,8 @@ func (rw *Rewriter) more(eof bool) int {
 		if rw.tooLong() {
 			rw.oversize()
 		} else {
-			keep = rw.tag.start
+			// A tag that is out already does not come again.
+			keep = max(rw.tag.start, rw.done)
 		}
 	} else if s.InTag() && len(rw.in)-s.Start > Limit {
 		rw.copyTo(s.Start)
@@ -430,6 +434,7 @@ func (rw *Rewriter) unfinished() {
 	s := &rw.scan
 	switch {
 	case rw.pending == scan.Script:
+		rw.readFrames(rw.tag.end, len(rw.in), false)
 	case rw.aside.pending:
 		s.Start = len(rw.in)
 		rw.settle()
@@ -439,5 +444,6 @@ func (rw *Rewriter) unfinished() {
 		rw.noscript(len(rw.in), false)
 	default:
 		rw.decideText(rw.in[rw.tag.end:])
+		rw.readFrames(rw.tag.end, len(rw.in), false)
 	}
 }

@@ -159,6 +159,17 @@ func (rw *Rewriter) rawText() {
 		rw.noscript(s.End, true)
 	} else if rw.pending != 0 {
 		rw.decideText(rw.in[s.Start:s.End])
+		rw.readFrames(s.Start, s.End, true)
+	}
+}
+
+// readFrames rewrites the text of a script or style element as markup in a page
+// of frames. There no element but <frame>, <frameset> and <noframes> is one, so
+// that what stands in others is markup (HTML, 13.2.6.4.20).
+func (rw *Rewriter) readFrames(from, to int, enclosed bool) {
+	if rw.framed {
+		rw.copyTo(from)
+		rw.noscript(to, enclosed)
 	}
 }
 
@@ -190,6 +201,7 @@ func (rw *Rewriter) inlineScript(text []byte) {
 		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
 			rw.hold(-1, d, &inlineVector, nil, nil)
 		}
+		rw.judgeCalls(-1, text, &listVector)
 		if a := rw.find(attrType); a >= 0 && scan.EqualFold(bytes.TrimSpace(rw.valueOf(a)), "module") {
 			rw.judgeImports(text)
 		}
@@ -201,26 +213,36 @@ func (rw *Rewriter) inlineScript(text []byte) {
 // judgeList decides about each string of an import map or of speculation rules
 // that may be a URL.
 func (rw *Rewriter) judgeList(text []byte) {
+	if hidesBackslash(text) {
+		rw.judgeStrings(appendASCII(nil, text))
+	}
+	rw.judgeStrings(text)
+}
+
+func (rw *Rewriter) judgeStrings(text []byte) {
 	for len(text) > 0 {
 		var ref []byte
 		if ref, text = nextString(rw.extra[:0], text); ref == nil {
 			return
 		}
 		rw.extra = ref
-		if bytes.IndexByte(ref, '/') < 0 {
-			continue
-		}
-		d, page := rw.ask(ref, rules.Script, 0)
-		if d.Party == rules.NoParty {
-			continue
-		}
+		rw.judgeSpecifier(-1, ref, &listVector)
+	}
+}
+
+// judgeSpecifier decides about what a script imports by its address.
+func (rw *Rewriter) judgeSpecifier(i int, ref []byte, v *vector) {
+	if bytes.IndexByte(ref, '/') < 0 {
+		return
+	}
+	if d, page := rw.ask(ref, v.kind, 0); d.Party != rules.NoParty {
 		host, path := page.Target()
-		rw.hold(-1, d, &listVector, host, path)
+		rw.hold(i, d, v, host, path)
 	}
 }
 
 // judgeImports decides about what a module imports: each string right after the
-// word import or from, or import and a parenthesis.
+// word import or from.
 func (rw *Rewriter) judgeImports(code []byte) {
 	for i := 0; ; i++ {
 		n := bytes.IndexAny(code[i:], "\"'")
@@ -237,29 +259,84 @@ func (rw *Rewriter) judgeImports(code []byte) {
 		if n < 0 {
 			return
 		}
-		ref := code[i+1 : i+1+n]
-		if bytes.IndexByte(ref, '\\') >= 0 {
-			rw.extra = append(append(append(rw.extra[:0], '"'), ref...), '"')
-			ref, _ = nextString(nil, rw.extra)
-		}
+		rw.judgeSpecifier(-1, rw.unescaped(code[i+1:i+1+n]), &listVector)
 		i += n + 1
-		if bytes.IndexByte(ref, '/') < 0 {
+	}
+}
+
+// judgeCalls decides about what code imports as it runs: a string, or a template
+// up to what is put into it, right after import and a parenthesis. It is charged
+// to the i-th attribute, or to the element's text where i is negative.
+func (rw *Rewriter) judgeCalls(i int, code []byte, v *vector) {
+	for {
+		// Scripts have few letters p, and a search for one byte is the fastest.
+		n := bytes.IndexByte(code, 'p')
+		if n < 0 {
+			return
+		}
+		if n < 2 || !bytes.HasPrefix(code[n-2:], importWord) {
+			code = code[n+1:]
 			continue
 		}
-		if d, page := rw.ask(ref, rules.Script, 0); d.Party != rules.NoParty {
-			host, path := page.Target()
-			rw.hold(-1, d, &listVector, host, path)
+		code = afterBlanks(code[n-2+len(importWord):])
+		if len(code) == 0 || code[0] != '(' {
+			continue
 		}
+		code = afterBlanks(code[1:])
+		if len(code) == 0 || code[0] != '"' && code[0] != '\'' && code[0] != '`' {
+			continue
+		}
+		ref, _, closed := bytes.Cut(code[1:], code[:1])
+		if !closed {
+			continue
+		}
+		if code[0] == '`' {
+			ref, _, _ = bytes.Cut(ref, placeholderOpened)
+		}
+		rw.judgeSpecifier(i, rw.unescaped(ref), v)
 	}
+}
+
+var placeholderOpened = []byte("${")
+
+// unescaped returns the value of what stands between a string's quotes, valid
+// until rw.extra is used.
+func (rw *Rewriter) unescaped(s []byte) []byte {
+	if bytes.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	rw.extra = append(append(append(rw.extra[:0], '"'), s...), '"')
+	s, _ = nextString(nil, rw.extra)
+	return s
 }
 
 var importWord, fromWord = []byte("import"), []byte("from")
 
-// beforeString takes white space, comments of the form /* */ and a parenthesis
-// off the end of code.
+// afterBlanks takes white space and comments off the beginning of code.
+func afterBlanks(code []byte) []byte {
+	for {
+		code = bytes.TrimLeft(code, " \t\r\n\v\f")
+		end := commentClosed
+		switch {
+		case bytes.HasPrefix(code, lineComment):
+			end = newline
+		case !bytes.HasPrefix(code, commentOpened):
+			return code
+		}
+		var closed bool
+		if _, code, closed = bytes.Cut(code[2:], end); !closed {
+			return nil
+		}
+	}
+}
+
+var lineComment, newline = []byte("//"), []byte("\n")
+
+// beforeString takes white space and comments of the form /* */ off the end of
+// code.
 func beforeString(code []byte) []byte {
 	for {
-		code = bytes.TrimRight(code, " \t\r\n\f(")
+		code = bytes.TrimRight(code, " \t\r\n\f")
 		if !bytes.HasSuffix(code, commentClosed) {
 			return code
 		}
@@ -310,7 +387,7 @@ func (rw *Rewriter) within(unscripted bool) *Rewriter {
 	inner.scan.Unscripted = unscripted
 	inner.inject.stage = over
 	inner.inject.lang = append(inner.inject.lang[:0], rw.inject.lang...)
-	inner.page, inner.based = rw.page, true
+	inner.page, inner.based, inner.framed = rw.page, true, rw.framed
 	inner.bases = append(inner.bases, rw.bases...)
 	inner.depth = rw.depth + 1
 	inner.boxes.banned = rw.boxes.element != 0

@@ -11,38 +11,43 @@ var (
 	addedMarks   = regexp.MustCompile(`( type="text/plain")?( data-askfirst-category="[a-z]+"( data-askfirst-vendor="[^"]*")?| data-askfirst-removed)`)
 	parkedMarks  = regexp.MustCompile(`^(<[A-Za-z]+) data-askfirst-category="[a-z]+"( data-askfirst-vendor="[^"]*")?`)
 	addedDoc     = regexp.MustCompile(` srcdoc="[^"]*"`)
+	addedFirst   = regexp.MustCompile(`(?i) (?:href|src|xlink:href)="[^"]*"`)
 	addedStyle   = regexp.MustCompile(` style="[^"]*"`)
+	heldTwice    = regexp.MustCompile(`data-askfirst-(?:xlink-)?(?:href\b.*\bdata-askfirst-(?:xlink-)?href|src\b.*\bdata-askfirst-src)\b`)
 	injectedHook = regexp.MustCompile(`<!--(HEAD|FOOT) [^>]*-->`)
 )
 
 // undo takes back by regular expressions all that the rewriter did to a page
 // that has no marks of ours in it by itself.
 func undo(page []byte) []byte {
+	return undoIn(page, bytes.Contains(bytes.ToLower(page), []byte("<frameset")))
+}
+
+// undoIn is undo for a page, or text in one, of frames or not.
+func undoIn(page []byte, framed bool) []byte {
 	var out []byte
 	var s scan.Scanner
 	s.Reset(scan.HTML)
 	page = injectedHook.ReplaceAll(page, nil)
 	done := 0
-	noscript := false
+	markup := false // the text of an element is, of a noscript or of any in a page of frames
 	copied, restored := false, false
 	for {
 		token := s.Next(page, true)
 		if token == scan.More {
 			if restored {
-				done += len(noImport)
+				out = append(out, page[done:s.Start]...)
+				done = s.Start + len(noImport)
 			}
-			if noscript {
-				return append(append(out, page[done:s.Start]...), undo(page[s.Start:])...)
+			if markup && s.InRaw() {
+				from := max(s.Start, done)
+				return append(append(out, page[done:from]...), undoIn(page[from:], framed)...)
 			}
 			return append(out, page[done:]...)
 		}
 		name := bytes.ToLower(page[s.Start:min(s.End, len(page))])
 		switch token {
 		case scan.Raw:
-			if noscript {
-				out = append(append(out, page[done:s.Start]...), undo(page[s.Start:s.End])...)
-				done = s.End
-			}
 			if copied {
 				done = s.End
 			}
@@ -51,9 +56,14 @@ func undo(page []byte) []byte {
 				done = s.Start + len(noImport)
 				restored = false
 			}
+			if markup && !copied {
+				from := max(s.Start, done)
+				out = append(append(out, page[min(done, from):from]...), undoIn(page[from:s.End], framed)...)
+				done = s.End
+			}
 		case scan.EndTag:
 			restored = false
-			noscript = false
+			markup = false
 			if s.Element == scan.Askfirst {
 				out = append(out, page[done:s.Start]...)
 				done = s.End
@@ -63,7 +73,7 @@ func undo(page []byte) []byte {
 				copied = false
 			}
 		case scan.StartTag:
-			noscript = s.Element == scan.Noscript
+			markup = s.Element == scan.Noscript || framed && s.InRaw()
 			tag := page[s.Start:s.End]
 			if bytes.HasPrefix(name, []byte("<askfirst-placeholder")) {
 				out = append(out, page[done:s.Start]...)
@@ -100,8 +110,11 @@ func undoTag(tag []byte) []byte {
 	// What stands in comes right before the marks.
 	if m := addedMarks.FindIndex(tag); m != nil {
 		head := tag[:m[0]]
-		for _, added := range []*regexp.Regexp{addedDoc, addedStyle, addedDoc} {
+		for _, added := range []*regexp.Regexp{addedDoc, addedStyle, addedDoc, addedFirst} {
 			lower := bytes.ToLower(head)
+			if added == addedFirst && !heldTwice.Match(lower) {
+				continue
+			}
 			if !bytes.Contains(lower, []byte(prefix+"style")) && added == addedStyle || !bytes.Contains(lower, []byte(prefix+"srcdoc")) && added == addedDoc {
 				continue
 			}

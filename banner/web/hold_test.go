@@ -65,6 +65,8 @@ var interceptions = []struct {
 	{"img src", `document.body.appendChild(document.createElement('img')).src = U + '.gif'`, false},
 	{"img srcset", `document.body.appendChild(document.createElement('img')).srcset = '/own.gif 2x, ' + U + '.gif 1x'`, false},
 	{"img setAttribute", `document.body.appendChild(document.createElement('img')).setAttribute('SRC', U + '.gif')`, false},
+	{"table background", `const t = document.body.appendChild(document.createElement('table')); t.insertRow().insertCell().textContent = 'x'; t.setAttribute('background', U + '.gif')`, false},
+	{"cell background", `const t = document.createElement('table'), c = t.insertRow().insertCell(); c.textContent = 'x'; c.setAttribute('background', U + '.gif'); document.body.append(t)`, false},
 	{"new Image", `new Image().src = U + '.gif'`, true},
 	{"iframe", `const f = document.createElement('iframe'); f.src = U; document.body.append(f)`, false},
 	{"embed", `const f = document.createElement('embed'); f.type = 'text/html'; f.src = U; document.body.append(f)`, false},

@@ -32,6 +32,8 @@ export const acting: Record<string, string[]> = {
 	a: ['ping'],
 	area: ['ping'],
 }
+/** What has none of these may be a part of a table with a background. */
+const actingOf = (el: Element): string[] => acting[el.localName] ?? ['background']
 
 export const kinds: Record<string, Kind> = {
 	script: 'script',
@@ -49,14 +51,14 @@ export const kinds: Record<string, Kind> = {
 
 const linkKinds: [RegExp, Kind][] = [
 	[/\bstylesheet\b/i, 'style'],
-	[/\bicon\b|\bmanifest\b|apple-touch/i, 'image'],
-	[/preconnect|dns-prefetch|preload|prefetch|prerender/i, 'hint'],
+	[/\bicon\b|manifest|apple-touch/i, 'image'],
+	[/pre(connect|fetch|load|render)/i, 'hint'],
 ]
 
 /** Every element that may act. */
 const names = [...Object.keys(acting), 'style']
 export const ours = 'askfirst-banner,askfirst-placeholder'
-export const actors = names.map((name) => (/^a/.test(name) && name !== 'audio' ? name + '[ping]' : name)).join() + ',' + ours
+export const actors = names.map((name) => (/^a(rea)?$/.test(name) ? name + '[ping]' : name)).join() + ',[background],' + ours
 const anyName = names.join('|')
 /** The start of such an element in markup, and the whole of its tag, with the text where that is no markup. */
 export const actorTag = new RegExp(`<(?:${anyName})\\b`, 'i')
@@ -79,7 +81,7 @@ export function kindOf(el: Element, rel = get(el, 'rel') ?? ''): Kind | undefine
 /** Whether an attribute of this element makes a request. */
 export function acts(el: Element, attribute: string, rel?: string): boolean {
 	if (el.localName === 'input' && (get(el, 'type') ?? '').toLowerCase() !== 'image') return false
-	return !!acting[el.localName]?.includes(attribute) && !!kindOf(el, rel)
+	return actingOf(el).includes(attribute) && !!kindOf(el, rel)
 }
 
 /** How an image or a frame shows by its own attributes that it is there to be counted and not seen. */
@@ -162,13 +164,20 @@ function mark(el: Element): Category | undefined {
 	return own && /^(necessary|functional|analytics|marketing|social|unclassified)$/.test(own) ? (own as Category) : undefined
 }
 
-/** Why an element as it is may not act now; undefined where it may. */
-export function holds(el: Element, code?: string): Decision | undefined {
-	for (const attribute of acting[el.localName] ?? []) {
-		const value = get(el, attribute)
+/** Why what is read of an element's attributes may not act now. */
+function valuesHold(el: Element, read: typeof get): Decision | undefined {
+	for (const attribute of actingOf(el)) {
+		const value = read(el, attribute)
 		const d = value === null ? undefined : valueHolds(el, attribute, value)
 		if (d) return d
 	}
+	return
+}
+
+/** Why an element as it is may not act now; undefined where it may. */
+export function holds(el: Element, code?: string): Decision | undefined {
+	const d = valuesHold(el, get)
+	if (d) return d
 	if (isScript(el) && !has(el, 'src') && codeType.test(get(el, 'type') ?? '')) {
 		const d = judgeCode(code ?? el.textContent ?? '')
 		const own = mark(el)
@@ -231,18 +240,11 @@ function reconsider(): void {
 }
 
 /** Why an element that is held may not act by now. */
-function whyKept(el: Element): Decision | undefined {
-	for (const attribute of acting[el.localName] ?? []) {
-		const value = kept(el, attribute)
-		const d = value === null ? undefined : valueHolds(el, attribute, value)
-		if (d) return d
-	}
-	return
-}
+const whyKept = (el: Element): Decision | undefined => valuesHold(el, kept)
 
 /** Does what hold does without counting it. */
 export function park(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never' | 'unsure'>): void {
-	for (const attribute of acting[el.localName] ?? []) {
+	for (const attribute of actingOf(el)) {
 		const value = get(el, attribute)
 		if (value !== null && acts(el, attribute)) keep(el, attribute, value)
 	}
@@ -289,7 +291,7 @@ export const keptAddress = (el: Element): string | null => kept(el, 'src') ?? ke
 export function forget(el: Element, attribute: string): void {
 	if (kept(el, attribute) === null) return
 	drop(el, held + attribute)
-	if ((acting[el.localName] ?? []).every((a) => kept(el, a) === null)) restore(el)
+	if (actingOf(el).every((a) => kept(el, a) === null)) restore(el)
 }
 
 /** Whether the visitor agreed to what an element is held for. */
