@@ -108,9 +108,9 @@ func (e *endpointTest) form(path string, values url.Values) answered {
 	return e.do("POST", path, values.Encode(), "Content-Type", formType, "Sec-Fetch-Site", "same-origin")
 }
 
-func (e *endpointTest) json(path, body string) answered {
+func (e *endpointTest) json(path, body string, fields ...string) answered {
 	e.t.Helper()
-	return e.do("POST", path, body, "Content-Type", jsonType, "Sec-Fetch-Site", "same-origin")
+	return e.do("POST", path, body, append(fields, "Content-Type", jsonType, "Sec-Fetch-Site", "same-origin")...)
 }
 
 func (e *endpointTest) status(a answered, want int) {
