@@ -79,6 +79,8 @@ var interceptions = []struct {
 	{"style import", `const s = document.createElement('style'); s.textContent = '@import url(' + U + '.css)'; document.head.append(s)`, false},
 	{"style text node", `const s = document.head.appendChild(document.createElement('style')); s.appendChild(document.createTextNode(E() + '{background:url("' + U + '.gif")}'))`, true},
 	{"style innerHTML", `const s = document.head.appendChild(document.createElement('style')); s.innerHTML = E() + '{background:url("' + U + '.gif")}'`, false},
+	{"style filled in place", `const s = document.head.appendChild(document.createElement('style')); s.textContent = E() + '{background:url("' + U + '.gif")}'`, false},
+	{"style innerText in place", `const s = document.head.appendChild(document.createElement('style')); s.innerText = E() + '{background:url("' + U + '.gif")}'`, false},
 	{"style attribute", `document.querySelector(E()).setAttribute('style', 'background:url(' + U + '.gif)')`, true},
 	{"element.style", `document.querySelector(E()).style.setProperty('background-image', 'url(' + U + '.gif)')`, true},
 	{"element.style.cssText", `document.querySelector(E()).style.cssText = 'background:url(' + U + '.gif)'`, true},
