@@ -99,9 +99,9 @@ export function guardNodes(win: Realm): void {
 	wrapProperty(CSSStyleDeclaration.prototype, 'cssText', (_, args) => restyle(args, 0))
 	wrap(CSSStyleDeclaration.prototype, 'setProperty', (_, args) => restyle(args, 1))
 
-	for (const name of ['appendChild', 'insertBefore', 'replaceChild', 'moveBefore']) wrap(Node.prototype, name, (parent: Node, [node]) => adopt(parent, [node]))
+	for (const name of ['appendChild', 'insertBefore', 'replaceChild']) wrap(Node.prototype, name, (parent: Node, [node]) => adopt(parent, [node]))
 	for (const owner of [Element.prototype, Document.prototype, DocumentFragment.prototype]) {
-		for (const name of ['append', 'prepend', 'replaceChildren', 'moveBefore']) wrap(owner, name, (parent: Node, nodes) => adopt(parent, nodes))
+		for (const name of ['append', 'prepend', 'replaceChildren']) wrap(owner, name, (parent: Node, nodes) => adopt(parent, nodes))
 	}
 	for (const owner of [Element.prototype, CharacterData.prototype]) {
 		for (const name of ['before', 'after', 'replaceWith']) wrap(owner, name, (_, nodes) => nodes.forEach(enter))
