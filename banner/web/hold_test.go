@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -57,6 +58,15 @@ var interceptions = []struct {
 	{"detached insertAdjacentHTML", `document.createElement('div').insertAdjacentHTML('beforeend', '<img src="' + U + '.gif">')`, true},
 	{"detached setHTMLUnsafe", `document.createElement('div').setHTMLUnsafe('<img src="' + U + '.gif">')`, true},
 	{"detached createContextualFragment", `document.createRange().createContextualFragment('<img src="' + U + '.gif">')`, true},
+	{"adopted from a parser", `document.adoptNode(new DOMParser().parseFromString('<img src="' + U + '.gif">', 'text/html').images[0])`, true},
+	{"imported from a parser", `document.importNode(new DOMParser().parseFromString('<p><img src="' + U + '.gif">', 'text/html').body, true)`, true},
+	{"imported from XML", `document.importNode(new DOMParser().parseFromString('<img xmlns="http://www.w3.org/1999/xhtml" src="' + U + '.gif"/>', 'text/xml').documentElement)`, true},
+	{"imported from a template", `const t = document.createElement('template'); t.innerHTML = '<img src="' + U + '.gif">'; document.importNode(t.content, true)`, true},
+	{"cloned from a template", `const t = document.createElement('template'); t.innerHTML = '<img src="' + U + '.gif">'; document.body.append(t.content.cloneNode(true))`, false},
+	{"adopted from another document", `const d = document.implementation.createHTMLDocument(''); const i = d.createElement('img'); i.setAttribute('src', U + '.gif'); d.body.append(i); document.adoptNode(i)`, true},
+	{"before, from another document", `const d = document.implementation.createHTMLDocument(''); d.body.innerHTML = '<img src="' + U + '.gif">'; document.body.firstChild.before(d.body.firstChild)`, false},
+	{"inserted from another document", `const d = document.implementation.createHTMLDocument(''); d.body.innerHTML = '<img src="' + U + '.gif">'; document.body.insertAdjacentElement('beforeend', d.body.firstChild)`, false},
+	{"range insertNode from another document", `const d = document.implementation.createHTMLDocument(''); d.body.innerHTML = '<img src="' + U + '.gif">'; const r = document.createRange(); r.selectNodeContents(document.body); r.insertNode(d.body.firstChild)`, false},
 	{"detached setAttributeNS", `document.createElement('img').setAttributeNS(null, 'src', U + '.gif')`, true},
 	{"detached setAttributeNode", `const a = document.createAttribute('src'); a.value = U + '.gif'; document.createElement('img').setAttributeNode(a)`, true},
 	{"detached setAttributeNodeNS", `const a = document.createAttribute('src'); a.value = U + '.gif'; document.createElement('img').setAttributeNodeNS(a)`, true},
@@ -191,5 +201,23 @@ return [held, replaced.outerHTML, removed.outerHTML, renamed.dataset.askfirstCat
 	do[bool](t, ctx, `await askfirst.set(['analytics']);`+settle)
 	if got := w.third("mind"); len(got) > 0 {
 		t.Errorf("asked for %v", got)
+	}
+}
+
+// TestOtherDocumentsStay checks that what scripts do to documents that are not
+// shown is left as they did it: editors compare and save what they read there.
+func TestOtherDocumentsStay(t *testing.T) {
+	ctx := tab(t, browser(t, newWorld(t)), "/")
+	const markup = `<p><img src="https://meter.example/other.gif"></p><script src="https://meter.example/other.js"></script><iframe src="https://meter.example/other"></iframe>`
+	for name, code := range map[string]string{
+		"innerHTML":    `const d = document.implementation.createHTMLDocument(''); d.body.innerHTML = M; return d.body.innerHTML`,
+		"fragment":     `const d = document.implementation.createHTMLDocument(''), r = d.createRange(); r.selectNodeContents(d.body); d.body.append(r.createContextualFragment(M)); return d.body.innerHTML`,
+		"moved":        `const d = new DOMParser().parseFromString(M, 'text/html'), e = d.createElement('div'); e.append(...d.body.childNodes); d.body.append(e); return e.innerHTML`,
+		"setAttribute": `const d = document.implementation.createHTMLDocument(''); d.body.innerHTML = M.replace(/src=".*?"/g, 'src=""'); for (const e of d.querySelectorAll('[src]')) e.setAttribute('src', M.match(RegExp('<' + e.localName + ' src="(.*?)"'))[1]); return d.body.innerHTML`,
+		"template":     `const t = document.createElement('template'); t.innerHTML = M; return t.innerHTML`,
+	} {
+		if got := do[string](t, ctx, "const M = `"+strings.ReplaceAll(markup, "</script>", `<\/script>`)+"`; "+code); got != markup {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }

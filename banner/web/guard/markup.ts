@@ -1,7 +1,7 @@
 /** What scripts write as markup. */
 import { actorMarkup, actorTag, admit, hold, holds, isElement, isScript, isStyle, keep, label, trust } from './held'
 import type { Decision } from './matcher'
-import { type Answer, apply, descriptor, insert, remove, wrap, wrapProperty } from './native'
+import { type Answer, apply, descriptor, insert, live, remove, wrap, wrapProperty } from './native'
 import { retext } from './nodes'
 import { type Realm, being } from './page'
 import { writes } from './release'
@@ -11,18 +11,15 @@ export const inert = document.implementation.createHTMLDocument('')
 
 /** Parses markup as the given native function would for a child of context; undefined where nothing in it is held. */
 function examined(native: Function, context: Node | null, args: unknown[], html: number): DocumentFragment | undefined {
-	if (!actorTag.test(String(args[html]))) return
 	const el = isElement(context) ? context : undefined
+	if (!actorTag.test(String(args[html])) || el?.localName === 'template' || (context && !live(context))) return
 	const shell = inert.createElementNS(el?.namespaceURI ?? 'http://www.w3.org/1999/xhtml', el?.localName ?? 'div')
 	let parsed: ParentNode & Node = shell
 	if (native.name === 'createContextualFragment') {
 		const range = inert.createRange()
 		range.selectNodeContents(shell)
 		parsed = apply(native, range, args) as DocumentFragment
-	} else {
-		apply(native, shell, args)
-		if (shell.localName === 'template') parsed = (shell as HTMLTemplateElement).content
-	}
+	} else apply(native, shell, args)
 	if (!admit(parsed)) return
 	const fragment = document.createDocumentFragment()
 	while (parsed.firstChild) insert(fragment, parsed.firstChild, null)
@@ -36,9 +33,8 @@ const done = { value: undefined }
 function fill(target: Node, args: unknown[], native: Function): Answer {
 	const fragment = examined(native, target, args, 0)
 	if (!fragment) return
-	const parent = (target as HTMLTemplateElement).content ?? target
-	while (parent.firstChild) remove(parent.firstChild)
-	insert(parent, fragment, null)
+	while (target.firstChild) remove(target.firstChild)
+	insert(target, fragment, null)
 	return done
 }
 
