@@ -10,10 +10,10 @@ import { writes } from './release'
 export const inert = document.implementation.createHTMLDocument('')
 
 /** Parses markup as the given native function would for a child of context; undefined where nothing in it is held. */
-function examined(native: Function, context: Node | null, args: unknown[], html: number): DocumentFragment | undefined {
-	const el = isElement(context) ? context : undefined
-	if (!actorTag.test(String(args[html])) || el?.localName === 'template' || (context && !live(context))) return
-	const shell = inert.createElementNS(el?.namespaceURI ?? 'http://www.w3.org/1999/xhtml', el?.localName ?? 'div')
+function examined(native: Function, context: Node, args: unknown[]): DocumentFragment | undefined {
+	const { namespaceURI, localName } = context as Element
+	if (!actorTag.test(String(args[0])) || localName === 'template' || !live(context)) return
+	const shell = inert.createElementNS(namespaceURI ?? 'http://www.w3.org/1999/xhtml', localName ?? 'div')
 	let parsed: ParentNode & Node = shell
 	if (native.name === 'createContextualFragment') {
 		const range = inert.createRange()
@@ -31,7 +31,7 @@ const done = { value: undefined }
 
 /** Markup is about to take the place of all that is in target. */
 function fill(target: Node, args: unknown[], native: Function): Answer {
-	const fragment = examined(native, target, args, 0)
+	const fragment = examined(native, target, args)
 	if (!fragment) return
 	while (target.firstChild) remove(target.firstChild)
 	insert(target, fragment, null)
@@ -49,7 +49,7 @@ export function guardMarkup(win: Realm): void {
 	}
 	wrapProperty(Element.prototype, 'outerHTML', (el: Element, args) => {
 		const parent = el.parentNode
-		const fragment = parent && examined(setInner, parent, args, 0)
+		const fragment = parent && examined(setInner, parent, args)
 		if (!fragment) return
 		insert(parent, fragment, el)
 		remove(el)
@@ -58,13 +58,13 @@ export function guardMarkup(win: Realm): void {
 	wrap(Element.prototype, 'insertAdjacentHTML', (el: Element, [position, html]) => {
 		const where = String(position).toLowerCase()
 		const parent = where === 'beforebegin' || where === 'afterend' ? el.parentNode : el
-		const fragment = parent && examined(setInner, parent, [html], 0)
+		const fragment = parent && examined(setInner, parent, [html])
 		if (!fragment) return
 		insert(parent, fragment, where === 'beforebegin' ? el : where === 'afterend' ? el.nextSibling : where === 'afterbegin' ? el.firstChild : null)
 		return done
 	})
 	wrap(Range.prototype, 'createContextualFragment', (range: Range, args, native) => {
-		const fragment = examined(native, range.startContainer, args, 0)
+		const fragment = examined(native, range.startContainer, args)
 		return fragment && { value: fragment }
 	})
 	let unfinished = ''

@@ -96,7 +96,11 @@ export function guardNodes(win: Realm): void {
 	wrap(Element.prototype, 'setAttribute', (el: Element, args) => assign(el, String(args[0]).toLowerCase(), args, 1))
 	wrap(Element.prototype, 'setAttributeNS', (el: Element, args) => assign(el, String(args[1]), args, 2))
 	for (const name of ['setAttributeNode', 'setAttributeNodeNS']) wrap(Element.prototype, name, (el: Element, [attr]: Attr[]) => attr && assign(el, attr.name, [attr.value], 0) && { value: null })
-	wrap(Element.prototype, 'removeAttribute', (el: Element, [name]) => forget(el, String(name).toLowerCase()))
+	wrap(Element.prototype, 'removeAttribute', (el: Element, [name]) => {
+		const attribute = String(name).toLowerCase()
+		if (attribute === 'type' && isScript(el) && isHeld(el)) return done
+		forget(el, attribute)
+	})
 
 	wrapProperty(CSSStyleDeclaration.prototype, 'cssText', (_, args) => restyle(args, 0))
 	wrap(CSSStyleDeclaration.prototype, 'setProperty', (_, args) => restyle(args, 1))
