@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,9 @@ var guardBundle []byte
 //go:embed dist/iab.js
 var iabBundle []byte
 
+//go:embed dist/boxes.js
+var boxesBundle []byte
+
 // asset is a file that never changes under its address.
 type asset struct {
 	url       string
@@ -33,10 +37,11 @@ type asset struct {
 }
 
 // assets are what runs in pages: the guard with the base of the rules, which
-// all pages wait for, and the parts of the rules, by their names, which the
-// guard asks for when it meets what they are about.
+// all pages wait for, the script of the boxes, and the parts of the rules, by
+// their names, which the guard asks for when it meets what they are about.
 type assets struct {
 	guard    asset
+	boxes    *content // under the guard's address but for its first word
 	parts    map[string]*content
 	revision string // of the parts
 }
@@ -113,7 +118,7 @@ func newAssets(prefix string, e *rules.Engine, s *Signals) assets {
 	if s.TCF != nil || s.GPP != nil {
 		body = append(append(body, ";\n"...), iabBundle...)
 	}
-	name := sha256.Sum256(body)
+	name := sha256.Sum256(slices.Concat(body, boxesBundle))
 	integrity := sha512.Sum384(body)
 	a := assets{
 		guard: asset{
@@ -121,6 +126,7 @@ func newAssets(prefix string, e *rules.Engine, s *Signals) assets {
 			integrity: "sha384-" + base64.StdEncoding.EncodeToString(integrity[:]),
 			content:   contentOf(body),
 		},
+		boxes:    contentOf(boxesBundle),
 		parts:    make(map[string]*content, len(table.Parts)),
 		revision: table.Revision,
 	}
@@ -139,6 +145,8 @@ func (a *assets) find(name string) (c *content, mediaType string, current bool) 
 	switch {
 	case file == "guard" && rest == "js":
 		return a.guard.content, "text/javascript; charset=utf-8", strings.HasSuffix(a.guard.url, "."+revision+".js")
+	case file == "boxes" && rest == "js":
+		return a.boxes, "text/javascript; charset=utf-8", strings.HasSuffix(a.guard.url, "."+revision+".js")
 	case file == "rules" && strings.HasSuffix(rest, ".json"):
 		return a.parts[strings.TrimSuffix(rest, ".json")], "application/json", revision == a.revision
 	}

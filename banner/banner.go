@@ -330,6 +330,12 @@ func (b *Banner) AppendPreview(dst []byte, language string, s consent.Standing, 
 // GuardURL returns the guard's path, which holds a hash of its bytes.
 func (b *Banner) GuardURL() string { return b.assets.guard.url }
 
+// BoxesURL returns the path of the script that the guard asks for when it holds
+// something: the guard's own but for its first word.
+func (b *Banner) BoxesURL() string {
+	return b.o.Prefix + "boxes" + strings.TrimPrefix(b.assets.guard.url, b.o.Prefix+"guard")
+}
+
 // GuardHash returns the guard's integrity value, sha384-…
 func (b *Banner) GuardHash() string { return b.assets.guard.integrity }
 

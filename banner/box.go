@@ -180,16 +180,17 @@ func (b *Banner) renderBox(k boxKey) *tree {
 	return b.renderTree("box.html", b.boxCSS, p)
 }
 
-// serveBox answers with the box as a document of its own, for a frame that a
-// script has put into a page: the guard shows it in that frame, so that no
-// element comes into the page that its scripts do not know. Where there is
-// nothing to be seen of the vendor, the answer is 204.
+// serveBox answers with the box for what a script has put into a page. For a
+// frame, which says its height, it is a document of its own: the guard shows it
+// in that frame, so that no element comes into the page that its scripts do not
+// know. Without a height it is that for a mark. Where there is nothing to be seen
+// of the vendor, the answer is 204.
 func (b *Banner) serveBox(ctx *fasthttp.RequestCtx, v *Visit) {
 	args := ctx.QueryArgs()
 	category, ok := consent.ParseCategory(string(args.Peek("category")))
 	height := args.Peek("height")
-	if !ok || category == consent.Necessary || !number(height) {
-		b.refuse(ctx, fasthttp.StatusBadRequest, "want category, height and perhaps vendor")
+	if !ok || category == consent.Necessary || len(height) > 0 && !number(height) {
+		b.refuse(ctx, fasthttp.StatusBadRequest, "want category, and perhaps vendor and height")
 		return
 	}
 	private(ctx)
@@ -199,9 +200,13 @@ func (b *Banner) serveBox(ctx *fasthttp.RequestCtx, v *Visit) {
 		ctx.SetStatusCode(fasthttp.StatusNoContent)
 		return
 	}
-	box := Box{Vendor: vendor, Category: category, Element: []byte("iframe"), Width: []byte("100%"), Height: height}
+	box := Box{Vendor: vendor, Category: category}
+	var markup []byte
+	if len(height) > 0 {
+		box.Element, box.Width, box.Height = []byte("iframe"), []byte("100%"), height
+		markup = append(markup, `<!DOCTYPE html><meta name="color-scheme" content="light dark"><base target="_top"><body marginwidth="0" marginheight="0">`...)
+	}
 	view := View{Standing: v.Standing, Host: []byte(v.Host), AcceptLanguage: ctx.Request.Header.Peek("Accept-Language"), Return: args.Peek("return")}
-	markup := []byte(`<!DOCTYPE html><meta name="color-scheme" content="light dark"><base target="_top"><body marginwidth="0" marginheight="0">`)
 	markup = append(b.AppendPlaceholder(markup, &view, args.Peek("language"), &box), BoxEnd...)
 	ctx.SetContentType("text/html; charset=utf-8")
 	ctx.SetBody(markup)

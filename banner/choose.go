@@ -27,6 +27,10 @@ const OnceCookie = "askfirst-once"
 // where one page is made for all: they get pages of their own.
 const OwnCookie = "askfirst-own"
 
+// probeCookie is the name of the cookie that shows whether a browser returns
+// cookies; its value is always the same.
+const probeCookie = "askfirst-probe"
+
 const (
 	maxChoice = 4 << 10 // bytes of a choice's body
 	// recordTime is how long a choice waits for its receipt to be durable
@@ -115,6 +119,9 @@ func (b *Banner) serveConsent(ctx *fasthttp.RequestCtx, v *Visit) {
 		return
 	}
 	private(ctx)
+	if a.Choice == "gpc" && !b.keeps(ctx, v) {
+		return
+	}
 	if a.Choice == "once" {
 		setCookie(ctx, OnceCookie+"="+a.Vendor+"; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"+secure(v))
 	} else {
@@ -142,9 +149,32 @@ func (b *Banner) serveHonoured(ctx *fasthttp.RequestCtx, v *Visit) {
 	private(ctx)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 	a := answer{Choice: "gpc", Return: string(ctx.QueryArgs().Peek("return"))}
-	if granted, err := b.grant(&a, v.Standing); err == nil && ctx.IsGet() && b.limit.allow(v.Address, time.Now()) {
+	if granted, err := b.grant(&a, v.Standing); err == nil && ctx.IsGet() && b.keeps(ctx, v) && b.limit.allow(v.Address, time.Now()) {
 		b.choose(ctx, v, &a, granted)
 	}
+}
+
+// keeps reports whether the browser returns the cookies that we set. It is found
+// out before the receipt of a signal is written, which no press of the visitor
+// bounds: a browser that refuses cookies would say the same on every page, and be
+// given a receipt each time whose ID nobody keeps. Where that is not known yet, the
+// browser is sent to the same address again. The signal is obeyed in any case.
+func (b *Banner) keeps(ctx *fasthttp.RequestCtx, v *Visit) bool {
+	probe := "; Path=" + b.o.Prefix + "; HttpOnly; SameSite=Lax" + secure(v)
+	if len(ctx.Request.Header.Cookie(probeCookie)) > 0 {
+		setCookie(ctx, probeCookie+"=; Max-Age=0"+probe)
+		return true
+	}
+	if ctx.QueryArgs().Has("again") {
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return false
+	}
+	setCookie(ctx, probeCookie+"=1; Max-Age=60"+probe)
+	ctx.QueryArgs().Add("again", "1")
+	ctx.Response.Header.Set("Location", string(ctx.Path())+"?"+ctx.QueryArgs().String())
+	// A POST is sent again as it was (RFC 9110, section 15.4.8).
+	ctx.SetStatusCode(fasthttp.StatusTemporaryRedirect)
+	return false
 }
 
 // whence returns the path and query of the page that a form stood on, where the

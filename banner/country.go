@@ -10,7 +10,7 @@ import (
 )
 
 // country returns the name of a country in the language, or the code itself
-// where there is no name for it.
+// where there is no name for it. Without a code there is none.
 func (l *language) country(code string) string {
 	region, err := tags.ParseRegion(code)
 	if err != nil {

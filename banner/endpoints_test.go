@@ -108,9 +108,9 @@ func (e *endpointTest) form(path string, values url.Values) answered {
 	return e.do("POST", path, values.Encode(), "Content-Type", formType, "Sec-Fetch-Site", "same-origin")
 }
 
-func (e *endpointTest) json(path, body string) answered {
+func (e *endpointTest) json(path, body string, fields ...string) answered {
 	e.t.Helper()
-	return e.do("POST", path, body, "Content-Type", jsonType, "Sec-Fetch-Site", "same-origin")
+	return e.do("POST", path, body, append(fields, "Content-Type", jsonType, "Sec-Fetch-Site", "same-origin")...)
 }
 
 func (e *endpointTest) status(a answered, want int) {
@@ -700,6 +700,7 @@ func TestPages(t *testing.T) {
 
 func TestReceipt(t *testing.T) {
 	e := serve(t, Options{})
+	e.visit.Country = "NO"
 	e.status(e.do("GET", "/_askfirst/receipt", ""), 404)
 	e.status(e.do("GET", "/_askfirst/receipt.json", ""), 404)
 	a := e.json("/_askfirst/consent", `{"choice":"save","categories":["analytics"]}`)
@@ -711,8 +712,13 @@ func TestReceipt(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.ID != choice.ID.String() || !slices.Equal(got.Categories, []string{"analytics"}) || got.Address != "192.0.2.0" {
 		t.Errorf("%v: %s", err, a.body)
 	}
-	if page := e.do("GET", "/_askfirst/receipt", ""); !strings.Contains(page.body, choice.ID.String()) {
-		t.Error("the page does not show the record")
+	for language, country := range map[string]string{"en": "<dt>Country</dt><dd>Norway</dd>", "de": "<dt>Land</dt><dd>Norwegen</dd>"} {
+		page := e.do("GET", "/_askfirst/receipt", "", "Accept-Language", language)
+		for _, part := range []string{choice.ID.String(), country} {
+			if !strings.Contains(page.body, part) {
+				t.Errorf("the page in %s does not show %s", language, part)
+			}
+		}
 	}
 	e.records.fail = errors.New("away")
 	e.status(e.do("GET", "/_askfirst/receipt.json", ""), 503)

@@ -63,6 +63,7 @@ type receiptPage struct {
 	Action  string
 	Agreed  string
 	Before  string
+	Country string // by which the regime was chosen; empty where it was not by one
 }
 
 // actionTexts are the texts of the buttons behind consent.Receipt.Action.
@@ -109,6 +110,7 @@ func (b *Banner) serveReceipt(ctx *fasthttp.RequestCtx, v *Visit) {
 		body.Receipt = newReceipt(r)
 		body.Action = p.T[actionTexts[r.Action]]
 		body.At, body.Agreed, body.Before = moment(r.At), agreed(p.T, r.Categories), agreed(p.T, r.Before)
+		body.Country = p.language.country(r.Country)
 	}
 	p.Body = &body
 	b.servePage(ctx, p)

@@ -38,14 +38,22 @@ func TestScreenshots(t *testing.T) {
 		{"bar-ar", "bar", "/?l=ar", false, true, false},
 		{"bar-de", "bar", "/?l=de", false, false, false},
 		{"bar-ja", "bar", "/?l=ja", false, false, false},
+		{"bar-zh", "bar", "/?l=zh-Hans", false, true, false},
+		{"bar-forced", "bar", "/", false, true, false},
 		{"box", "box", "/", false, false, false},
+		{"box-fi", "box", "/?l=fi", false, false, false},
 		{"box-open", "box", "/", true, true, false},
 		{"centre", "centre", "/", false, false, false},
+		{"centre-he", "centre", "/?l=he", true, true, false},
 		{"centre-open", "centre", "/", false, true, false},
 		{"made", "bar", "/", false, false, true},
 		{"reopened", "bar", "/", false, true, true},
 		{"widgets", "bar", "/widgets", false, false, true},
 		{"widgets-dark", "bar", "/widgets", true, false, true},
+		{"widgets-forced", "bar", "/widgets", true, false, true},
+		{"preferences-ar", "bar", "/_askfirst/preferences?return=/&language=ar", false, false, true},
+		{"receipt-he", "bar", "/_askfirst/receipt?language=he", false, false, true},
+		{"cookies-de", "bar", "/_askfirst/cookies?language=de", false, false, true},
 		{"preferences", "bar", "/_askfirst/preferences?return=/", false, false, true},
 		{"preferences-dark", "bar", "/_askfirst/preferences?return=/", true, false, true},
 		{"cookies", "bar", "/_askfirst/cookies", false, false, true},
@@ -61,11 +69,14 @@ func TestScreenshots(t *testing.T) {
 		for _, width := range []int64{360, 768, 1440} {
 			ctx := tab(t, browser)
 			height := map[int64]int64{360: 740, 768: 1024, 1440: 900}[width]
-			scheme := "light"
+			scheme, forced := "light", "none"
 			if s.dark {
 				scheme = "dark"
 			}
-			do(t, ctx, chromedp.EmulateViewport(width, height), media("prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce"), chromedp.Navigate(sites[s.layout]+"/"))
+			if strings.HasSuffix(s.name, "-forced") {
+				forced = "active"
+			}
+			do(t, ctx, chromedp.EmulateViewport(width, height), media("prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce", "forced-colors", forced), chromedp.Navigate(sites[s.layout]+"/"))
 			if s.made {
 				do(t, ctx, choosing(`{"choice":"save","categories":["analytics"]}`))
 			} else {

@@ -73,7 +73,7 @@ func TestHostsInTextsAreBounded(t *testing.T) {
 func TestGlobalPrivacyControlIsPutOnRecord(t *testing.T) {
 	e := serve(t, Options{})
 	e.visit.Standing = consent.Stand(consent.OptOut, nil, consent.GPC)
-	a := e.json("/_askfirst/consent", `{"choice":"gpc"}`)
+	a := e.json("/_askfirst/consent", `{"choice":"gpc"}`, "Cookie", "askfirst-probe=1")
 	e.status(a, http.StatusNoContent)
 	r := e.last(a)
 	if r.Action != "gpc" || r.Method != consent.ByGPC || r.Categories.String() != "fa" || r.Before != consent.All || r.Text != nil {
@@ -102,9 +102,50 @@ func TestGlobalPrivacyControlIsPutOnRecord(t *testing.T) {
 	if a := e.do("HEAD", "/_askfirst/gpc", ""); len(a.Cookies()) > 0 || len(e.records.receipts) != 1 {
 		t.Errorf("for its head: cookies %v, %d receipts", a.Cookies(), len(e.records.receipts))
 	}
-	r = e.last(e.do("GET", "/_askfirst/gpc?return=/page", "", "Sec-Fetch-Site", "same-origin"))
+	r = e.last(e.do("GET", "/_askfirst/gpc?return=/page", "", "Sec-Fetch-Site", "same-origin", "Cookie", "askfirst-probe=1"))
 	if r.Action != "gpc" || r.Method != consent.ByGPC || r.Categories.String() != "fa" || len(e.records.receipts) != 2 {
 		t.Errorf("without a script: receipt %+v of %d", r, len(e.records.receipts))
+	}
+}
+
+// TestNoSignalIsPutOnRecordForWhoKeepsNoCookie: a browser that refuses cookies
+// would get another receipt with every page.
+func TestNoSignalIsPutOnRecordForWhoKeepsNoCookie(t *testing.T) {
+	e := serve(t, Options{})
+	e.visit.Standing = consent.Stand(consent.OptOut, nil, consent.GPC)
+	for _, ask := range []func(string, ...string) answered{
+		func(path string, fields ...string) answered {
+			return e.json(strings.Replace(path, "gpc", "consent", 1), `{"choice":"gpc"}`, fields...)
+		},
+		func(path string, fields ...string) answered {
+			return e.do("GET", path, "", append(fields, "Sec-Fetch-Site", "same-origin")...)
+		},
+	} {
+		before := len(e.records.receipts)
+		first := ask("/_askfirst/gpc?return=%2Fpage%3Fa%26b")
+		e.status(first, http.StatusTemporaryRedirect)
+		cookies := first.Cookies()
+		if len(cookies) != 1 || cookies[0].Value != "1" || cookies[0].Path != "/_askfirst/" || !cookies[0].HttpOnly || cookies[0].MaxAge != 60 {
+			t.Fatalf("cookies %v", cookies)
+		}
+		again := strings.Replace(first.Header.Get("Location"), "consent", "gpc", 1)
+		if again != "/_askfirst/gpc?return=%2Fpage%3Fa%26b&again=1" {
+			t.Errorf("sent to %q", again)
+		}
+		for range 3 {
+			refused := ask(again)
+			if e.status(refused, http.StatusNoContent); len(refused.Cookies()) > 0 {
+				t.Errorf("who returns no cookie is given %v", refused.Cookies())
+			}
+		}
+		if n := len(e.records.receipts); n != before {
+			t.Errorf("%d receipts without a cookie to keep their IDs", n-before)
+		}
+		kept := ask(again, "Cookie", cookies[0].Name+"="+cookies[0].Value)
+		e.cookie(kept)
+		if len(e.records.receipts) != before+1 || kept.Cookies()[0].MaxAge >= 0 || kept.Cookies()[0].Path != cookies[0].Path {
+			t.Errorf("%d receipts, cookies %v", len(e.records.receipts)-before, kept.Cookies())
+		}
 	}
 }
 

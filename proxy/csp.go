@@ -18,6 +18,7 @@ const holdingPolicy = "Content-Security-Policy: default-src 'self' 'unsafe-inlin
 type contentPolicy struct {
 	prefix    string // of the own endpoints
 	guard     string // path of the guard
+	boxes     string // and of the script that it asks for
 	integrity string // 'sha384-…' of the guard
 	styles    string // hashes of the style elements
 }
@@ -26,6 +27,7 @@ func newContentPolicy(b *banner.Banner, prefix string) contentPolicy {
 	return contentPolicy{
 		prefix:    prefix,
 		guard:     b.GuardURL(),
+		boxes:     b.BoxesURL(),
 		integrity: "'" + b.GuardHash() + "'",
 		styles:    strings.Join(b.StyleHashes(), " "),
 	}
@@ -207,7 +209,7 @@ func (x *exchange) adaptPolicy(out, policy, nonce []byte) (_ []byte, integrity b
 			need(p.integrity, "script-src-elem", "script-src", "default-src")
 		case s.self || s.any:
 		default:
-			need(own+p.guard, "script-src-elem", "script-src", "default-src")
+			need(own+p.guard+" "+own+p.boxes, "script-src-elem", "script-src", "default-src")
 		}
 	}
 	if s, ok := effective(ds, "style-src-elem", "style-src", "default-src"); ok {

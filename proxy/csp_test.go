@@ -7,13 +7,13 @@ import (
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
-// TestPolicies adapts policies. G is the guard's address, I its hash, S the
+// TestPolicies adapts policies. G are the addresses of the guard and of the script that it asks for, I its hash, S the
 // hashes of styles and O that of the own endpoints.
 func TestPolicies(t *testing.T) {
 	s := newStage(t, always(t, ok))
 	site := s.proxy.sites.Load().all[0]
 	p := site.policy
-	names := strings.NewReplacer("http://shop.example"+p.guard, "G", p.integrity, "I", p.styles, "S", "http://shop.example"+p.prefix, "O")
+	names := strings.NewReplacer("http://shop.example"+p.guard+" http://shop.example"+p.boxes, "G", p.integrity, "I", p.styles, "S", "http://shop.example"+p.prefix, "O")
 	for _, c := range []struct {
 		in, out   string
 		nonce     string

@@ -24,9 +24,11 @@ type Table struct {
 	// itself, and the revision of the parts.
 	Base []byte
 	// Parts are JSON, by name: "names" has what is known of cookies, storage
-	// keys and paths on any host, "code" signatures of inline scripts, and "0"
-	// to "63" the hosts; see partOf. Marks of widgets are in none: a widget is
-	// filled by a script, which is held.
+	// keys and paths on any host, "code" signatures of inline scripts, "0" to
+	// "63" the hosts; see partOf. "marks" is a list of its own: a selector of what
+	// a vendor's widgets look like, that vendor's ID and the category that it
+	// needs. It decides about nothing, as a widget is filled by a script, which is
+	// held: it tells where a box may stand.
 	Parts map[string][]byte
 	// Revision is that of the parts: equal revisions, equal parts.
 	Revision string
@@ -152,14 +154,37 @@ func (e *Engine) Table() *Table {
 		}
 	}
 	parts["code"].addInline(&c.inline)
+	for name, part := range parts {
+		t.Parts[name] = marshalled(part)
+	}
+	t.Parts["marks"] = marshalled(e.marks())
 	digest := sha256.New()
-	for _, name := range slices.Sorted(maps.Keys(parts)) {
-		t.Parts[name] = marshalled(parts[name])
+	for _, name := range slices.Sorted(maps.Keys(t.Parts)) {
 		digest.Write(t.Parts[name])
 	}
 	t.Revision = base64.RawURLEncoding.EncodeToString(digest.Sum(nil)[:9])
 	t.Base = marshalled(e.base(t.Revision))
 	return t
+}
+
+// marks lists the widgets that can be seen: selector, vendor and category.
+func (e *Engine) marks() [][3]string {
+	list := [][3]string{}
+	for _, v := range e.vendors {
+		if len(v.Marks) == 0 || v.Widget == "" {
+			continue
+		}
+		d := e.decideName(&e.catalogue.marks, []byte(v.Marks[0]), nil)
+		if d.Never {
+			continue
+		}
+		category := d.Category
+		if category == consent.Unclassified {
+			category = consent.Marketing
+		}
+		list = append(list, [3]string{strings.Join(v.Marks, ","), v.ID, category.String()})
+	}
+	return list
 }
 
 func (e *Engine) base(revision string) *tableBase {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/askfirst/askfirst/rules/consent"
@@ -48,6 +49,9 @@ func TestTable(t *testing.T) {
 	vendor := func(p *part, n int) any { return p.Said[n][0].([]any)[0] }
 	domains, patterns := 0, 0
 	for name, text := range table.Parts {
+		if name == "marks" {
+			continue
+		}
 		var p part
 		read(text, &p)
 		for domain := range p.Domains {
@@ -115,5 +119,37 @@ func TestTableIsTheSameAgain(t *testing.T) {
 	a, b := newEngine(t, Options{}).Table(), newEngine(t, Options{}).Table()
 	if a.Revision != b.Revision || string(a.Base) != string(b.Base) {
 		t.Errorf("revisions %s and %s", a.Revision, b.Revision)
+	}
+}
+
+// TestTableOfMarks: each mark of a widget that can be seen is listed with its vendor
+// and the category that it needs, whatever an override says that is.
+func TestTableOfMarks(t *testing.T) {
+	engine := newEngine(t, Options{Overrides: []Override{{Vendor: "facebook-like", Category: consent.Functional}, {Vendor: "instagram", AlwaysHold: true}}})
+	var list [][3]string
+	if err := json.Unmarshal(engine.Table().Parts["marks"], &list); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, m := range list {
+		for _, selector := range strings.Split(m[0], ",") {
+			got[selector] = m[1] + " " + m[2]
+		}
+	}
+	for selector, want := range map[string]string{
+		".fb-like": "facebook-like functional", ".fb-comments": "facebook-comments social", "[data-pin-do]": "pinterest-widgets social", ".instagram-media": "",
+	} {
+		if got[selector] != want {
+			t.Errorf("%s is of %q, want %q", selector, got[selector], want)
+		}
+	}
+	marks := 0
+	for _, v := range engine.Vendors() {
+		if v.Widget != "" && v.ID != "instagram" {
+			marks += len(v.Marks)
+		}
+	}
+	if len(got) != marks {
+		t.Errorf("%d marks, want %d", len(got), marks)
 	}
 }

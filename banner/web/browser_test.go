@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"log"
 	"net"
@@ -34,7 +35,8 @@ var testParts = map[string]string{
 		"containers": ["crate"],
 		"reload": ["splitter"]
 	}`,
-	"code": `{"said":[[["meter","analytics",0]]],"inline":[[["meter(","'init'"],0]]}`,
+	"code":  `{"said":[[["meter","analytics",0]]],"inline":[[["meter(","'init'"],0]]}`,
+	"marks": `[[".friend-card,#friend-wall","friend","social"],["meter-widget","meter","analytics"]]`,
 	"": `{
 		"said": [[["meter","analytics",0]],[["adder","marketing",0]],[["tube","marketing",0]],[["crate","marketing",1]],[["friend","social",0]]],
 		"domains": {"meter.example":0,"adder.example":1,"tube.example":2,"crate.example":3,"friend.example":4}
@@ -46,6 +48,7 @@ var testParts = map[string]string{
 type world struct {
 	server *httptest.Server
 	guard  []byte
+	boxes  []byte
 
 	asked chan struct{} // a request to a third party has arrived
 
@@ -56,6 +59,7 @@ type world struct {
 	choices  []map[string]any
 	reports  []map[string]any
 	refuse   bool     // answer choices with 500
+	boxed    []string // queries of the boxes that were asked for
 	learned  []string // parts of the rules that were asked for
 	ignorant bool     // answer those with 503
 }
@@ -82,7 +86,11 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{guard: guard, pages: map[string]string{"/": document("<h1>Shop</h1>")}, scripts: map[string]string{}, asked: make(chan struct{}, 1)}
+	boxes, err := os.ReadFile("../dist/boxes.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{guard: guard, boxes: boxes, pages: map[string]string{"/": document("<h1>Shop</h1>")}, scripts: map[string]string{}, asked: make(chan struct{}, 1)}
 	w.server = httptest.NewUnstartedServer(w)
 	w.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	w.server.StartTLS()
@@ -106,6 +114,14 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprintf(rw, "self.__askfirst_rules=%s;", testRules)
 		rw.Write(w.guard)
+	case r.URL.Path == "/_askfirst/boxes.0.js":
+		rw.Header().Set("Content-Type", "text/javascript")
+		rw.Write(w.boxes)
+	case r.URL.Path == "/_askfirst/box":
+		w.boxed = append(w.boxed, r.URL.RawQuery)
+		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+		q := r.URL.Query()
+		fmt.Fprintf(rw, `<askfirst-placeholder data-vendor="%s" data-category="%s"><template shadowrootmode="open"><style></style><button data-askfirst="load">Load</button><button data-askfirst="always">Always</button></template></askfirst-placeholder>`, html.EscapeString(q.Get("vendor")), html.EscapeString(q.Get("category")))
 	case strings.HasPrefix(r.URL.Path, "/_askfirst/rules."):
 		part, ok := testParts[strings.Split(r.URL.Path, ".")[2]]
 		if !ok {

@@ -25,7 +25,7 @@ func workingDir(t testing.TB) string {
 }
 
 func TestBundleIsFresh(t *testing.T) {
-	for file, entry := range map[string]string{"../dist/guard.js": Guard, "../dist/iab.js": IAB} {
+	for file, entry := range map[string]string{"../dist/guard.js": Guard, "../dist/iab.js": IAB, "../dist/boxes.js": Boxes} {
 		want, err := Bundle(workingDir(t), entry)
 		if err != nil {
 			t.Fatal(err)
@@ -50,6 +50,13 @@ func TestPagesWaitForLittle(t *testing.T) {
 	engine, err := rules.New(rules.Options{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	boxes, err := os.ReadFile("../dist/boxes.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := weight(boxes); w > 1<<10 {
+		t.Errorf("the script of boxes weighs %d bytes under brotli, at most 1024", w)
 	}
 	table := engine.Table()
 	served := weight(slices.Concat([]byte("self.__askfirst_rules="), table.Base, []byte(";\n"), script))

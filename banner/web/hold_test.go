@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -33,7 +34,11 @@ var interceptions = []struct {
 	{"script createContextualFragment", `document.body.append(document.createRange().createContextualFragment('<script src="' + U + '.js"><\/script>'))`, false},
 	{"script from DOMParser", `const d = new DOMParser().parseFromString('<img src="' + U + '.gif">', 'text/html'); document.body.append(d.body.firstChild)`, false},
 	{"svg script", `const s = document.createElementNS('http://www.w3.org/2000/svg', 'script'); s.setAttribute('href', U + '.js'); const g = document.createElementNS('http://www.w3.org/2000/svg', 'svg'); g.append(s); document.body.append(g)`, false},
+	{"svg script by xlink:href", `const s = document.createElementNS('http://www.w3.org/2000/svg', 'script'); s.setAttributeNS('http://www.w3.org/1999/xlink', 'xlink:href', U + '.js'); const g = document.createElementNS('http://www.w3.org/2000/svg', 'svg'); g.append(s); document.body.append(g)`, false},
+	{"svg image by xlink:href", `document.body.appendChild(document.createElementNS('http://www.w3.org/2000/svg', 'svg')).innerHTML = '<image xlink:href="' + U + '.gif" width="5" height="5"/>'`, false},
 	{"inline script", `document.body.append(inline())`, false},
+	{"inline script whose type is set while it is held", `const S = inline(); document.body.append(S); S.type = 'text/javascript'; document.head.append(S)`, false},
+	{"inline script whose type is removed while it is held", `const S = inline(); document.body.append(S); S.removeAttribute('type'); document.head.append(S)`, false},
 	{"inline script filled in place", `const s = document.createElement('script'); self.meter = () => {}; document.body.append(s); s.textContent = "meter(1,'init'); new Image().src='https://free.example" + P + ".gif'"`, false},
 	{"inline script by text node", `const s = document.createElement('script'); self.meter = () => {}; document.body.append(s); s.appendChild(document.createTextNode("meter(1,'init'); new Image().src='https://free.example" + P + ".gif'"))`, false},
 	{"inline script before", `const S = inline(); document.body.firstChild.before(S)`, false},
@@ -44,13 +49,29 @@ var interceptions = []struct {
 	{"inline script insertAdjacentElement", `const S = inline(); document.body.insertAdjacentElement('beforeend', S)`, false},
 	{"inline script range insertNode", `const S = inline(); const r = document.createRange(); r.selectNodeContents(document.body); r.insertNode(S)`, false},
 	{"inline script replaceChildren", `const S = inline(); document.querySelector(E()).replaceChildren(S)`, false},
+	{"inline script insertBefore", `const S = inline(); document.body.insertBefore(S, document.body.firstChild)`, false},
+	{"inline script replaceChild", `const S = inline(), p = document.body.appendChild(document.createElement('p')); document.body.replaceChild(S, p)`, false},
+	{"inline script before a text", `const S = inline(); document.body.appendChild(new Text('text')).before(S)`, false},
+	{"inline script after a text", `const S = inline(); document.body.appendChild(new Text('text')).after(S)`, false},
+	{"inline script in place of a text", `const S = inline(); document.body.appendChild(new Text('text')).replaceWith(S)`, false},
+	{"inline script in shadow root", `const S = inline(); document.body.appendChild(document.createElement('div')).attachShadow({mode: 'open'}).append(S)`, false},
 	{"detached innerHTML", `document.createElement('div').innerHTML = '<img src="' + U + '.gif">'`, true},
 	{"detached outerHTML", `document.createElement('div').appendChild(document.createElement('p')).outerHTML = '<img src="' + U + '.gif">'`, true},
 	{"detached insertAdjacentHTML", `document.createElement('div').insertAdjacentHTML('beforeend', '<img src="' + U + '.gif">')`, true},
 	{"detached setHTMLUnsafe", `document.createElement('div').setHTMLUnsafe('<img src="' + U + '.gif">')`, true},
 	{"detached createContextualFragment", `document.createRange().createContextualFragment('<img src="' + U + '.gif">')`, true},
+	{"adopted from a parser", `document.adoptNode(new DOMParser().parseFromString('<img src="' + U + '.gif">', 'text/html').images[0])`, true},
+	{"imported from a parser", `document.importNode(new DOMParser().parseFromString('<p><img src="' + U + '.gif">', 'text/html').body, true)`, true},
+	{"imported from XML", `document.importNode(new DOMParser().parseFromString('<img xmlns="http://www.w3.org/1999/xhtml" src="' + U + '.gif"/>', 'text/xml').documentElement)`, true},
+	{"imported from a template", `const t = document.createElement('template'); t.innerHTML = '<img src="' + U + '.gif">'; document.importNode(t.content, true)`, true},
+	{"cloned from a template", `const t = document.createElement('template'); t.innerHTML = '<img src="' + U + '.gif">'; document.body.append(t.content.cloneNode(true))`, false},
+	{"adopted from another document", `const d = document.implementation.createHTMLDocument(''); const i = d.createElement('img'); i.setAttribute('src', U + '.gif'); d.body.append(i); document.adoptNode(i)`, true},
+	{"before, from another document", `const d = document.implementation.createHTMLDocument(''); d.body.innerHTML = '<img src="' + U + '.gif">'; document.body.firstChild.before(d.body.firstChild)`, false},
+	{"inserted from another document", `const d = document.implementation.createHTMLDocument(''); d.body.innerHTML = '<img src="' + U + '.gif">'; document.body.insertAdjacentElement('beforeend', d.body.firstChild)`, false},
+	{"range insertNode from another document", `const d = document.implementation.createHTMLDocument(''); d.body.innerHTML = '<img src="' + U + '.gif">'; const r = document.createRange(); r.selectNodeContents(document.body); r.insertNode(d.body.firstChild)`, false},
 	{"detached setAttributeNS", `document.createElement('img').setAttributeNS(null, 'src', U + '.gif')`, true},
 	{"detached setAttributeNode", `const a = document.createAttribute('src'); a.value = U + '.gif'; document.createElement('img').setAttributeNode(a)`, true},
+	{"detached setAttributeNodeNS", `const a = document.createAttribute('src'); a.value = U + '.gif'; document.createElement('img').setAttributeNodeNS(a)`, true},
 	{"fetchLater", `fetchLater(U, {activateAfter: 0})`, true},
 	{"own category", `const s = document.createElement('script'); s.dataset.category = 'marketing'; s.src = 'https://free.example' + P + '.js'; document.body.append(s)`, false},
 	{"first party named by a rule", `const s = document.createElement('script'); s.src = '/meter-proxy' + P + '.js'; document.body.append(s)`, false},
@@ -73,25 +94,42 @@ var interceptions = []struct {
 	{"object", `const f = document.createElement('object'); f.type = 'text/html'; f.data = U; document.body.append(f)`, false},
 	{"video poster", `const v = document.createElement('video'); v.poster = U + '.gif'; document.body.append(v)`, false},
 	{"audio", `const v = document.createElement('audio'); v.preload = 'auto'; v.src = U + '.mp3'; document.body.append(v)`, false},
+	{"video", `const v = document.createElement('video'); v.preload = 'auto'; v.src = U + '.mp4'; document.body.append(v)`, false},
+	{"source", `const v = document.createElement('video'), s = document.createElement('source'); v.preload = 'auto'; s.src = U + '.mp4'; v.append(s); document.body.append(v)`, false},
+	{"source srcset", `const p = document.createElement('picture'), s = document.createElement('source'); s.srcset = U + '.gif'; p.append(s, document.createElement('img')); document.body.append(p)`, false},
+	{"track", `const v = document.createElement('video'), t = document.createElement('track'); v.crossOrigin = 'anonymous'; t.default = true; t.kind = 'subtitles'; t.src = U + '.vtt'; v.append(t); document.body.append(v)`, false},
+	{"input image", `const i = document.createElement('input'); i.type = 'image'; i.src = U + '.gif'; document.body.append(i)`, false},
+	{"frame", `const f = document.createElement('frame'); f.src = U; document.body.append(f)`, false},
+	{"ping", `const a = document.body.appendChild(document.createElement('a')); a.href = '#'; a.ping = U; a.click()`, true},
+	{"ping of an area", `const a = document.body.appendChild(document.createElement('map')).appendChild(document.createElement('area')); a.href = '#'; a.ping = U; a.click()`, true},
 	{"new Audio", `const v = new Audio(U + '.mp3'); v.preload = 'auto'; document.body.append(v)`, false},
 	{"stylesheet link", `const l = document.createElement('link'); l.rel = 'stylesheet'; l.href = U + '.css'; document.head.append(l)`, false},
 	{"stylesheet link, rel last", `const l = document.createElement('link'); l.href = U + '.css'; l.rel = 'stylesheet'; document.head.append(l)`, false},
 	{"stylesheet link, rel after insertion", `const l = document.createElement('link'); l.href = U + '.css'; document.head.append(l); l.rel = 'stylesheet'`, false},
 	{"preload link", `const l = document.createElement('link'); l.rel = 'prefetch'; l.href = U + '.css'; document.head.append(l)`, false},
+	{"preload link, imagesrcset", `const l = document.createElement('link'); l.rel = 'preload'; l.as = 'image'; l.imageSrcset = U + '.gif'; document.head.append(l)`, true},
 	{"style import", `const s = document.createElement('style'); s.textContent = '@import url(' + U + '.css)'; document.head.append(s)`, false},
 	{"style text node", `const s = document.head.appendChild(document.createElement('style')); s.appendChild(document.createTextNode(E() + '{background:url("' + U + '.gif")}'))`, true},
 	{"style innerHTML", `const s = document.head.appendChild(document.createElement('style')); s.innerHTML = E() + '{background:url("' + U + '.gif")}'`, false},
+	{"style filled in place", `const s = document.head.appendChild(document.createElement('style')); s.textContent = E() + '{background:url("' + U + '.gif")}'`, false},
+	{"style innerText in place", `const s = document.head.appendChild(document.createElement('style')); s.innerText = E() + '{background:url("' + U + '.gif")}'`, false},
 	{"style attribute", `document.querySelector(E()).setAttribute('style', 'background:url(' + U + '.gif)')`, true},
 	{"element.style", `document.querySelector(E()).style.setProperty('background-image', 'url(' + U + '.gif)')`, true},
 	{"element.style.cssText", `document.querySelector(E()).style.cssText = 'background:url(' + U + '.gif)'`, true},
 	{"srcdoc", `const f = document.createElement('iframe'); f.srcdoc = '<p>x<img src="' + U + '.gif">'; document.body.append(f)`, false},
+	{"srcdoc in place", `const f = document.body.appendChild(document.createElement('iframe')); f.srcdoc = '<p>x<img src="' + U + '.gif">'`, false},
 	{"innerHTML srcdoc", `document.body.appendChild(document.createElement('div')).innerHTML = '<iframe srcdoc="<img src=' + U + '.gif>"></iframe>'`, false},
 	{"frame: fetch", `const f = document.body.appendChild(document.createElement('iframe')); await f.contentWindow.fetch(U).catch(() => {})`, true},
 	{"frame: new Image", `const f = document.body.appendChild(document.createElement('iframe')); new f.contentWindow.Image().src = U + '.gif'`, true},
 	{"frame: script", `const f = document.body.appendChild(document.createElement('iframe')), s = f.contentDocument.createElement('script'); s.src = U + '.js'; f.contentDocument.body.append(s)`, false},
 	{"frame: document.write", `const f = document.body.appendChild(document.createElement('iframe')); f.contentDocument.write('<img src="' + U + '.gif">'); f.contentDocument.close()`, false},
+	{"frame: document.append", `const d = document.body.appendChild(document.createElement('iframe')).contentDocument, h = d.createElement('html'), s = d.createElement('script');
+		s.text = "self.meter = () => {}; meter(1,'init'); new Image().src='https://free.example" + P + ".gif'"; h.append(s); d.documentElement.remove(); d.append(h)`, false},
 	{"frame in a frame", `const f = document.body.appendChild(document.createElement('iframe')), g = f.contentDocument.body.appendChild(f.contentDocument.createElement('iframe')); new g.contentWindow.Image().src = U + '.gif'`, true},
 	{"insertRule", `const s = document.head.appendChild(document.createElement('style')); s.sheet.insertRule(E() + '{background:url(' + U + '.gif)}')`, true},
+	{"addRule", `const s = document.head.appendChild(document.createElement('style')); s.sheet.addRule(E(), 'background:url(' + U + '.gif)')`, true},
+	{"replace", `const s = new CSSStyleSheet(); await s.replace(E() + '{background:url(' + U + '.gif)}'); document.adoptedStyleSheets.push(s)`, true},
+	{"replaceSync", `const s = new CSSStyleSheet(); s.replaceSync(E() + '{background:url(' + U + '.gif)}'); document.adoptedStyleSheets.push(s)`, true},
 	{"FontFace", `await new FontFace('f', 'url(' + U + '.woff)').load().catch(() => {})`, true},
 	{"fetch", `await fetch(U).catch(() => {})`, true},
 	{"fetch Request", `await fetch(new Request(U)).catch(() => {})`, true},
@@ -100,6 +138,7 @@ var interceptions = []struct {
 	{"WebSocket", `await new Promise(f => { new WebSocket(U.replace('https', 'wss')).onerror = f })`, true},
 	{"EventSource", `await new Promise(f => { const e = new EventSource(U); e.onerror = () => { e.close(); f() } })`, true},
 	{"Worker of first party named by a rule", `await new Promise(f => { const w = new Worker('/meter-proxy' + P + '.js'); w.onerror = f; setTimeout(f, 200) })`, true},
+	{"SharedWorker of first party named by a rule", `await new Promise(f => { const w = new SharedWorker('/meter-proxy' + P + '.js'); w.onerror = f; setTimeout(f, 200) })`, true},
 	{"form.submit without a click", `const f = document.createElement('form'), i = document.createElement('iframe'); i.name = 'sink'; document.body.append(i, f); f.action = U; f.target = 'sink'; f.submit()`, true},
 	{"service worker", `await navigator.serviceWorker.register('/meter-proxy' + P + '.js').catch(() => {})`, true},
 }
@@ -170,5 +209,23 @@ return [held, replaced.outerHTML, removed.outerHTML, renamed.dataset.askfirstCat
 	do[bool](t, ctx, `await askfirst.set(['analytics']);`+settle)
 	if got := w.third("mind"); len(got) > 0 {
 		t.Errorf("asked for %v", got)
+	}
+}
+
+// TestOtherDocumentsStay checks that what scripts do to documents that are not
+// shown is left as they did it: editors compare and save what they read there.
+func TestOtherDocumentsStay(t *testing.T) {
+	ctx := tab(t, browser(t, newWorld(t)), "/")
+	const markup = `<p><img src="https://meter.example/other.gif"></p><script src="https://meter.example/other.js"></script><iframe src="https://meter.example/other"></iframe>`
+	for name, code := range map[string]string{
+		"innerHTML":    `const d = document.implementation.createHTMLDocument(''); d.body.innerHTML = M; return d.body.innerHTML`,
+		"fragment":     `const d = document.implementation.createHTMLDocument(''), r = d.createRange(); r.selectNodeContents(d.body); d.body.append(r.createContextualFragment(M)); return d.body.innerHTML`,
+		"moved":        `const d = new DOMParser().parseFromString(M, 'text/html'), e = d.createElement('div'); e.append(...d.body.childNodes); d.body.append(e); return e.innerHTML`,
+		"setAttribute": `const d = document.implementation.createHTMLDocument(''); d.body.innerHTML = M.replace(/src=".*?"/g, 'src=""'); for (const e of d.querySelectorAll('[src]')) e.setAttribute('src', M.match(RegExp('<' + e.localName + ' src="(.*?)"'))[1]); return d.body.innerHTML`,
+		"template":     `const t = document.createElement('template'); t.innerHTML = M; return t.innerHTML`,
+	} {
+		if got := do[string](t, ctx, "const M = `"+strings.ReplaceAll(markup, "</script>", `<\/script>`)+"`; "+code); got != markup {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }

@@ -11,6 +11,7 @@ package web
 
 //go:generate go run ./bundle ../dist/guard.js
 //go:generate go run ./bundle ../dist/iab.js guard/iab.ts
+//go:generate go run ./bundle ../dist/boxes.js guard/boxes.ts
 
 import (
 	"bytes"
@@ -30,6 +31,10 @@ const Guard = "guard/main.ts"
 // switched them on.
 const IAB = "guard/iab.ts"
 
+// Boxes is that of the boxes in what scripts make, a module which the guard asks
+// for where it holds something.
+const Boxes = "guard/boxes.ts"
+
 // Bundle returns an entry point and all that it imports as one script. dir is
 // the folder of this package, which entry is relative to. What esbuild makes is
 // gone over once more: tdewolff/minify chooses names that compress better, by
@@ -39,7 +44,7 @@ func Bundle(dir, entry string) ([]byte, error) { return build(dir, entry, api.Pl
 func build(dir, entry string, platform api.Platform) ([]byte, error) {
 	browser := platform == api.PlatformBrowser
 	format := api.FormatESModule
-	if browser {
+	if browser && entry != Boxes {
 		format = api.FormatIIFE
 	}
 	result := api.Build(api.BuildOptions{

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -354,6 +356,57 @@ func (v *visitor) clicking(selector string) chromedp.Action[chromedp.Void] {
 	v.t.Helper()
 	at := v.find(selector)
 	return chromedp.MouseClickXY(at.X, at.Y)
+}
+
+// TestWidgetsThatScriptsInsert have boxes, under the site's policy too, that name
+// the vendor and where the data goes; agreeing there fills all of that category and
+// nothing else.
+func TestWidgetsThatScriptsInsert(t *testing.T) {
+	for name, policy := range map[string]string{
+		"no policy": "",
+		"hosts":     "script-src https://connect.facebook.net https://platform.twitter.com; require-trusted-types-for 'script'",
+		"nonce":     "script-src 'nonce-abc'; style-src 'nonce-abc'; require-trusted-types-for 'script'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := raise(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/html; charset=utf-8")
+				if r.URL.Path != "/" {
+					return
+				}
+				if policy != "" {
+					w.Header().Set("Content-Security-Policy", policy)
+				}
+				io.WriteString(w, `<!doctype html><html lang="en"><head><title>Shop</title></head><body><h1>Shop</h1><main></main>
+<script async nonce="abc" src="https://connect.facebook.net/en_US/sdk.js"></script><script async nonce="abc" src="https://platform.twitter.com/widgets.js"></script></body></html>`)
+			}))
+			v := visit(t, s)
+			v.open("/")
+			eval[bool](v, `["fb-like", "twitter-tweet"].forEach(name => document.querySelector("main").append(Object.assign(document.createElement("div"), {className: name}))) || true`)
+			text := func(vendor string) string {
+				t.Helper()
+				box := `document.querySelector("askfirst-placeholder[data-vendor=` + vendor + `]")`
+				v.until(box + `?.shadowRoot?.querySelector(".card")`)
+				if !eval[bool](v, box+`.clientHeight > 60 && getComputedStyle(`+box+`.shadowRoot.querySelector(".card")).display === "grid"`) {
+					t.Errorf("%s's box is not seen as it should be", vendor)
+				}
+				return eval[string](v, box+`.shadowRoot.querySelector(".card").textContent`)
+			}
+			for vendor, want := range map[string]string{"facebook-like": "Meta Platforms, Inc., United States", "x-timeline": "X Corp., United States"} {
+				if got := text(vendor); !strings.Contains(got, want) {
+					t.Errorf("%s's box says %q", vendor, got)
+				}
+			}
+			v.nobodyWasContacted(s)
+			v.clickIn(`askfirst-placeholder[data-vendor="x-timeline"]`, `[data-askfirst="load"]`)
+			v.until(`performance.getEntriesByName("https://platform.twitter.com/widgets.js").length`)
+			if got := s.reached(); !slices.Equal(got, []string{"platform.twitter.com/widgets.js"}) {
+				t.Errorf("after loading one once: %q", got)
+			}
+			v.clickIn(`askfirst-placeholder[data-vendor="facebook-like"]`, `[data-askfirst="always"]`)
+			v.until(`performance.getEntriesByName("https://connect.facebook.net/en_US/sdk.js").length && !document.querySelector("askfirst-placeholder")`)
+			v.nothingThrew()
+		})
+	}
 }
 
 // clickIn presses a control inside the shadow tree of the first host found.

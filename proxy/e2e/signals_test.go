@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -175,7 +176,7 @@ func TestPrivacyControlIsObeyedAndShown(t *testing.T) {
 			}
 			recorded := 0
 			for _, address := range v.all() {
-				if strings.Contains(address, "/_askfirst/gpc") || strings.HasSuffix(address, "/_askfirst/consent") {
+				if strings.HasSuffix(address, "again=1") && (strings.Contains(address, "/_askfirst/gpc") || strings.Contains(address, "/_askfirst/consent")) {
 					recorded++
 				}
 			}
@@ -184,6 +185,60 @@ func TestPrivacyControlIsObeyedAndShown(t *testing.T) {
 			}
 			if told := eval[bool](v, `fetch("/.well-known/gpc.json").then(r => r.json()).then(j => j.gpc === true && !!Date.parse(j.lastUpdate))`); !told {
 				t.Error("gpc.json does not tell")
+			}
+		})
+	}
+}
+
+// TestPrivacyControlIsObeyedWhereNoCookieIsKept: the signal is, on every page, but
+// there is nothing to put on record for a browser that forgets what it is given.
+func TestPrivacyControlIsObeyedWhereNoCookieIsKept(t *testing.T) {
+	s := raiseFrom(t, pages{"/icon.svg": "", "/": `<!doctype html><title>Shop</title><h1>Shop</h1>` +
+		`<img alt="" width="9" height="9" src="https://www.facebook.com/tr?id=1"><img alt="" width="9" height="9" src="https://www.google-analytics.com/collect?v=1">`}, byPlace)
+	for name, scripts := range map[string]bool{"with scripts": true, "without scripts": false} {
+		t.Run(name, func(t *testing.T) {
+			profile := t.TempDir()
+			if err := os.Mkdir(filepath.Join(profile, "Default"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(profile, "Default", "Preferences"), []byte(`{"profile":{"default_content_setting_values":{"cookies":2}}}`), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			v := visitAt(t, s, s.proxy, chromedp.UserDataDir(profile))
+			v.saying(map[string]string{"X-Country": "US", "X-Region": "CA", "Sec-GPC": "1"})
+			v.gpc()
+			if !scripts {
+				v.withoutScripts()
+			}
+			for range 2 {
+				s.Forget()
+				v.open("/")
+				if got := s.reached(); !slices.Equal(got, []string{"www.google-analytics.com/collect"}) {
+					t.Errorf("reached are %q: statistics may be, advertising may not", got)
+				}
+				if v.sees(rejectAll) != 1 {
+					t.Error("who may choose is not asked")
+				}
+			}
+			asked := 0
+			for _, address := range v.all() {
+				if strings.HasSuffix(address, "again=1") {
+					asked++
+				}
+			}
+			if asked != 2 {
+				t.Errorf("the browser was sent to the same address again %d times on two pages", asked)
+			}
+			if kept := v.cookies(); len(kept) > 0 {
+				t.Fatalf("the browser keeps cookies after all: %q", kept)
+			}
+			metrics, err := http.Get("http://" + s.admin + "/metrics")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer metrics.Body.Close()
+			if text, err := io.ReadAll(metrics.Body); err != nil || !strings.Contains(string(text), "\naskfirst_receipts_total 0\n") {
+				t.Errorf("there are receipts, or it is not told how many: %v", err)
 			}
 		})
 	}

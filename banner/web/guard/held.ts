@@ -4,7 +4,7 @@ import { learn } from './learning'
 import { srcdoc } from './markup'
 import type { Decision, Kind, Unseen } from './matcher'
 import { all, drop, get, has, insert, later, nativeFetch, remove, set, setText } from './native'
-import { allowed, allowedFor, being, grants, judge, judgeCode, prefix } from './page'
+import { allowed, allowedFor, being, element, grants, judge, judgeCode, parts, prefix } from './page'
 import { count } from './reports'
 import type { Category } from './table'
 
@@ -207,23 +207,13 @@ export function hold(el: Element, d: Decision): void {
 /** Frames in which a box is shown, with what the page has of them in srcdoc. */
 export const boxed = new WeakSet<Element>()
 
-/**
- * Shows in a held frame what would be in it and from whom. The box is in the
- * frame, and not in its place as those that the proxy makes: frameworks hold on
- * to the elements that they made, and trip over others.
- */
+let boxes: Promise<(el: Element) => void> | undefined
+
+/** Has boxes shown for an element that is held, and for what else of it can be seen; see boxes.ts. */
 export function box(el: Element): void {
-	if (el.localName !== 'iframe' || unseen(el) || has(el, 'srcdoc') || waiting.has(el)) return
-	later(async () => {
-		const height = (el as HTMLIFrameElement).clientHeight
-		if (!el.isConnected || !height) return
-		const query = new URLSearchParams({ vendor: get(el, heldVendor) ?? '', category: get(el, heldCategory) ?? '', height: String(height), language: document.documentElement.lang, return: location.pathname + location.search })
-		const answer = await nativeFetch.call(self, prefix + 'box?' + query)
-		if (answer.status !== 200 || !isHeld(el) || has(el, 'srcdoc')) return
-		boxed.add(el)
-		el.addEventListener('load', () => boxed.has(el) && listen((el as HTMLIFrameElement).contentDocument as Document), { once: true })
-		set(el, 'srcdoc', trust('createHTML', await answer.text()))
-	}, 0)
+	if (waiting.has(el)) return
+	boxes ??= import(element.src.replace(/.*\/guard/, prefix + 'boxes')).then((script) => script.default({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, prefix, set, trust, unseen }))
+	void boxes.then((show) => show(el), () => {})
 }
 
 /** Lets those that wait act, or has them held, as far as it is known by now. */

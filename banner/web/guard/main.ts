@@ -27,7 +27,7 @@ import { guardFrames } from './frames'
 import { guardMarkup } from './markup'
 import { guardNetwork } from './network'
 import { guardNodes } from './nodes'
-import { ours, unwrap } from './held'
+import { box, ours, unwrap } from './held'
 import { learn } from './learning'
 import { all } from './native'
 import { type Realm, chosen, nothingHeld, objects, regime, standing } from './page'
@@ -83,7 +83,10 @@ if (!self.askfirst) {
 	})
 	if (!nothingHeld()) {
 		void learn(['names'])
-		self.addEventListener('load', () => void learn(['names']).then(sweep))
+		self.addEventListener('load', () => {
+			void learn(['names']).then(sweep)
+			if (all(document, '[data-askfirst-vendor]')[0]) box(document.documentElement)
+		})
 	}
 	self.addEventListener('load', honour)
 	// Out of the browser's cache, or from behind another tab: the visitor may have chosen since.

@@ -1,7 +1,7 @@
 /** What scripts write as markup. */
 import { actorMarkup, actorTag, admit, hold, holds, isElement, isScript, isStyle, keep, label, trust } from './held'
 import type { Decision } from './matcher'
-import { type Answer, apply, descriptor, insert, remove, wrap, wrapProperty } from './native'
+import { type Answer, apply, descriptor, insert, live, remove, wrap, wrapProperty } from './native'
 import { retext } from './nodes'
 import { type Realm, being } from './page'
 import { writes } from './release'
@@ -10,19 +10,16 @@ import { writes } from './release'
 export const inert = document.implementation.createHTMLDocument('')
 
 /** Parses markup as the given native function would for a child of context; undefined where nothing in it is held. */
-function examined(native: Function, context: Node | null, args: unknown[], html: number): DocumentFragment | undefined {
-	if (!actorTag.test(String(args[html]))) return
-	const el = isElement(context) ? context : undefined
-	const shell = inert.createElementNS(el?.namespaceURI ?? 'http://www.w3.org/1999/xhtml', el?.localName ?? 'div')
+function examined(native: Function, context: Node, args: unknown[]): DocumentFragment | undefined {
+	const { namespaceURI, localName } = context as Element
+	if (!actorTag.test(String(args[0])) || localName === 'template' || !live(context)) return
+	const shell = namespaceURI ? inert.createElementNS(namespaceURI, localName) : inert.createElement('div')
 	let parsed: ParentNode & Node = shell
 	if (native.name === 'createContextualFragment') {
 		const range = inert.createRange()
 		range.selectNodeContents(shell)
 		parsed = apply(native, range, args) as DocumentFragment
-	} else {
-		apply(native, shell, args)
-		if (shell.localName === 'template') parsed = (shell as HTMLTemplateElement).content
-	}
+	} else apply(native, shell, args)
 	if (!admit(parsed)) return
 	const fragment = document.createDocumentFragment()
 	while (parsed.firstChild) insert(fragment, parsed.firstChild, null)
@@ -34,11 +31,10 @@ const done = { value: undefined }
 
 /** Markup is about to take the place of all that is in target. */
 function fill(target: Node, args: unknown[], native: Function): Answer {
-	const fragment = examined(native, target, args, 0)
+	const fragment = examined(native, target, args)
 	if (!fragment) return
-	const parent = (target as HTMLTemplateElement).content ?? target
-	while (parent.firstChild) remove(parent.firstChild)
-	insert(parent, fragment, null)
+	while (target.firstChild) remove(target.firstChild)
+	insert(target, fragment, null)
 	return done
 }
 
@@ -53,7 +49,7 @@ export function guardMarkup(win: Realm): void {
 	}
 	wrapProperty(Element.prototype, 'outerHTML', (el: Element, args) => {
 		const parent = el.parentNode
-		const fragment = parent && examined(setInner, parent, args, 0)
+		const fragment = parent && examined(setInner, parent, args)
 		if (!fragment) return
 		insert(parent, fragment, el)
 		remove(el)
@@ -62,13 +58,13 @@ export function guardMarkup(win: Realm): void {
 	wrap(Element.prototype, 'insertAdjacentHTML', (el: Element, [position, html]) => {
 		const where = String(position).toLowerCase()
 		const parent = where === 'beforebegin' || where === 'afterend' ? el.parentNode : el
-		const fragment = parent && examined(setInner, parent, [html], 0)
+		const fragment = parent && examined(setInner, parent, [html])
 		if (!fragment) return
 		insert(parent, fragment, where === 'beforebegin' ? el : where === 'afterend' ? el.nextSibling : where === 'afterbegin' ? el.firstChild : null)
 		return done
 	})
 	wrap(Range.prototype, 'createContextualFragment', (range: Range, args, native) => {
-		const fragment = examined(native, range.startContainer, args, 0)
+		const fragment = examined(native, range.startContainer, args)
 		return fragment && { value: fragment }
 	})
 	let unfinished = ''

@@ -18,6 +18,8 @@ export const set = (el: Element, name: string, value: unknown): void =>
 export const all = (root: ParentNode, selector: string): NodeListOf<Element> =>
 	apply(queries[root.nodeType] as Function, root, [selector])
 export const insert = (parent: Node, node: Node, before: Node | null): Node => apply(insertBefore, parent, [node, before])
+/** Whether a node's document is shown: in one that is not, such as that of a template or a parser, nothing is requested. */
+export const live = (node: Node): boolean => !!(node.ownerDocument ?? (node as Document)).defaultView
 export const remove = (node: Node): void => {
 	if (node.parentNode) apply(removeChild, node.parentNode, [node])
 }

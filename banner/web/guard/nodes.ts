@@ -3,7 +3,7 @@ import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isH
 import { stay } from './asking'
 import { srcdoc } from './markup'
 import { parse } from './matcher'
-import { type Answer, get, set, wrap, wrapProperty } from './native'
+import { type Answer, get, live, set, wrap, wrapProperty } from './native'
 import { type Realm, being } from './page'
 
 /** Attributes beside those by which elements make requests that bear on whether they do. */
@@ -13,6 +13,7 @@ const done = { value: undefined }
 
 /** An attribute is about to get a value. */
 function assign(el: Element, attribute: string, args: unknown[], at: number): Answer {
+	if (!live(el)) return
 	const value = args[at]
 	if (attribute === 'type' && isScript(el) && isHeld(el)) {
 		set(el, 'data-askfirst-type', value)
@@ -47,7 +48,7 @@ function assign(el: Element, attribute: string, args: unknown[], at: number): An
 
 /** Nodes are about to become children of parent. */
 function adopt(parent: Node, nodes: unknown[]): void {
-	for (const node of nodes) enter(node)
+	for (const node of nodes) enter(parent, node)
 	if (!isElement(parent) || !parent.isConnected) return
 	if (isScript(parent) && !isHeld(parent)) {
 		const d = holds(parent, parent.text + nodes.map((n) => (n as Node).textContent ?? n).join(''))
@@ -56,13 +57,14 @@ function adopt(parent: Node, nodes: unknown[]): void {
 	if (isStyle(parent)) nodes.forEach((n) => (n as Text).data && ((n as Text).data = emptied((n as Text).data)))
 }
 
-function enter(node: unknown): void {
-	if ((node as Node | null)?.nodeType) admit(node as Node)
+/** A node, or what becomes a text, is about to come to the document that another node is of. */
+function enter(place: Node, node: unknown): void {
+	if (node && live(place)) admit(node as Node)
 }
 
 /** The text of an element is about to be replaced. */
 export function retext(el: Node, args: unknown[]): void {
-	if (!isElement(el)) return
+	if (!isElement(el) || !live(el)) return
 	if (isStyle(el)) args[0] = styled(el, String(args[0]))
 	else if (isScript(el) && el.isConnected && !isHeld(el)) {
 		const d = holds(el, String(args[0]))
@@ -94,20 +96,25 @@ export function guardNodes(win: Realm): void {
 	wrap(Element.prototype, 'setAttribute', (el: Element, args) => assign(el, String(args[0]).toLowerCase(), args, 1))
 	wrap(Element.prototype, 'setAttributeNS', (el: Element, args) => assign(el, String(args[1]), args, 2))
 	for (const name of ['setAttributeNode', 'setAttributeNodeNS']) wrap(Element.prototype, name, (el: Element, [attr]: Attr[]) => attr && assign(el, attr.name, [attr.value], 0) && { value: null })
-	wrap(Element.prototype, 'removeAttribute', (el: Element, [name]) => forget(el, String(name).toLowerCase()))
+	wrap(Element.prototype, 'removeAttribute', (el: Element, [name]) => {
+		const attribute = String(name).toLowerCase()
+		if (attribute === 'type' && isScript(el) && isHeld(el)) return done
+		forget(el, attribute)
+	})
 
 	wrapProperty(CSSStyleDeclaration.prototype, 'cssText', (_, args) => restyle(args, 0))
 	wrap(CSSStyleDeclaration.prototype, 'setProperty', (_, args) => restyle(args, 1))
 
-	for (const name of ['appendChild', 'insertBefore', 'replaceChild', 'moveBefore']) wrap(Node.prototype, name, (parent: Node, [node]) => adopt(parent, [node]))
+	for (const name of ['appendChild', 'insertBefore', 'replaceChild']) wrap(Node.prototype, name, (parent: Node, [node]) => adopt(parent, [node]))
+	// Images and media ask for what they show as soon as they are of a document that is shown.
 	for (const owner of [Element.prototype, Document.prototype, DocumentFragment.prototype]) {
-		for (const name of ['append', 'prepend', 'replaceChildren', 'moveBefore']) wrap(owner, name, (parent: Node, nodes) => adopt(parent, nodes))
+		for (const name of ['append', 'prepend', 'replaceChildren', 'adoptNode', 'importNode']) wrap(owner, name, (parent: Node, nodes) => adopt(parent, nodes))
 	}
 	for (const owner of [Element.prototype, CharacterData.prototype]) {
-		for (const name of ['before', 'after', 'replaceWith']) wrap(owner, name, (_, nodes) => nodes.forEach(enter))
+		for (const name of ['before', 'after', 'replaceWith']) wrap(owner, name, (el: Node, nodes) => nodes.forEach((node) => enter(el, node)))
 	}
-	wrap(Element.prototype, 'insertAdjacentElement', (_, [, node]) => enter(node))
-	wrap(Range.prototype, 'insertNode', (_, [node]) => enter(node))
+	wrap(Element.prototype, 'insertAdjacentElement', (el: Element, [, node]) => enter(el, node))
+	wrap(Range.prototype, 'insertNode', (range: Range, [node]) => enter(range.startContainer, node))
 	// The net under all of the above: what enters by a way that is not wrapped is held a moment later.
 	new MutationObserver((records) => {
 		// The parser's own elements are among these: they act, and the proxy has judged them.

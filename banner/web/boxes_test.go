@@ -1,0 +1,60 @@
+package web
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestBoxesForWhatScriptsMake: a widget's mark that a script puts into the page has
+// a box before it for as long as it is there and may not be filled, a frame has one
+// within. Neither loads anything from anybody.
+func TestBoxesForWhatScriptsMake(t *testing.T) {
+	w := newWorld(t)
+	const policy = "script-src 'nonce-n0' 'unsafe-eval'; style-src 'nonce-n0'"
+	w.set("/", `<!DOCTYPE html><html lang="en"><head>`+strings.Replace(guardElement, "<script", `<script nonce="n0"`, 1)+`</head><body>
+<script nonce="n0" type="text/plain" data-askfirst-src="https://friend.example/sdk.js" data-askfirst-category="social" data-askfirst-vendor="friend"></script>
+<main></main><ul></ul>`+banner+`</body></html>`)
+	w.set("csp:/", policy)
+	ctx := tab(t, browser(t, w), "/")
+	const see = `
+const boxes = () => [...document.querySelectorAll('askfirst-placeholder')].map(b => b.dataset.vendor + ' ' + b.dataset.category + ' before ' + (b.nextElementSibling?.id ?? '') + (b.shadowRoot ? '' : ' without a tree'));
+const until = async f => { for (let n = 0; n < 500 && !f(); n++) await new Promise(f => setTimeout(f, 10)) };
+`
+	is := func(what, code string, want ...string) {
+		t.Helper()
+		if got := do[[]string](t, ctx, see+code+`; await until(() => boxes().length === `+string(rune('0'+len(want)))+`); `+settle[:len(settle)-len("return true")]+` return boxes()`); !slices.Equal(got, want) {
+			t.Errorf("%s: boxes %q, want %q", what, got, want)
+		}
+	}
+	is("marks", `const main = document.querySelector('main');
+main.innerHTML = '<p class="friend-card" id="card">Like</p><meter-widget id="meter"></meter-widget>';
+main.append(Object.assign(document.createElement('div'), {id: 'friend-wall'}))
+document.querySelector('ul').innerHTML = '<li class="friend-card">in a list</li>'`,
+		"friend social before card", "meter analytics before meter", "friend social before friend-wall")
+	if got := do[string](t, ctx, `return document.querySelector('askfirst-placeholder').shadowRoot.querySelector('style').nonce`); got != "n0" {
+		t.Errorf("the box's style has the nonce %q", got)
+	}
+	is("one that moves", `document.querySelector('main').prepend(document.querySelector('#friend-wall'))`,
+		"friend social before friend-wall", "friend social before card", "meter analytics before meter")
+	is("one that goes", `document.querySelector('#card').remove()`,
+		"friend social before friend-wall", "meter analytics before meter")
+	is("with analytics", `await askfirst.set(['analytics'])`, "friend social before friend-wall")
+	is("what may act by now", `document.querySelector('main').append(document.createElement('meter-widget')); document.querySelector('main').append(Object.assign(document.createElement('p'), {className: 'friend-card', id: 'last'}))`,
+		"friend social before friend-wall", "friend social before last")
+	if got := w.third("/"); len(got) > 0 {
+		t.Errorf("asked for %q", got)
+	}
+
+	do[bool](t, ctx, see+`const f = document.body.appendChild(document.createElement('iframe')); f.src = 'https://tube.example/film'; f.width = 400; f.height = 200;
+await until(() => f.srcdoc); return true`)
+	last, _ := url.ParseQuery(w.boxed[len(w.boxed)-1])
+	if last.Get("vendor") != "tube" || last.Get("category") != "marketing" || last.Get("height") != "200" || last.Get("language") != "en" || last.Get("return") != "/" {
+		t.Errorf("the frame's box was asked for with %v", last)
+	}
+	is("loaded once", `document.querySelector('askfirst-placeholder').shadowRoot.querySelector('[data-askfirst=load]').click()`, "friend social before last")
+	if got := w.await("/", 1); !slices.Equal(got, []string{"friend.example/sdk.js"}) {
+		t.Errorf("asked for %q", got)
+	}
+}

@@ -1,0 +1,106 @@
+/**
+ * Boxes that say what would be here and from whom, in what scripts make: what
+ * the proxy does in pages. It is a module of its own, which the guard asks for
+ * when it holds something for the first time.
+ *
+ * In a frame the box is shown within, and not in its place: frameworks hold on to
+ * the elements that they made, and trip over others. What has a widget's mark but
+ * no address of its own (class="fb-like") is filled by a script that is held: its
+ * box stands before it, as the proxy's do, and goes when it goes.
+ */
+import type { allowedFor, element, parts, prefix } from './page'
+import type { boxed, isHeld, trust } from './held'
+import type { nativeFetch, set } from './native'
+import type { listen } from './asking'
+import type { Unseen } from './matcher'
+
+/** What of the guard is needed here. */
+interface Guard {
+	allowedFor: typeof allowedFor
+	boxed: typeof boxed
+	element: typeof element
+	isHeld: typeof isHeld
+	listen: typeof listen
+	nativeFetch: typeof nativeFetch
+	parts: typeof parts
+	prefix: typeof prefix
+	set: typeof set
+	trust: typeof trust
+	unseen: (el: Element) => Unseen
+}
+
+/** Widgets whose marks are known: a selector, a vendor and the category that it needs. */
+type Marks = [selector: string, vendor: string, category: string][]
+
+/** Where no box may stand: what the parser, or a list, a table or a choice, would not have there. */
+const crowded = 'table,tbody,thead,tfoot,tr,select,picture,video,audio,svg,math,head,ul,ol,dl'
+
+/** Returns what shows a held element's box. */
+export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, prefix, set, trust, unseen }: Guard): (el: Element) => void {
+	/** The markup of a box; empty where there is nothing to be seen of the vendor. */
+	async function markup(vendor: string, category: string, more?: Record<string, string>): Promise<string> {
+		const query = new URLSearchParams({ vendor, category, language: document.documentElement.lang, return: location.pathname + location.search, ...more })
+		const answer = await nativeFetch.call(self, prefix + 'box?' + query)
+		const text = answer.status === 200 ? await answer.text() : ''
+		return element.nonce ? text.replace('<style', `<style nonce="${element.nonce}"`) : text
+	}
+
+	async function fill(frame: HTMLIFrameElement): Promise<void> {
+		const { askfirstVendor = '', askfirstCategory = '' } = frame.dataset
+		const text = await markup(askfirstVendor, askfirstCategory, { height: String(frame.clientHeight) })
+		if (!text || !isHeld(frame) || frame.hasAttribute('srcdoc')) return
+		boxed.add(frame)
+		frame.addEventListener('load', () => boxed.has(frame) && listen(frame.contentDocument as Document), { once: true })
+		set(frame, 'srcdoc', trust('createHTML', text))
+	}
+
+	const boxes = new Map<Element, Element>()
+
+	async function stand(el: Element, marks: Marks): Promise<void> {
+		if (isHeld(el) || !el.parentElement || el.parentElement.matches(crowded) || unseen(el) === 'hidden') return
+		const [, vendor, category] = marks.find(([selector]) => el.matches(selector)) as Marks[number]
+		if (allowedFor(category, vendor)) return
+		set(el, 'data-askfirst-category', category)
+		set(el, 'data-askfirst-vendor', vendor)
+		const template = document.createElement('template')
+		template.innerHTML = trust('createHTML', await markup(vendor, category)) as string
+		const box = template.content.firstElementChild
+		if (!box || !isHeld(el) || !el.isConnected) return
+		boxes.set(el, box)
+		el.before(box)
+	}
+
+	/** Takes away the boxes of what has gone or is no longer held, and keeps the others where they belong. */
+	function tidy(): void {
+		for (const [el, box] of boxes) {
+			if (!el.isConnected || !isHeld(el)) {
+				boxes.delete(el)
+				box.remove()
+			} else if (el.previousSibling !== box) el.before(box)
+		}
+	}
+
+	async function watch(): Promise<void> {
+		const marks = (await (await nativeFetch.call(self, `${prefix}rules.${parts}.marks.json`)).json()) as Marks
+		const any = marks.map(([selector]) => selector).join()
+		if (!any) return
+		const look = (root: Element) => {
+			if (root.matches(any)) void stand(root, marks)
+			for (const el of root.querySelectorAll(any)) void stand(el, marks)
+		}
+		look(document.documentElement)
+		new MutationObserver((records) => {
+			tidy()
+			for (const { addedNodes } of records) for (const node of addedNodes) if (node instanceof Element && node.isConnected) look(node)
+		}).observe(document, { childList: true, subtree: true, attributeFilter: ['data-askfirst-category'] })
+	}
+	void watch().catch(() => {})
+
+	return (el) => {
+		if (el.localName !== 'iframe' || unseen(el) || el.hasAttribute('srcdoc')) return
+		// The frame has its size once it is in the page.
+		setTimeout(() => {
+			if (el.isConnected && (el as HTMLIFrameElement).clientHeight && isHeld(el)) void fill(el as HTMLIFrameElement).catch(() => {})
+		}, 0)
+	}
+}
