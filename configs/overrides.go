@@ -103,3 +103,40 @@ func printable(name string) string {
 		return r
 	}, name)
 }
+
+func (r *reader) overrides(n *yaml.Node, at string, overrides *[]rules.Override) {
+	r.sequence(n, at, func(n *yaml.Node, at string) {
+		o := rules.Override{Category: consent.Unclassified, File: r.file, Line: n.Line}
+		about, categorised := 0, false
+		subject := func(to *string) func(*yaml.Node, string) {
+			return func(n *yaml.Node, at string) { about++; r.text(n, at, to) }
+		}
+		r.mapping(n, at, fields{
+			"vendor": subject(&o.Vendor),
+			"domain": subject(&o.Domain),
+			"url":    subject(&o.URL),
+			"cookie": subject(&o.Cookie),
+			"inline": func(n *yaml.Node, at string) { about++; o.Inline = r.list(n, at) },
+			"category": func(n *yaml.Node, at string) {
+				categorised = true
+				r.category(n, at, &o.Category)
+			},
+			"as":          func(n *yaml.Node, at string) { r.text(n, at, &o.As) },
+			"always_hold": func(n *yaml.Node, at string) { r.boolean(n, at, &o.AlwaysHold) },
+			"pages":       func(n *yaml.Node, at string) { r.text(n, at, &o.Pages) },
+		})
+		if about != 1 {
+			r.refuse(n, at, "must name exactly one of vendor, domain, url, inline and cookie", "split it into one override for each")
+		}
+		if !categorised && o.As == "" && !o.AlwaysHold {
+			r.refuse(n, at, "does not say what the thing becomes", "add category:, as: or always_hold:")
+		}
+		*overrides = append(*overrides, o)
+	})
+	if r.refusedUnder(at) {
+		return
+	}
+	if _, err := rules.New(rules.Options{Overrides: *overrides}); err != nil {
+		r.refuse(n, at, err.Error(), "")
+	}
+}

@@ -578,50 +578,6 @@ func (d *document) placeholder(dst, lang []byte, b *rewrite.Box) []byte {
 	})
 }
 
-func (d *document) seen(t *rewrite.Tag) {
-	if len(d.tags) == maxTags {
-		return
-	}
-	d.tags = append(d.tags, Sighting{
-		Kind:     t.Kind,
-		Host:     d.keep(t.Host),
-		Path:     d.keep(t.Path),
-		Decision: t.Decision,
-		Fate:     t.Fate,
-	})
-}
-
-// summed returns tags with those that are the same made one, so that a page that
-// has them many times is counted in as many steps as it has different ones.
-func summed(tags []Sighting) []Sighting {
-	var sum []Sighting
-	at := make(map[string]int, len(tags))
-	var key []byte
-	for _, t := range tags {
-		key = append(append(append(key[:0], t.Host...), 0), t.Path...)
-		i, met := at[string(key)]
-		if s := &t; met && sum[i].Kind == s.Kind && sum[i].Fate == s.Fate && sum[i].Decision == s.Decision {
-			sum[i].More += 1 + t.More
-			continue
-		}
-		at[string(key)] = len(sum)
-		sum = append(sum, t)
-	}
-	return sum
-}
-
-// maxTags bounds how many tags of one page are counted.
-const maxTags = 4096
-
-func (d *document) keep(s []byte) []byte {
-	if len(d.strings)+len(s) > cap(d.strings) {
-		d.strings = make([]byte, 0, max(4<<10, len(s)))
-	}
-	at := len(d.strings)
-	d.strings = append(d.strings, s...)
-	return d.strings[at:len(d.strings):len(d.strings)]
-}
-
 // passPage sends a page whole.
 func (x *exchange) passPage(page []byte) error {
 	x.proxy.metrics.pages.Add(1)

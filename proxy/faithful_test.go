@@ -82,6 +82,7 @@ func TestRequestFields(t *testing.T) {
 		"cookies, all cut":   {in: "Cookie: _ga=1; askfirst-once=youtube\r\n", out: forwarding},
 		"codings":            {in: "Accept-Encoding: gzip, deflate, br;q=0.9, zstd, dcb, *;q=0.1\r\nAvailable-Dictionary: :x:\r\n", out: "Accept-Encoding: gzip, deflate, br;q=0.9, zstd\r\n" + forwarding},
 		"unknown codings":    {in: "Accept-Encoding: compress\r\n", out: "Accept-Encoding: identity\r\n" + forwarding},
+		"by underscores":     {in: "X_Forwarded_For: 1.2.3.4\r\nx_real-ip: 1.2.3.4\r\nContent_Length: 3\r\nMy_Own: 1\r\n", out: "My_Own: 1\r\n" + forwarding},
 		"stranger's word":    {in: "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\nForwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\n", out: forwarding},
 		"trusted word": {
 			in: "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: www.shop.example\r\nForwarded: for=1.2.3.4\r\nVia: 1.1 front\r\n", trust: true,

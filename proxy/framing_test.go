@@ -80,6 +80,7 @@ func TestRefusedRequests(t *testing.T) {
 		"tab for blank":            {"GET\t/\tHTTP/1.1\r\n" + h + "\r\n", 400},
 		"blank after version":      {"GET / HTTP/1.1 \r\n" + h + "\r\n", 400},
 		"HTTP/0.9":                 {"GET /\r\n\r\n", 400},
+		"HTTP/0.9, one line":       {"GET /\r\n", 400},
 		"HTTP/0.9 by name":         {"GET / HTTP/0.9\r\n" + h + "\r\n", 505},
 		"HTTP/1.2":                 {"GET / HTTP/1.2\r\n" + h + "\r\n", 505},
 		"HTTP/2.0":                 {"GET / HTTP/2.0\r\n" + h + "\r\n", 505},

@@ -136,6 +136,23 @@ func nameOf(s []byte) name {
 	return named[string(lower[:len(s)])]
 }
 
+// standsFor returns the name that s is taken for once it is the name of a
+// variable: CGI and its heirs spell - as _ there (RFC 3875, section 4.1.18), so
+// that X_Forwarded_For passes for X-Forwarded-For.
+func standsFor(s []byte) name {
+	if len(s) > longestSpelling || bytes.IndexByte(s, '_') < 0 {
+		return unnamed
+	}
+	var hyphened [longestSpelling]byte
+	for i, c := range s {
+		if c == '_' {
+			c = '-'
+		}
+		hyphened[i] = c
+	}
+	return nameOf(hyphened[:len(s)])
+}
+
 // field is one header field, its bytes those of the message.
 type field struct {
 	id          name

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 
 	"github.com/askfirst/askfirst/rewrite"
@@ -133,21 +132,4 @@ func (d *document) remember(page []byte, f *flight) {
 	}
 	d.x.proxy.memo.put(kept)
 	f.land(kept)
-}
-
-// cloneSightings returns tags that stand in memory of their own.
-func cloneSightings(tags []Sighting) []Sighting {
-	size := 0
-	for i := range tags {
-		size += len(tags[i].Host) + len(tags[i].Path)
-	}
-	clones, text := slices.Clone(tags), make([]byte, 0, size)
-	keep := func(s []byte) []byte {
-		text = append(text, s...)
-		return text[len(text)-len(s) : len(text) : len(text)]
-	}
-	for i := range clones {
-		clones[i].Host, clones[i].Path = keep(clones[i].Host), keep(clones[i].Path)
-	}
-	return clones
 }

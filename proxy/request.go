@@ -289,7 +289,7 @@ func (x *exchange) composeRequest(upgrade bool) {
 		value := f.value
 		switch f.id {
 		case unnamed:
-			if r.nominated(f) {
+			if r.nominated(f) || standsFor(f.name) != unnamed {
 				continue
 			}
 		case nameHost, nameContentLength, nameTransferEncoding, nameConnection, nameKeepAlive, nameProxyConnection,

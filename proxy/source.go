@@ -96,6 +96,8 @@ func (s *source) release() {
 	}
 }
 
+var protocol = []byte("HTTP/")
+
 // appendHead appends a message's start line and header section, up to and with
 // the empty line, to dst. One empty line before it is passed over (RFC 9112,
 // section 2.2).
@@ -133,6 +135,10 @@ func (s *source) appendHead(dst []byte, limit int) ([]byte, error) {
 				return dst, faultTargetSize
 			}
 			return dst, faultHeadSize
+		}
+		if line > 0 && !bytes.Contains(b[:line], protocol) {
+			// HTTP/0.9 sends nothing after its only line.
+			return dst, faultStartLine
 		}
 		size := len(s.buf)
 		if s.w-s.r == size {

@@ -62,8 +62,9 @@ var live = map[string][]string{
 // cssToken matches what makes a request, and before it what may hide one. A
 // string that is not closed ends with its line, or with the style sheet (CSS
 // Syntax, section 4.3.5). A longer word that ends in url, as the unit of a number
-// may, is not that function.
-var cssToken = regexp.MustCompile(`(?is)/\*.*?(?:\*/|$)|[-#@\w[:^ascii:]]+url\(|url\(\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)'|([^"'()\\\s]+))\s*\)|@import\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)')|"(?:\\.|[^"\\\n\r\f])*"?|'(?:\\.|[^'\\\n\r\f])*'?`)
+// may, is not that function, and what else stands in one that is no URL is passed
+// over up to its end (section 4.3.14).
+var cssToken = regexp.MustCompile(`(?is)/\*.*?(?:\*/|$)|[-#@\w[:^ascii:]]+url\(|url\(\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)'|([^"'()\\\s]+))\s*\)|url\(\s*(?:[^"'\s\\)]|\\.)(?:[^\\)]|\\.)*\)?|@import\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)')|"(?:\\.|[^"\\\n\r\f])*"?|'(?:\\.|[^'\\\n\r\f])*'?`)
 
 func (o *oracle) css(what, css string) {
 	for _, m := range cssToken.FindAllStringSubmatch(css, -1) {

@@ -186,6 +186,7 @@ type inlineSearch struct {
 	except without
 	best   int  // the first signature found so far
 	fresh  bool // page.tried is this search's
+	read   bool // page.data is
 }
 
 // look tries the signatures whose anchors may stand at code[i].
@@ -207,7 +208,7 @@ func (s *inlineSearch) look(i int, refs []gramRef) {
 			continue
 		}
 		s.page.tried[id/64] |= 1 << (id % 64)
-		if !s.except.has(&sig.rule) && sig.complete(s.code) {
+		if !s.except.has(&sig.rule) && sig.complete(s.code) && s.acts(sig) {
 			s.best = id
 		}
 	}
@@ -221,6 +222,33 @@ func (s *signature) complete(code []byte) bool {
 		}
 	}
 	return true
+}
+
+// acts reports whether the tokens occur outside of what is only data to the
+// script: who edits a page that bears a tag has its source in a string.
+func (s *inlineSearch) acts(sig *signature) bool {
+	if !s.read {
+		s.page.data = appendData(s.page.data[:0], s.code)
+		s.read = true
+	}
+	for _, token := range sig.tokens {
+		if !s.occurs(token) {
+			return false
+		}
+	}
+	return true
+}
+
+// occurs reports whether token stands outside of data.
+func (s *inlineSearch) occurs(token []byte) bool {
+	at := 0
+	for _, data := range s.page.data {
+		if bytes.Contains(s.code[at:data.start], token) {
+			return true
+		}
+		at = data.end
+	}
+	return bytes.Contains(s.code[at:], token)
 }
 
 func (p *Page) clearTried(signatures int) {

@@ -28,6 +28,7 @@ type Page struct {
 	// tried has a bit for each inline signature whose other tokens were not
 	// found in the code that is being read.
 	tried []uint64
+	data  []span // parts of that code that are not run
 }
 
 // Reset starts a page at the given absolute address. Where it is not one, all
@@ -38,6 +39,9 @@ func (p *Page) Reset(url []byte) {
 		if cap(*b) > 4<<10 {
 			*b = nil
 		}
+	}
+	if cap(p.data) > 256 {
+		p.data = nil
 	}
 	p.based, p.site = false, nil
 	if p.parsed = p.page.read(url, nil); !p.parsed {
