@@ -111,8 +111,8 @@ var interceptions = []struct {
 	{"style import", `const s = document.createElement('style'); s.textContent = '@import url(' + U + '.css)'; document.head.append(s)`, false},
 	{"style text node", `const s = document.head.appendChild(document.createElement('style')); s.appendChild(document.createTextNode(E() + '{background:url("' + U + '.gif")}'))`, true},
 	{"style innerHTML", `const s = document.head.appendChild(document.createElement('style')); s.innerHTML = E() + '{background:url("' + U + '.gif")}'`, false},
-	{"style filled in place", `const s = document.head.appendChild(document.createElement('style')); s.textContent = E() + '{background:url("' + U + '.gif")}'`, false},
-	{"style innerText in place", `const s = document.head.appendChild(document.createElement('style')); s.innerText = E() + '{background:url("' + U + '.gif")}'`, false},
+	{"style filled in place", `const s = document.head.appendChild(document.createElement('style')); await new Promise(f => setTimeout(f)); s.textContent = E() + '{background:url("' + U + '.gif")}'`, false},
+	{"style innerText in place", `const s = document.head.appendChild(document.createElement('style')); await new Promise(f => setTimeout(f)); s.innerText = E() + '{background:url("' + U + '.gif")}'`, false},
 	{"style attribute", `document.querySelector(E()).setAttribute('style', 'background:url(' + U + '.gif)')`, true},
 	{"element.style", `document.querySelector(E()).style.setProperty('background-image', 'url(' + U + '.gif)')`, true},
 	{"element.style.cssText", `document.querySelector(E()).style.cssText = 'background:url(' + U + '.gif)'`, true},
@@ -152,6 +152,13 @@ const inline = () => { const s = document.createElement('script'); s.text = "met
 %s
 `
 
+// rendered is settle for what is asked for when the page is drawn, as pictures in
+// style sheets are: it waits for frames, and for a third party's answer.
+const rendered = `
+for (let n = 0; n < 3; n++) await new Promise(f => requestAnimationFrame(() => setTimeout(f, 0)));
+await fetch('https://free.example/barrier', {mode: 'no-cors'});
+` + settle
+
 func TestScriptsAskFirst(t *testing.T) {
 	w := newWorld(t)
 	ctx := tab(t, browser(t, w), "/")
@@ -172,10 +179,10 @@ func TestScriptsAskFirst(t *testing.T) {
 	for i := range interceptions {
 		run(t, i)
 	}
-	do[bool](t, ctx, settle)
+	do[bool](t, ctx, rendered)
 	each("none before consent", none)
 
-	do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
+	do[bool](t, ctx, `await askfirst.set('accept-all');`+rendered)
 	each("a call is not made again", func(t *testing.T, i int) {
 		if interceptions[i].again {
 			none(t, i)

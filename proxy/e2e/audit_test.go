@@ -55,6 +55,7 @@ func sum(rows []auditRow, vendor string) (total auditRow) {
 			total.Held += r.Held
 			total.Released += r.Released
 			total.Fired += r.Fired
+			total.Stopped += r.Stopped
 		}
 		total.FiredAnyway += r.FiredAnyway
 	}

@@ -199,6 +199,53 @@ func TestSecondLockFollowsTheChoice(t *testing.T) {
 	}
 }
 
+// A vendor that was agreed to but that nobody knew the site to use is refused once:
+// the refusal is reported, and from then on every visitor's policy names it. What
+// was not agreed to stays refused, however often it is reported.
+func TestSecondLockLearnsFromWhatItRefused(t *testing.T) {
+	page := `<!doctype html><html lang="en"><head><title>Shop</title></head><body><script>
+		window.did = askfirst.get().made ? 0 : 2;
+		if (!did) for (const address of ["https://cdn.mouseflow.com/projects/1.js", "https://cdn.taboola.com/libtrc/1.js"]) import(address).catch(() => 0).then(() => did++);
+	</script></body></html>`
+	s := raise(t, serve(page), "--unclassified", "hold")
+	reached := func(v *visitor) []string {
+		t.Helper()
+		v.until(`window.did === 2`)
+		v.settle()
+		list := s.reached()
+		s.Forget()
+		return list
+	}
+	first := visit(t, s)
+	first.open("/")
+	first.click(settings)
+	first.click(box(consent.Analytics))
+	first.leads(save)
+	if got := reached(first); len(got) > 0 {
+		t.Fatalf("reached are %q: this test wants a vendor that the lock does not name by itself", got)
+	}
+	s.audited(t, func(rows []auditRow) error {
+		for _, vendor := range []string{"mouseflow", "taboola"} {
+			if sum(rows, vendor).Stopped == 0 {
+				return fmt.Errorf("that %s was stopped is not in the audit", vendor)
+			}
+		}
+		return nil
+	})
+	second := visit(t, s)
+	second.open("/")
+	second.click(settings)
+	second.click(box(consent.Analytics))
+	second.leads(save)
+	for who, v := range map[string]*visitor{"who was there before": first, "another visitor": second} {
+		s.Forget()
+		v.open("/")
+		if got := reached(v); !slices.Equal(got, []string{"cdn.mouseflow.com/projects/1.js"}) {
+			t.Errorf("%s reaches %q", who, got)
+		}
+	}
+}
+
 // leads clicks what leads to another page, or to the same one anew.
 func (v *visitor) leads(selector string) {
 	v.t.Helper()
