@@ -70,6 +70,9 @@ type Options struct {
 	// Unclassified is pass or hold: what becomes of third parties that no
 	// rule knows. Empty for pass.
 	Unclassified string
+	// Transfers are the operator's statements on what data go to vendors outside
+	// the European Economic Area, by vendor: dpf or scc.
+	Transfers map[string]string
 	// Signals are how other software is told of choices.
 	Signals Signals
 	// Uniform says that one page is made for all, so that a visitor who chooses

@@ -21,15 +21,19 @@ type declaration struct {
 }
 
 type declaredVendor struct {
-	ID          string            `json:"id"`
-	Name        string            `json:"name"`
-	Company     string            `json:"company"`
-	Country     string            `json:"country"`
-	CountryName string            `json:"-"`
-	OutsideEEA  bool              `json:"outside_eea"`
-	Policy      string            `json:"policy"`
-	Category    string            `json:"category"`
-	Stores      []declaredStorage `json:"stores"`
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Company     string `json:"company"`
+	Country     string `json:"country"`
+	CountryName string `json:"-"`
+	OutsideEEA  bool   `json:"outside_eea"`
+	// Transfer is on what data go there: adequacy, dpf, scc, unstated; empty
+	// where they stay in the EEA or the country is not known.
+	Transfer     string            `json:"transfer,omitempty"`
+	TransferName string            `json:"-"`
+	Policy       string            `json:"policy"`
+	Category     string            `json:"category"`
+	Stores       []declaredStorage `json:"stores"`
 }
 
 type declaredStorage struct {
@@ -121,6 +125,10 @@ func (b *Banner) declare(l *language, title string) *declaration {
 			ID: v.ID, Name: v.Name, Company: v.Company, Country: v.Country, CountryName: l.country(v.Country), OutsideEEA: v.Country != "" && !inEEA(v.Country),
 			Policy: v.Policy, Category: v.Category.String(), Stores: []declaredStorage{},
 		}
+		if declared.OutsideEEA {
+			declared.Transfer = b.transfer(v)
+			declared.TransferName = l.texts[bases[declared.Transfer]]
+		}
 		declared.add(l, "cookie", v.Cookies)
 		declared.add(l, "storage", v.Storage)
 		d.Vendors = append(d.Vendors, declared)
@@ -135,6 +143,11 @@ func (v *declaredVendor) add(l *language, kind string, cookies []rules.Cookie) {
 	for _, c := range cookies {
 		v.Stores = append(v.Stores, declaredStorage{c.Name, kind, c.Party, c.Purpose, c.Retention, retention(l, c.Retention)})
 	}
+}
+
+// bases are the texts for the values of declaredVendor.Transfer.
+var bases = map[string]string{
+	"adequacy": "transfer_adequacy", "dpf": "transfer_dpf", "scc": "transfer_scc", "unstated": "transfer_unstated",
 }
 
 // units are the texts for the units of rules.Cookie.Retention.

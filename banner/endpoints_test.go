@@ -766,6 +766,31 @@ func TestDeclaration(t *testing.T) {
 	}
 }
 
+func TestDeclarationSaysOnWhatDataAreTransferred(t *testing.T) {
+	for country, want := range map[string]string{"US": "unstated", "CH": "adequacy", "gb": "adequacy", "CN": "unstated"} {
+		b := &Banner{}
+		if got := b.transfer(&rules.Vendor{ID: "x", Country: country}); got != want {
+			t.Errorf("%s: %s, want %s", country, got, want)
+		}
+	}
+	for stated, want := range map[string]string{"": "nicht angegeben", "dpf": "EU-US Data Privacy Framework", "scc": "Standardvertragsklauseln"} {
+		e := serve(t, Options{Transfers: map[string]string{"google-analytics": stated}})
+		e.watcher.seen = []string{"google-analytics"}
+		for _, path := range []string{"/_askfirst/cookies", "/_askfirst/cookies.html"} {
+			a := e.do("GET", path, "", "Accept-Language", "de")
+			if !strings.Contains(a.body, "<dt>Grundlage der Übermittlung</dt><dd>"+want+"</dd>") {
+				t.Errorf("%s, stated %q: it is not said that the basis is %s", path, stated, want)
+			}
+		}
+		if stated == "" {
+			stated = "unstated"
+		}
+		if a := e.do("GET", "/_askfirst/cookies.json", ""); !strings.Contains(a.body, `"transfer": "`+stated+`"`) {
+			t.Errorf("JSON, stated %s: %s", stated, a.body)
+		}
+	}
+}
+
 func TestEvents(t *testing.T) {
 	e := serve(t, Options{})
 	good := `{"page":"/blog","granted":"a","tags":[["https://www.google-analytics.com/g/collect?id=secret","script","held",2]],"cookies":[["_ga","script"]],"more":3}`

@@ -192,6 +192,10 @@ type Site struct {
 	// Sources has, for each of Lists, the address that it is fetched from, empty
 	// for those kept by hand.
 	Sources []string
+	// Transfers says on what data go to vendors outside the European Economic
+	// Area, by the vendor's ID: dpf (certified under the EU-US Data Privacy
+	// Framework) or scc (standard contractual clauses).
+	Transfers map[string]string
 	// HeuristicsOff names the heuristics that are not asked; see
 	// rules.Heuristics.
 	HeuristicsOff []string

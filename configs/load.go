@@ -274,6 +274,14 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 				}
 			}
 		},
+		"transfers": func(n *yaml.Node, at string) {
+			s.Transfers = make(map[string]string)
+			r.entries(n, at, func(id string, n *yaml.Node, at string) {
+				var basis string
+				oneOf(r, n, at, &basis, "dpf", "scc")
+				s.Transfers[id] = basis
+			})
+		},
 		"overrides":         func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
 		"overrides_file":    func(n *yaml.Node, at string) { r.text(n, at, &s.OverridesFile) },
 		"truncate_address":  func(n *yaml.Node, at string) { r.boolean(n, at, &s.TruncateAddress) },

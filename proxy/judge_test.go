@@ -85,3 +85,18 @@ func TestJudgeTakesTheExample(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A statement on transfers is refused where it cannot be meant.
+func TestJudgeFindsImpossibleTransfers(t *testing.T) {
+	found := Judge(&configs.Site{Transfers: map[string]string{"google-analytics": "dpf", "mixpanel": "scc", "nobody": "scc", "matomo": "dpf"}})
+	var list []string
+	for _, f := range found {
+		if strings.HasPrefix(f.At, "transfers.") {
+			list = append(list, f.At+" "+f.Problem)
+		}
+	}
+	want := "transfers.matomo the EU-US Data Privacy Framework is for companies of the United States, transfers.nobody no vendor has this id"
+	if got := strings.Join(list, ", "); got != want {
+		t.Errorf("found %s, want %s", got, want)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -100,6 +101,17 @@ func Judge(c *configs.Site) (found []configs.Fault) {
 	for _, f := range banner.Check(bannerOptions(c, Options{})) {
 		found = append(found, configs.Fault{At: "banner." + f.At, Problem: f.Problem})
 	}
+	known, err := catalogue()
+	if err != nil {
+		return found
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.Transfers)) {
+		if v := known.Vendor(id); v == nil {
+			found = append(found, configs.Fault{At: "transfers." + id, Problem: "no vendor has this id"})
+		} else if c.Transfers[id] == "dpf" && v.Country != "US" {
+			found = append(found, configs.Fault{At: "transfers." + id, Problem: "the EU-US Data Privacy Framework is for companies of the United States"})
+		}
+	}
 	return found
 }
 
@@ -117,6 +129,7 @@ func bannerOptions(c *configs.Site, o Options) banner.Options {
 		CookieDomain: c.Cookie.Domain,
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),
+		Transfers:    c.Transfers,
 		Signals:      signals(c),
 		Anew:         c.Banner.Release == "reload",
 		Clear:        c.Banner.Clear,

@@ -49,6 +49,10 @@ func (a *Admin) protect(next http.Handler) http.Handler {
 			http.Error(w, "This request came from another site.", http.StatusForbidden)
 			return
 		}
+		if embedded(r) {
+			http.Error(w, "Other sites may lead here and nothing else.", http.StatusForbidden)
+			return
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			r.Body = http.MaxBytesReader(w, r.Body, 4096)
 		}
@@ -78,8 +82,23 @@ func (a *Admin) protect(next http.Handler) http.Handler {
 				return
 			}
 		}
+		if !who.operator && strings.HasPrefix(r.URL.Path, "/debug/") {
+			http.Error(w, "This takes an operator; you are signed in as a viewer.", http.StatusForbidden)
+			return
+		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, who)))
 	})
+}
+
+// embedded reports whether a page of another site asks for r as a part of
+// itself (Fetch Metadata): an image of the check of all receipts, a frame, the
+// stream of what happens. It could not read the answer, but have us work for it.
+func embedded(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document"
+	}
+	return false
 }
 
 type identityKey struct{}

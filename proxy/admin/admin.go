@@ -82,37 +82,47 @@ func New(o Options) *Admin {
 // Handler returns the handler of the admin listener.
 func (a *Admin) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", a.healthz)
-	mux.HandleFunc("GET /readyz", a.readyz)
-	mux.HandleFunc("GET /metrics", a.metrics)
-	mux.HandleFunc("GET /assets/{name}", serveAsset)
-	mux.HandleFunc("GET /signin", a.signIn)
-	mux.HandleFunc("POST /signin", a.signIn)
-	mux.HandleFunc("POST /signout", a.signOut)
-	mux.HandleFunc("GET /{$}", a.page(a.overview))
-	for _, l := range listings {
-		mux.HandleFunc("GET "+l.path, a.page(a.listing(l)))
-	}
-	mux.HandleFunc("GET /unclassified", a.page(a.unclassified))
-	mux.HandleFunc("POST /unclassified", a.classify)
-	mux.HandleFunc("GET /changes", a.page(a.changes))
-	mux.HandleFunc("GET /receipts", a.page(a.receipts))
-	mux.HandleFunc("GET /receipts/{id}", a.page(a.receipt))
-	mux.HandleFunc("POST /receipts/{id}/erase", a.erase)
-	mux.HandleFunc("GET /log", a.page(a.operations))
-	mux.HandleFunc("GET /preview", a.page(a.preview))
-	mux.HandleFunc("GET /preview/frame", a.previewFrame)
-	mux.HandleFunc("GET /health", a.page(a.health))
-	mux.HandleFunc("GET /report", a.report)
-	mux.HandleFunc("GET /live", a.live)
-	mux.HandleFunc("POST /reload", a.reload)
-	if a.o.Profiling {
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	for pattern, handler := range a.routes() {
+		mux.HandleFunc(pattern, handler)
 	}
 	return a.protect(mux)
+}
+
+// routes are all that is served, by the mux's patterns.
+func (a *Admin) routes() map[string]http.HandlerFunc {
+	routes := map[string]http.HandlerFunc{
+		"GET /healthz":              a.healthz,
+		"GET /readyz":               a.readyz,
+		"GET /metrics":              a.metrics,
+		"GET /assets/{name}":        serveAsset,
+		"GET /signin":               a.signIn,
+		"POST /signin":              a.signIn,
+		"POST /signout":             a.signOut,
+		"GET /{$}":                  a.page(a.overview),
+		"GET /unclassified":         a.page(a.unclassified),
+		"POST /unclassified":        a.classify,
+		"GET /changes":              a.page(a.changes),
+		"GET /receipts":             a.page(a.receipts),
+		"GET /receipts/{id}":        a.page(a.receipt),
+		"POST /receipts/{id}/erase": a.erase,
+		"GET /log":                  a.page(a.operations),
+		"GET /preview":              a.page(a.preview),
+		"GET /preview/frame":        a.previewFrame,
+		"GET /health":               a.page(a.health),
+		"GET /report":               a.report,
+		"GET /live":                 a.live,
+		"POST /reload":              a.reload,
+	}
+	for _, l := range listings {
+		routes["GET "+l.path] = a.page(a.listing(l))
+	}
+	if a.o.Profiling {
+		routes["GET /debug/pprof/"] = pprof.Index
+		routes["GET /debug/pprof/profile"] = pprof.Profile
+		routes["GET /debug/pprof/trace"] = pprof.Trace
+		routes["GET /debug/pprof/symbol"] = pprof.Symbol
+	}
+	return routes
 }
 
 //go:embed templates/*.html

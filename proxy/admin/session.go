@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,7 +51,7 @@ type doorkeeper struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	proven   map[[sha256.Size]byte]*configs.Person // names and tokens that were found right
+	proven   map[[sha256.Size]byte]*configs.Person // clients, names and tokens that were found right
 }
 
 func newDoorkeeper(access configs.AdminAccess, trusted []netip.Prefix, now func() time.Time) *doorkeeper {
@@ -177,17 +178,25 @@ func (d *doorkeeper) cookie(value string, age int) *http.Cookie {
 }
 
 // prove returns whom name and token belong to; nil where they are wrong, or
-// where that client has been wrong too often: then it may try again after wait.
+// where that client has been wrong too often, or that name has been tried from
+// many: then it may be tried again after wait.
 func (d *doorkeeper) prove(ctx context.Context, client, name, token string) (p *configs.Person, wait time.Duration) {
-	key := sha256.Sum256([]byte(name + "\x00" + token))
+	client = neighbourhood(client)
+	// What a client has proven counts for that client alone, and not while it
+	// waits: nobody else could tell by it, unhashed and without limit, whether a
+	// guess is right.
+	key := sha256.Sum256([]byte(client + "\x00" + name + "\x00" + token))
+	if wait := d.tries.wait(client); wait > 0 {
+		return nil, wait
+	}
 	d.mu.Lock()
 	p = d.proven[key]
 	d.mu.Unlock()
 	if p != nil {
 		return p, 0
 	}
-	client = neighbourhood(client)
-	if wait := d.tries.wait(client); wait > 0 {
+	named := "name " + name
+	if wait := max(d.tries.wait(client), d.tries.wait(named)); wait > 0 {
 		return nil, wait
 	}
 	select {
@@ -195,6 +204,10 @@ func (d *doorkeeper) prove(ctx context.Context, client, name, token string) (p *
 		defer func() { <-d.turns }()
 	case <-ctx.Done():
 		return nil, time.Second
+	}
+	// Those who were sent at once have waited here while the first ones failed.
+	if wait := max(d.tries.wait(client), d.tries.wait(named)); wait > 0 {
+		return nil, wait
 	}
 	// An unknown name takes as long as a wrong token.
 	hash := decoy()
@@ -204,13 +217,26 @@ func (d *doorkeeper) prove(ctx context.Context, client, name, token string) (p *
 		}
 	}
 	if !hash.Matches(token) || p == nil {
-		return nil, d.tries.failed(client)
+		return nil, max(d.tries.failed(client, freeTries, longestWait), d.tries.failed(named, freeTriesByName, longestWaitByName))
 	}
 	d.tries.succeeded(client)
+	d.tries.succeeded(named)
 	d.mu.Lock()
+	if len(d.proven) >= maxSessions {
+		clear(d.proven)
+	}
 	d.proven[key] = p
 	d.mu.Unlock()
 	return p, 0
+}
+
+// known returns name if somebody has it. Others are not for the log: they may be
+// a token that was typed into the wrong field.
+func (d *doorkeeper) known(name string) string {
+	if slices.ContainsFunc(d.access.People, func(p configs.Person) bool { return p.Name == name }) {
+		return name
+	}
+	return "(unknown)"
 }
 
 var decoy = sync.OnceValue(func() configs.TokenHash {
@@ -218,8 +244,9 @@ var decoy = sync.OnceValue(func() configs.TokenHash {
 	return hash
 })
 
-// tries counts failed sign-ins by client: after freeTries each further failure
-// doubles the time until the next try.
+// tries counts failed sign-ins by client, and by name for guesses that are
+// spread over many clients: after the free ones each further failure doubles the
+// time until the next try.
 type tries struct {
 	now func() time.Time
 	mu  sync.Mutex
@@ -235,7 +262,12 @@ const (
 	freeTries    = 4
 	firstWait    = 2 * time.Second
 	longestWait  = 15 * time.Minute
-	maxTroubling = 10_000 // clients remembered
+	maxTroubling = 10_000 // clients and names remembered
+
+	// A name waits less: others may not keep its owner out for long. Where the
+	// owner has signed in before they come in at once.
+	freeTriesByName   = 20
+	longestWaitByName = time.Minute
 )
 
 // neighbourhood is whose tries are counted together: an IPv4 address, the /64
@@ -258,7 +290,7 @@ func (t *tries) wait(client string) time.Duration {
 	return 0
 }
 
-func (t *tries) failed(client string) (wait time.Duration) {
+func (t *tries) failed(client string, free int, longest time.Duration) (wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
@@ -271,8 +303,8 @@ func (t *tries) failed(client string) (wait time.Duration) {
 		t.by[client] = f
 	}
 	f.count++
-	if f.count >= freeTries {
-		wait = min(firstWait<<min(f.count-freeTries, 16), longestWait)
+	if f.count >= free {
+		wait = min(firstWait<<min(f.count-free, 16), longest)
 	}
 	f.until = now.Add(wait)
 	return wait
@@ -310,12 +342,13 @@ func (a *Admin) signIn(w http.ResponseWriter, r *http.Request) {
 		client := a.door.client(r)
 		person, wait := a.door.prove(r.Context(), client, p.Name, strings.TrimSpace(r.PostFormValue("token")))
 		if person != nil {
+			a.door.end(r) // whoever sat here before
 			a.note(r, person.Name, "sign in", "", string(person.Role))
 			http.SetCookie(w, a.door.begin(person))
 			http.Redirect(w, r, p.Next, http.StatusSeeOther)
 			return
 		}
-		a.o.Log.Warn("sign-in refused", "name", p.Name, "from", client, "wait", wait.Round(time.Second))
+		a.o.Log.Warn("sign-in refused", "name", a.door.known(p.Name), "from", client, "wait", wait.Round(time.Second))
 		p.Wrong, v.Status = "Name or token are wrong.", http.StatusForbidden
 		if wait > 0 {
 			p.Wrong, v.Status = "Name or token are wrong, or were so too often: try again in "+since(max(wait, time.Second))+".", http.StatusTooManyRequests

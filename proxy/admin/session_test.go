@@ -243,7 +243,7 @@ func TestGuessersAreForgottenBeforeTheyFillTheMemory(t *testing.T) {
 	now := time.Now()
 	tries := tries{now: func() time.Time { return now }}
 	for i := range 3 * maxTroubling {
-		tries.failed(netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)}).String())
+		tries.failed(netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)}).String(), freeTries, longestWait)
 	}
 	if len(tries.by) > maxTroubling {
 		t.Errorf("%d are remembered", len(tries.by))

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // table is what a page lists. It is shown as HTML and exported as CSV and JSON.
@@ -177,7 +178,7 @@ func (t *table) writeCSV(w http.ResponseWriter) {
 
 // inert keeps spreadsheets from taking a text for a formula.
 func inert(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	if first, _ := utf8.DecodeRuneInString(s); s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 		return "'" + s
 	}
 	return s
