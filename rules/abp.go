@@ -122,10 +122,35 @@ func parseABP(line string, r *listRule) (ok, bad bool, err error) {
 			return false, false, err
 		}
 	}
-	if len(body) > 2 && body[0] == '/' && body[len(body)-1] == '/' {
+	if isRegexp(body) {
 		return true, bad, r.readRegexp(body[1 : len(body)-1])
 	}
 	return true, bad, r.readPattern(body)
+}
+
+// isRegexp reports whether a rule without "@@" and options is a regular
+// expression.
+func isRegexp(body string) bool {
+	return len(body) > 2 && body[0] == '/' && body[len(body)-1] == '/'
+}
+
+// parse is parseABP, but compiles no regular expression once maxRegexps have
+// been, good ones and bad.
+func (t *listTable) parse(line string, r *listRule) (ok, bad bool, err error) {
+	if t.regexps >= maxRegexps {
+		body := strings.TrimPrefix(strings.TrimSpace(line), "@@")
+		if at := optionsAt(body); at >= 0 {
+			body = body[:at]
+		}
+		if isRegexp(body) {
+			return false, false, errRegexp
+		}
+	}
+	ok, bad, err = parseABP(line, r)
+	if err == errRegexp || err == nil && r.scope != nil && r.scope.regexp != nil {
+		t.regexps++
+	}
+	return ok, bad, err
 }
 
 // isCosmetic reports whether a line hides elements or runs scripts instead of

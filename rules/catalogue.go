@@ -33,7 +33,7 @@ var Widgets = [...]string{"video", "map", "comments", "social", "chat", "form", 
 
 // checks are the public sources in which a vendor may be said to have been
 // found, by a domain, a cookie or its number; NOTICE names them in full.
-var checks = []string{"third-party-web", "open-cookie-database", "iab", "prebid", "documentation"}
+var checks = []string{"third-party-web", "open-cookie-database", "iab", "prebid", "amphtml", "documentation"}
 
 // source is a vendor with the places where its rules were written, each at the
 // index of the rule.

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,6 +49,44 @@ func TestCatalogueChecked(t *testing.T) {
 	}
 	if full < checkedWanted {
 		t.Errorf("%d vendors are described in full and checked, want at least %d", full, checkedWanted)
+	}
+}
+
+// TestCatalogueCommon looks for the third parties that most pages load from: the
+// catalogue itself, not the breadth table, has one of their domains or a host
+// within one.
+func TestCatalogueCommon(t *testing.T) {
+	const file, wanted = "testdata/common.tsv", 200
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEngine(t, Options{})
+	within := map[string]bool{} // domains of the catalogue's, and all that they are in
+	for _, host := range e.catalogue.hosts.names {
+		for rest := host; strings.Contains(rest, "."); _, rest, _ = strings.Cut(rest, ".") {
+			within[rest] = true
+		}
+	}
+	n := 0
+	for i, row := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
+		if strings.HasPrefix(row, "#") {
+			continue
+		}
+		n++
+		fields := strings.Split(row, "\t")
+		if len(fields) != 3 {
+			t.Fatalf("%s:%d: %d fields", file, i+1, len(fields))
+		}
+		if !slices.ContainsFunc(strings.Fields(fields[2]), func(domain string) bool {
+			d := e.URL(newPage("https://www.shop.example/"), []byte("https://"+domain+"/"), Script)
+			return d.Rule != nil && d.Rule.Source == SourceCatalogue || within[domain]
+		}) {
+			t.Errorf("%s:%d: the catalogue knows nothing of %s (%s)", file, i+1, fields[1], fields[2])
+		}
+	}
+	if n != wanted {
+		t.Errorf("%s has %d third parties, want %d", file, n, wanted)
 	}
 }
 

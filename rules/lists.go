@@ -88,10 +88,10 @@ type listReader struct {
 // add reads a list.
 func (t *listTable) add(l *List) error {
 	t.summaries = append(t.summaries, ListSummary{Name: l.Name, Ignored: map[string]int{}})
-	r := listReader{t, l, string(l.Text), &t.summaries[len(t.summaries)-1]}
 	if len(l.Text) > MaxListSize {
 		return &Mistake{l.Name, 1, fmt.Sprintf("list has %d bytes; at most %d", len(l.Text), MaxListSize)}
 	}
+	r := listReader{t, l, string(l.Text), &t.summaries[len(t.summaries)-1]}
 	if l.Category > consent.Unclassified {
 		return &Mistake{l.Name, 1, "no such category"}
 	}
@@ -147,7 +147,7 @@ func (r *listReader) readABP() error {
 	r.rules = append(make([]listRule, 0, max(first, expected)), r.rules...)
 	err := r.lines(func(n int, line string) error {
 		var rule listRule
-		ok, bad, err := parseABP(line, &rule)
+		ok, bad, err := r.parse(line, &rule)
 		switch {
 		case err != nil:
 			r.ignore(err)
@@ -157,13 +157,6 @@ func (r *listReader) readABP() error {
 			}
 			withdrawn[withoutBadfilter(line)] = true
 		case ok:
-			if rule.scope != nil && rule.scope.regexp != nil {
-				if r.regexps == maxRegexps {
-					r.ignore(errRegexp)
-					return nil
-				}
-				r.regexps++
-			}
 			rule.rule.Text = strings.TrimSpace(line)
 			rule.category = uint8(r.Category)
 			return r.keep(rule, n)
@@ -353,7 +346,7 @@ func (r *listReader) readTrackerDB() error {
 		}
 		for _, filter := range entry.Filters {
 			var rule listRule
-			ok, bad, err := parseABP(filter, &rule)
+			ok, bad, err := r.parse(filter, &rule)
 			if err != nil || bad {
 				r.ignore(errOption)
 				continue
