@@ -31,8 +31,8 @@ type seam struct {
 
 // footing is on what the rest of a page depends at a seam.
 type footing struct {
-	stage    stage
-	counting bool
+	stage                    stage
+	counting, bodied, framed bool
 }
 
 const (
@@ -141,7 +141,7 @@ func (r *revision) take() (all bool) {
 		rw.inject.lang = append(rw.inject.lang[:0], last.lang...)
 	}
 	r.at = to
-	rw.inject.stage, rw.counting = end.stage, end.counting
+	rw.inject.stage, rw.counting, rw.bodied, rw.framed = end.stage, end.counting, end.bodied, end.framed
 	if end.tags > from.tags {
 		r.sights.Again(from.tags, end.tags)
 	}
@@ -185,5 +185,5 @@ func (r *revision) meet() (next, off int) {
 func (rw *Rewriter) footing() (footing, bool) {
 	ok := rw.scan.Idle() && rw.inject.stage >= opened && rw.pending == 0 && !rw.skip && !rw.skipText &&
 		!rw.aside.pending && rw.boxes.element == 0 && !rw.based && !rw.doc.XML
-	return footing{rw.inject.stage, rw.counting}, ok
+	return footing{rw.inject.stage, rw.counting, rw.bodied, rw.framed}, ok
 }
