@@ -33,7 +33,7 @@ func FuzzRequest(f *testing.F) {
 	for _, s := range []string{
 		get("/"), get("/a?b=c", "Content-Length: 3") + "abc", get("/", "Transfer-Encoding: chunked") + "3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n",
 		"GET http://a/b HTTP/1.1\r\nHost: a\r\n\r\n", "\r\nGET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n",
-		"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", "GET /\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
 	} {
 		f.Add([]byte(s), 3)
 	}

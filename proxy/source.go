@@ -128,6 +128,10 @@ func (s *source) appendHead(dst []byte, limit int) ([]byte, error) {
 				s.take(at)
 				return dst, nil
 			}
+			if line == 0 && !bytes.Contains(b[:at], protocol) {
+				// HTTP/0.9 sends nothing after its only line.
+				return dst, faultStartLine
+			}
 			line = at
 		}
 		if len(b) >= limit {
@@ -135,10 +139,6 @@ func (s *source) appendHead(dst []byte, limit int) ([]byte, error) {
 				return dst, faultTargetSize
 			}
 			return dst, faultHeadSize
-		}
-		if line > 0 && !bytes.Contains(b[:line], protocol) {
-			// HTTP/0.9 sends nothing after its only line.
-			return dst, faultStartLine
 		}
 		size := len(s.buf)
 		if s.w-s.r == size {
