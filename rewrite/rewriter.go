@@ -434,16 +434,16 @@ func (rw *Rewriter) unfinished() {
 	s := &rw.scan
 	switch {
 	case rw.pending == scan.Script:
-		rw.readFrames(rw.tag.end, len(rw.in), false)
+		rw.readFrames(rw.tag.end, len(rw.in), rw.enclosed)
 	case rw.aside.pending:
 		s.Start = len(rw.in)
 		rw.settle()
 	case rw.pending == scan.Noscript:
 		rw.pending = 0
 		rw.copyTo(rw.tag.end)
-		rw.noscript(len(rw.in), false)
+		rw.noscript(len(rw.in), rw.enclosed)
 	default:
 		rw.decideText(rw.in[rw.tag.end:])
-		rw.readFrames(rw.tag.end, len(rw.in), false)
+		rw.readFrames(rw.tag.end, len(rw.in), rw.enclosed)
 	}
 }
