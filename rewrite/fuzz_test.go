@@ -88,24 +88,35 @@ var revives = regexp.MustCompile(`suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|b
 // frames whose text is read as markup, leaves something unfinished, which the
 // rewriter ends.
 func cutOff(page []byte) bool {
-	var s, inner scan.Scanner
+	return cutOffIn(page, bytes.Contains(bytes.ToLower(page), []byte("<frameset")), false)
+}
+
+// cutOffIn looks at what stands in text, and in the elements in that.
+func cutOffIn(text []byte, framed, unscripted bool) bool {
+	var s scan.Scanner
 	s.Reset(scan.HTML)
-	for {
-		switch s.Next(page, true) {
+	s.Unscripted = unscripted
+	for end := 0; ; end = s.End {
+		switch s.Next(text, true) {
 		case scan.More:
-			return false
+			return framed && s.InRaw() && cutOffIn(text[end:], framed, true)
 		case scan.Raw:
-			if s.Element != scan.Noscript && !bytes.Contains(bytes.ToLower(page), []byte("<frameset")) {
+			if s.Element != scan.Noscript && !framed {
 				continue
 			}
-			text := page[s.Start:s.End]
-			inner.Reset(scan.HTML)
-			inner.Unscripted = true
-			for inner.Next(text, true) != scan.More {
-			}
-			if inner.Start < len(text)-1 || inner.InRaw() || inner.InComment() || inner.InForeign() {
+			inner := text[s.Start:s.End]
+			if leavesUnfinished(inner) || cutOffIn(inner, framed, true) {
 				return true
 			}
 		}
 	}
+}
+
+func leavesUnfinished(text []byte) bool {
+	var s scan.Scanner
+	s.Reset(scan.HTML)
+	s.Unscripted = true
+	for s.Next(text, true) != scan.More {
+	}
+	return s.Start < len(text)-1 || s.InRaw() || s.InComment() || s.InForeign()
 }

@@ -122,7 +122,7 @@ func (o *oracle) element(name string, foreign bool, attrs []html.Attribute, text
 		}
 	}
 	if name == "link" {
-		for _, rel := range strings.Fields(strings.ToLower(attr["rel"])) {
+		for _, rel := range strings.FieldsFunc(strings.ToLower(attr["rel"]), func(r rune) bool { return strings.ContainsRune(" \t\n\f\r", r) }) {
 			switch rel {
 			case "stylesheet", "preload", "prefetch", "preconnect", "dns-prefetch", "icon", "modulepreload":
 				o.url("link "+rel, attr["href"])
