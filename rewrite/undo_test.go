@@ -13,7 +13,7 @@ var (
 	addedDoc     = regexp.MustCompile(` srcdoc="[^"]*"`)
 	addedFirst   = regexp.MustCompile(`(?i) (?:href|src|xlink:href)="[^"]*"`)
 	addedStyle   = regexp.MustCompile(` style="[^"]*"`)
-	heldTwice    = regexp.MustCompile(`data-askfirst-(?:xlink-)?(?:href\b.*\bdata-askfirst-(?:xlink-)?href|src\b.*\bdata-askfirst-src)\b`)
+	heldTwice    = regexp.MustCompile(`(?s)data-askfirst-(?:xlink-)?(?:href\b.*\bdata-askfirst-(?:xlink-)?href|src\b.*\bdata-askfirst-src)\b`)
 	injectedHook = regexp.MustCompile(`<!--(HEAD|FOOT) [^>]*-->`)
 )
 
