@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"regexp"
+	"slices"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
 )
@@ -118,7 +119,7 @@ func undoTag(tag []byte) []byte {
 			if !bytes.Contains(lower, []byte(prefix+"style")) && added == addedStyle || !bytes.Contains(lower, []byte(prefix+"srcdoc")) && added == addedDoc {
 				continue
 			}
-			if k := lastIndex(added, head); k != nil && k[1] == len(head) {
+			if k := lastIndex(added, head); k != nil && k[1] == len(head) && isAttribute(tag, k[0]+1) {
 				head = head[:k[0]]
 			}
 		}
@@ -126,6 +127,15 @@ func undoTag(tag []byte) []byte {
 	}
 	tag = bytes.ReplaceAll(tag, []byte(prefix+"xlink-href"), []byte("xlink:href"))
 	return bytes.ReplaceAll(tag, []byte(prefix), nil)
+}
+
+// isAttribute reports whether an attribute of the tag begins at a place, and not
+// what only looks like one in the value of another.
+func isAttribute(tag []byte, at int) bool {
+	var s scan.Scanner
+	s.Reset(scan.HTML)
+	s.Next(tag, true)
+	return slices.ContainsFunc(s.Attrs, func(a scan.Attr) bool { return int(a.Name) == at })
 }
 
 func lastIndex(r *regexp.Regexp, b []byte) []int {
