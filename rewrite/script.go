@@ -102,8 +102,10 @@ func (rw *Rewriter) startScript() (waits bool) {
 	case running:
 		t.hide = true
 		rw.readScriptMarks()
-		if external && src >= 0 {
-			rw.judgeDataScript(src, rw.valueOf(src))
+		for i, id := range t.ids {
+			if id == attrSrc || t.foreign && (id == attrHref || id == attrXlinkHref) {
+				rw.judgeDataScript(i, rw.valueOf(i))
+			}
 		}
 		if rw.doc.RemoveBanners && src >= 0 && isRivalBanner(rw.valueOf(src)) {
 			rw.removeBanner(src)
