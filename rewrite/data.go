@@ -249,6 +249,12 @@ func hidesBackslash(s []byte) bool {
 	}
 }
 
+// ascii returns s as appendASCII makes it, valid until the next call.
+func (rw *Rewriter) ascii(s []byte) []byte {
+	rw.letters.b = appendASCII(rw.letters.room(len(s)), s)
+	return rw.letters.b
+}
+
 // appendASCII appends s with a letter for each byte of a character that is not
 // ASCII, a backslash among them.
 func appendASCII(dst, s []byte) []byte {

@@ -213,7 +213,7 @@ func (rw *Rewriter) rebase(href []byte) {
 func (rw *Rewriter) ask(ref []byte, k rules.Kind, s rules.Sign) (d rules.Decision, page *rules.Page) {
 	if !utf8.Valid(ref) {
 		// What a browser makes of the bytes depends on the page's encoding.
-		if d, page = rw.askEach(appendASCII(nil, ref), k, s); d.Rule != nil {
+		if d, page = rw.askEach(rw.ascii(ref), k, s); d.Rule != nil {
 			return d, page
 		}
 	}

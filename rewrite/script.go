@@ -224,7 +224,7 @@ func (rw *Rewriter) inlineScript(text []byte) {
 // that may be a URL.
 func (rw *Rewriter) judgeList(text []byte) {
 	if hidesBackslash(text) {
-		rw.judgeStrings(appendASCII(nil, text))
+		rw.judgeStrings(rw.ascii(text))
 	}
 	rw.judgeStrings(text)
 }
