@@ -298,7 +298,29 @@ func (rw *Rewriter) settle(closed bool) {
 	rw.swapAside()
 	rw.decideText(content)
 	rw.swapAside()
+	if n := endTagIn(text, t.elem); n >= 0 && !rw.doc.XML {
+		rw.copyTo(t.end + n)
+		rw.noscript(s.Start, false)
+	}
 }
+
+// endTagIn returns where in the text of an SVG script or style element an end tag
+// of that name stands, in a comment or CDATA section then, -1 where none does.
+// Chromium's preload scanner, which knows no SVG, takes what follows for markup.
+func endTagIn(text []byte, e scan.Element) int {
+	for i := 0; ; i += 2 {
+		n := bytes.Index(text[i:], endTagOpen)
+		if n < 0 {
+			return -1
+		}
+		i += n
+		if name := e.String(); len(text)-i-2 >= len(name) && scan.EqualFold(text[i+2:i+2+len(name)], name) {
+			return i
+		}
+	}
+}
+
+var endTagOpen = []byte("</")
 
 // swapAside puts the attributes of the tag put aside in the place of those of
 // the scanner's, or back.

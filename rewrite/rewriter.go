@@ -83,6 +83,7 @@ type Rewriter struct {
 	boxed                  Box
 	text, extra, css       []byte // scratch
 	value, srcdoc, foreign scratch
+	letters                scratch // see ascii
 	cuts                   []cut
 	seams                  []seam // of the page that Revise takes
 	closed, nested         bool
@@ -133,6 +134,7 @@ func (rw *Rewriter) trim() {
 	rw.value.trim()
 	rw.srcdoc.trim()
 	rw.foreign.trim()
+	rw.letters.trim()
 	if cap(rw.cuts) > 512 {
 		rw.cuts = nil
 	}

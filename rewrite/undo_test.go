@@ -44,10 +44,19 @@ func undoIn(page []byte, framed bool) []byte {
 				from := max(s.Start, done)
 				return append(append(out, page[done:from]...), undoIn(page[from:], framed)...)
 			}
+			if from := inComment(page[done:]); s.InComment() && from >= 0 {
+				return append(append(out, page[done:done+from]...), undoIn(page[done+from:], framed)...)
+			}
 			return append(out, page[done:]...)
 		}
 		name := bytes.ToLower(page[s.Start:min(s.End, len(page))])
 		switch token {
+		case scan.Comment, scan.CDATA:
+			from := max(s.Start, done)
+			if n := inComment(page[from:s.End]); n >= 0 {
+				out = append(append(out, page[done:from+n]...), undoIn(page[from+n:s.End], framed)...)
+				done = s.End
+			}
 		case scan.Raw:
 			if copied {
 				done = s.End
@@ -100,6 +109,15 @@ func undoIn(page []byte, framed bool) []byte {
 			}
 		}
 	}
+}
+
+// inComment returns where in a comment markup begins that the preload scanner
+// reads, -1 where nothing in it is held.
+func inComment(text []byte) int {
+	if !bytes.Contains(text, []byte(prefix)) {
+		return -1
+	}
+	return bytes.Index(text, []byte("</"))
 }
 
 func undoTag(tag []byte) []byte {
