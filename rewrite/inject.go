@@ -180,6 +180,7 @@ func (rw *Rewriter) cutOff() bool {
 	case s.InTag() && s.Start == len(rw.in)-1:
 		// A '<' before the end tag is text.
 	case s.InTag(), s.InComment():
+		rw.closeForeign()
 		return s.Start < len(rw.in)
 	case s.InRaw() && s.Element != scan.Plaintext:
 		if rw.pending != 0 {
@@ -193,15 +194,22 @@ func (rw *Rewriter) cutOff() bool {
 		}
 		return true
 	}
-	if s.InForeign() && !rw.doc.XML && !rw.elementless {
-		if rw.pending != 0 {
-			rw.unfinished()
-		}
-		rw.copyTo(len(rw.in))
-		rw.out = s.AppendClosing(rw.out)
-		return true
+	if !s.InForeign() || rw.doc.XML || rw.elementless {
+		return false
 	}
-	return false
+	if rw.pending != 0 {
+		rw.unfinished()
+	}
+	rw.copyTo(len(rw.in))
+	rw.closeForeign()
+	return true
+}
+
+// closeForeign ends SVG and MathML that are open, where they are any.
+func (rw *Rewriter) closeForeign() {
+	if !rw.doc.XML && !rw.elementless {
+		rw.out = rw.scan.AppendClosing(rw.out)
+	}
 }
 
 // closeOpen ends the comment or raw text that is open at the end of the
