@@ -114,7 +114,9 @@ func (rw *Rewriter) startScript() (waits bool) {
 		t.hide = true
 		external = false
 	default:
-		return false
+		if !t.foreign || external {
+			return false
+		}
 	}
 	if external {
 		if t.script == parked {
@@ -205,6 +207,7 @@ func (rw *Rewriter) inlineScript(text []byte) {
 		return
 	case listing:
 		rw.judgeList(text)
+	case inert:
 	default:
 		if rw.doc.RemoveBanners && isRivalBanner(text) {
 			rw.removeBanner(-1)
