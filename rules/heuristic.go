@@ -30,39 +30,38 @@ const (
 // heuristic guesses about a third party's URL that no rule knows.
 type heuristic struct {
 	name  string
-	holds func(a *address, k Kind, s Sign) bool
+	holds func(p *Page, k Kind, s Sign) bool
 }
 
 // The heuristics, in the order in which they are asked. Each yields Marketing.
 // guesses has the same as the guard reads it.
 var heuristics = [...]heuristic{
-	{"pixel", func(a *address, k Kind, s Sign) bool {
-		return k == Image && (s&Tiny != 0 || s&Hidden != 0 && !isPicture(a))
+	{"pixel", func(p *Page, k Kind, s Sign) bool {
+		return k == Image && (s&Tiny != 0 || s&Hidden != 0 && !isPicture(&p.ref))
 	}},
-	{"hidden-frame", func(_ *address, k Kind, s Sign) bool { return k == Frame && s&(Tiny|Hidden) != 0 }},
-	{"noscript-image", func(a *address, k Kind, s Sign) bool {
-		return k == Image && s&Noscript != 0 && !isPicture(a)
+	{"hidden-frame", func(_ *Page, k Kind, s Sign) bool { return k == Frame && s&(Tiny|Hidden) != 0 }},
+	{"noscript-image", func(p *Page, k Kind, s Sign) bool {
+		return k == Image && s&Noscript != 0 && !isPicture(&p.ref)
 	}},
-	{"beacon", func(_ *address, k Kind, _ Sign) bool { return k == Ping }},
-	{"gif-query", func(a *address, k Kind, _ Sign) bool {
-		return k == Image && isGIF(a.path()) && isUnique(a.query())
+	{"beacon", func(_ *Page, k Kind, _ Sign) bool { return k == Ping }},
+	{"gif-query", func(p *Page, k Kind, _ Sign) bool {
+		return k == Image && isGIF(p.ref.path()) && isUnique(p.ref.query())
 	}},
-	{"tracker-host", func(a *address, k Kind, _ Sign) bool {
-		return counts(a, k) && !a.ip && isTrackerHost(a.host())
+	{"tracker-host", func(p *Page, k Kind, _ Sign) bool {
+		return counting(k) && !p.ref.ip && isTrackerHost(p.ref.host(), &p.labels) && !seen(p, k)
 	}},
-	{"tracker-path", func(a *address, k Kind, _ Sign) bool {
-		return counts(a, k) && (k != Image || len(a.query()) > 0) && isTrackerPath(a.path())
+	{"tracker-path", func(p *Page, k Kind, _ Sign) bool {
+		return counting(k) && !(k == Image && len(p.ref.query()) == 0) && isTrackerPath(p.ref.path()) && !seen(p, k)
 	}},
-	{"tracker-query", func(a *address, k Kind, _ Sign) bool {
-		return counts(a, k) && hasKey(a.query(), &trackerKeys)
+	{"tracker-query", func(p *Page, k Kind, _ Sign) bool {
+		return counting(k) && hasKey(p.ref.query(), &trackerKeys) && !seen(p, k)
 	}},
 }
 
-// counts reports whether a URL is used as trackers' are, by what can count: a
-// script, a frame, an image that is not there to be seen.
-func counts(a *address, k Kind) bool {
-	return k == Script || k == Frame || k == Image && !isPicture(a)
-}
+// counting reports whether trackers are made of such things, and seen whether
+// one of them is there to be seen all the same.
+func counting(k Kind) bool      { return k == Script || k == Frame || k == Image }
+func seen(p *Page, k Kind) bool { return k == Image && isPicture(&p.ref) }
 
 var (
 	pictures = [...]string{".jpg", ".jpeg", ".png", ".webp", ".avif", ".svg"}
@@ -175,18 +174,11 @@ func withoutNumber(s []byte) []byte {
 
 // isTrackerHost reports whether a label of the host before its last two is one
 // of trackerLabels.
-func isTrackerHost(host []byte) bool {
-	end := bytes.LastIndexByte(host, '.')
-	if end < 0 {
-		return false
-	}
-	end = bytes.LastIndexByte(host[:end], '.')
-	for end > 0 {
-		start := bytes.LastIndexByte(host[:end], '.') + 1
-		if trackerLabels.has(withoutNumber(host[start:end])) {
+func isTrackerHost(host []byte, l *labels) bool {
+	for i := 2; i < l.n; i++ {
+		if trackerLabels.has(withoutNumber(host[l.starts[i] : l.starts[i-1]-1])) {
 			return true
 		}
-		end = start - 1
 	}
 	return false
 }
@@ -314,7 +306,7 @@ func (e *Engine) setHeuristics(off []string) error {
 // guess asks the heuristics about p's reference.
 func (e *Engine) guess(p *Page, k Kind, s Sign, except without) *verdict {
 	for i := range heuristics {
-		if v := &e.guesses[i]; e.guessing[i] && heuristics[i].holds(&p.ref, k, s) && !except.has(&v.rule) {
+		if v := &e.guesses[i]; e.guessing[i] && heuristics[i].holds(p, k, s) && !except.has(&v.rule) {
 			return v
 		}
 	}
