@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -89,6 +90,7 @@ var (
 	errCosmetic = errors.New("cosmetic rule")
 	errOption   = errors.New("unsupported option")
 	errRegexp   = errors.New("unsupported regular expression")
+	errRegexps  = fmt.Errorf("more than %d regular expressions", maxRegexps)
 	errTooLong  = errors.New("too long")
 	errDomain   = errors.New("not a domain")
 	errEmpty    = errors.New("matches every URL")
@@ -143,7 +145,7 @@ func (t *listTable) parse(line string, r *listRule) (ok, bad bool, err error) {
 			body = body[:at]
 		}
 		if isRegexp(body) {
-			return false, false, errRegexp
+			return false, false, errRegexps
 		}
 	}
 	ok, bad, err = parseABP(line, r)

@@ -152,8 +152,25 @@ func TestListLimits(t *testing.T) {
 	if err := many.add(&List{Name: "list.txt", Format: FormatABP, Text: []byte(strings.Repeat("/a+b/\n", maxRegexps+5))}); err != nil {
 		t.Fatal(err)
 	}
-	if s := many.summaries[0]; s.Rules != maxRegexps || s.Ignored[errRegexp.Error()] != 5 {
+	// What is not compiled is told, the second list's too.
+	if err := many.add(&List{Name: "more.txt", Format: FormatABP, Text: []byte(strings.Repeat("/a+b/$domain=a.test\n@@/c+d/\n||b.test^\n", 100_000))}); err != nil {
+		t.Fatal(err)
+	}
+	const told = "more than 1000 regular expressions"
+	if s := many.summaries[0]; s.Rules != maxRegexps || s.Ignored[told] != 5 {
 		t.Errorf("%+v", s)
+	}
+	if s := many.summaries[1]; s.Rules != 100_000 || s.Ignored[told] != 200_000 {
+		t.Errorf("%+v", s)
+	}
+	compiled := 0
+	for i := range many.rules {
+		if s := many.rules[i].scope; s != nil && s.regexp != nil {
+			compiled++
+		}
+	}
+	if compiled != maxRegexps || many.regexps != maxRegexps {
+		t.Errorf("%d of %d expressions are kept, want %d", compiled, many.regexps, maxRegexps)
 	}
 	blank := &listTable{}
 	if err := blank.add(&List{Name: "list.txt", Format: FormatABP, Text: []byte(strings.Repeat("\n", 10<<20))}); err != nil || cap(blank.rules) > 1<<20 {
