@@ -43,10 +43,19 @@ func undoIn(page []byte, framed bool) []byte {
 				from := max(s.Start, done)
 				return append(append(out, page[done:from]...), undoIn(page[from:], framed)...)
 			}
+			if from := inComment(page[done:]); s.InComment() && from >= 0 {
+				return append(append(out, page[done:done+from]...), undoIn(page[done+from:], framed)...)
+			}
 			return append(out, page[done:]...)
 		}
 		name := bytes.ToLower(page[s.Start:min(s.End, len(page))])
 		switch token {
+		case scan.Comment, scan.CDATA:
+			from := max(s.Start, done)
+			if n := inComment(page[from:s.End]); n >= 0 {
+				out = append(append(out, page[done:from+n]...), undoIn(page[from+n:s.End], framed)...)
+				done = s.End
+			}
 		case scan.Raw:
 			if copied {
 				done = s.End
@@ -101,6 +110,15 @@ func undoIn(page []byte, framed bool) []byte {
 	}
 }
 
+// inComment returns where in a comment markup begins that the preload scanner
+// reads, -1 where nothing in it is held.
+func inComment(text []byte) int {
+	if !bytes.Contains(text, []byte(prefix)) {
+		return -1
+	}
+	return bytes.Index(text, []byte("</"))
+}
+
 func undoTag(tag []byte) []byte {
 	if parkedMarks.Match(tag) {
 		tag = parkedMarks.ReplaceAll(tag, []byte("$1"))
@@ -118,8 +136,8 @@ func undoTag(tag []byte) []byte {
 			if !bytes.Contains(lower, []byte(prefix+"style")) && added == addedStyle || !bytes.Contains(lower, []byte(prefix+"srcdoc")) && added == addedDoc {
 				continue
 			}
-			if k := lastIndex(added, head); k != nil && k[1] == len(head) {
-				head = head[:k[0]]
+			if k := lastAttribute(tag, len(head)) - 1; k > 0 && len(added.Find(head[k:])) == len(head)-k {
+				head = head[:k]
 			}
 		}
 		tag = append(append([]byte(nil), head...), tag[m[1]:]...)
@@ -128,10 +146,16 @@ func undoTag(tag []byte) []byte {
 	return bytes.ReplaceAll(tag, []byte(prefix), nil)
 }
 
-func lastIndex(r *regexp.Regexp, b []byte) []int {
-	all := r.FindAllIndex(b, -1)
-	if len(all) == 0 {
-		return nil
+// lastAttribute returns where the attribute of the tag begins that ends before end,
+// 0 where there is none: what looks like one may be the value of another.
+func lastAttribute(tag []byte, end int) int {
+	var s scan.Scanner
+	s.Reset(scan.HTML)
+	s.Next(tag, true)
+	for _, a := range s.Attrs {
+		if int(a.End) == end {
+			return int(a.Name)
+		}
 	}
-	return all[len(all)-1]
+	return 0
 }
