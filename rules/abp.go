@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -20,6 +21,13 @@ const (
 	// maxRegexpLength how long one may be.
 	maxRegexps      = 1000
 	maxRegexpLength = 512
+	// maxPatternLength is the longest pattern, in bytes without options:
+	// matching takes at most its length times the URL's steps, however many
+	// "*" are in it.
+	maxPatternLength = 1 << 10
+	// maxWordless is how many patterns all lists may have together that have
+	// no gramLength bytes in a row and so are held against every URL.
+	maxWordless = 1000
 )
 
 // Types of requests as list rules name them.
@@ -89,6 +97,8 @@ var (
 	errCosmetic = errors.New("cosmetic rule")
 	errOption   = errors.New("unsupported option")
 	errRegexp   = errors.New("unsupported regular expression")
+	errWordless = fmt.Errorf("more than %d patterns without %d bytes in a row", maxWordless, gramLength)
+	errRegexps  = fmt.Errorf("more than %d regular expressions", maxRegexps)
 	errTooLong  = errors.New("too long")
 	errDomain   = errors.New("not a domain")
 	errEmpty    = errors.New("matches every URL")
@@ -143,14 +153,35 @@ func (t *listTable) parse(line string, r *listRule) (ok, bad bool, err error) {
 			body = body[:at]
 		}
 		if isRegexp(body) {
-			return false, false, errRegexp
+			return false, false, errRegexps
 		}
 	}
 	ok, bad, err = parseABP(line, r)
 	if err == errRegexp || err == nil && r.scope != nil && r.scope.regexp != nil {
 		t.regexps++
 	}
+	if ok && !bad && err == nil && r.wordless() {
+		if t.wordless >= maxWordless {
+			return false, false, errWordless
+		}
+		t.wordless++
+	}
 	return ok, bad, err
+}
+
+// wordless reports whether nothing about a pattern can be looked up: no domain,
+// no page, no run of gramLength bytes.
+func (r *listRule) wordless() bool {
+	if r.flags&flagOwner != 0 || r.scope != nil && (r.scope.regexp != nil || len(r.scope.pages) > 0) {
+		return false
+	}
+	run := 0
+	for i := 0; i < len(r.pattern) && run < gramLength; i++ {
+		if run++; r.pattern[i] == '*' || r.pattern[i] == '^' {
+			run = 0
+		}
+	}
+	return run < gramLength
 }
 
 // isCosmetic reports whether a line hides elements or runs scripts instead of
@@ -282,6 +313,9 @@ func (r *listRule) readRegexp(expression string) error {
 }
 
 func (r *listRule) readPattern(p string) error {
+	if len(p) > maxPatternLength {
+		return errTooLong
+	}
 	if r.flags&flagMatchCase == 0 {
 		p = strings.ToLower(p)
 	}
@@ -427,7 +461,9 @@ var wordByte = func() (t [256]bool) {
 }()
 
 // separatedMatch matches a pattern in which "*" stands for any bytes and "^" for
-// a separator or the end.
+// a separator or the end. The place where a piece between two "*" stands is
+// never sought again once it has been found, so that it takes at most as many
+// steps as the product of the lengths.
 func separatedMatch(pattern string, text []byte, atStart, atEnd bool) bool {
 	star, mark := -1, 0
 	if !atStart {

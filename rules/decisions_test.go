@@ -24,7 +24,7 @@ func TestDecisions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := newEngine(t, Options{})
+	engine := newEngine(t, Options{HeuristicsOff: Heuristics()})
 	var page Page
 	var out bytes.Buffer
 	n := 0

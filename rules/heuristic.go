@@ -30,42 +30,58 @@ const (
 // heuristic guesses about a third party's URL that no rule knows.
 type heuristic struct {
 	name  string
-	holds func(a *address, k Kind, s Sign) bool
+	holds func(p *Page, k Kind, s Sign) bool
 }
 
 // The heuristics, in the order in which they are asked. Each yields Marketing.
+// guesses has the same as the guard reads it.
 var heuristics = [...]heuristic{
-	{"pixel", func(a *address, k Kind, s Sign) bool {
-		return k == Image && (s&Tiny != 0 || s&Hidden != 0 && !isPicture(a))
+	{"pixel", func(p *Page, k Kind, s Sign) bool {
+		return k == Image && (s&Tiny != 0 || s&Hidden != 0 && !isPicture(&p.ref))
 	}},
-	{"hidden-frame", func(_ *address, k Kind, s Sign) bool { return k == Frame && s&(Tiny|Hidden) != 0 }},
-	{"noscript-image", func(a *address, k Kind, s Sign) bool {
-		return k == Image && s&Noscript != 0 && !isPicture(a)
+	{"hidden-frame", func(_ *Page, k Kind, s Sign) bool { return k == Frame && s&(Tiny|Hidden) != 0 }},
+	{"noscript-image", func(p *Page, k Kind, s Sign) bool {
+		return k == Image && s&Noscript != 0 && !isPicture(&p.ref)
 	}},
-	{"beacon", func(_ *address, k Kind, _ Sign) bool { return k == Ping }},
-	{"gif-query", func(a *address, k Kind, _ Sign) bool {
-		return k == Image && bytes.HasSuffix(a.path(), gifSuffix) && isUnique(a.query())
+	{"beacon", func(_ *Page, k Kind, _ Sign) bool { return k == Ping }},
+	{"gif-query", func(p *Page, k Kind, _ Sign) bool {
+		return k == Image && isGIF(p.ref.path()) && isUnique(p.ref.query())
 	}},
-	{"tracker-host", func(a *address, k Kind, _ Sign) bool {
-		return (k == Script || k == Frame) && !a.ip && isTrackerHost(a.host())
+	{"tracker-host", func(p *Page, k Kind, _ Sign) bool {
+		return counting(k) && !p.ref.ip && isTrackerHost(p.ref.host(), &p.labels) && !seen(p, k)
+	}},
+	{"tracker-path", func(p *Page, k Kind, _ Sign) bool {
+		return counting(k) && !(k == Image && len(p.ref.query()) == 0) && isTrackerPath(p.ref.path()) && !seen(p, k)
+	}},
+	{"tracker-query", func(p *Page, k Kind, _ Sign) bool {
+		return counting(k) && hasKey(p.ref.query(), &trackerKeys) && !seen(p, k)
 	}},
 }
 
+// counting reports whether trackers are made of such things, and seen whether
+// one of them is there to be seen all the same.
+func counting(k Kind) bool      { return k == Script || k == Frame || k == Image }
+func seen(p *Page, k Kind) bool { return k == Image && isPicture(&p.ref) }
+
 var (
-	gifSuffix = []byte(".gif")
-	pictures  = [...]string{".jpg", ".jpeg", ".png", ".webp", ".avif", ".svg"}
+	pictures = [...]string{".jpg", ".jpeg", ".png", ".webp", ".avif", ".svg"}
 	// folders are what a path has that leads to pictures without an ending.
 	folders = [...]string{"/media", "/image", "/img", "/photo", "/upload"}
 	// sizes are the keys by which services that scale pictures are told how.
-	sizes = [...]string{"w", "h", "width", "height", "size", "resize", "fit", "crop", "quality", "q", "format", "fm", "mw", "mh"}
+	sizes = newWords("w", "h", "width", "height", "size", "resize", "fit", "crop", "quality", "q", "format", "fm", "mw", "mh")
 )
+
+func isGIF(path []byte) bool {
+	n := len(path) - len(".gif")
+	return n >= 0 && equalFold(path[n:], ".gif")
+}
 
 // isPicture reports whether an image is there to be seen, as pages that load
 // their pictures late repeat them inside <noscript> and hide them: its path has
 // the ending of one or a folder of them, or its query says how to scale it.
 func isPicture(a *address) bool {
 	path := a.path()
-	if bytes.HasSuffix(path, gifSuffix) {
+	if isGIF(path) {
 		return false
 	}
 	for i, c := range path {
@@ -73,22 +89,7 @@ func isPicture(a *address) bool {
 			return true
 		}
 	}
-	for _, key := range sizes {
-		if queryHas(a.query(), key, "*") {
-			return true
-		}
-	}
-	return false
-}
-
-// pictureAddresses is isPicture as a regular expression (ECMAScript) of path and
-// query.
-func pictureAddresses() string {
-	quoted := make([]string, len(pictures))
-	for i, ending := range pictures {
-		quoted[i] = regexp.QuoteMeta(ending)
-	}
-	return `^(?![^?]*\.gif(\?|$))([^?]*(` + strings.Join(quoted, "|") + "|" + strings.Join(folders[:], "|") + `)|.*[?&](` + strings.Join(sizes[:], "|") + `)=)`
+	return hasKey(a.query(), &sizes)
 }
 
 // startsFold reports whether s starts with one of the words, in any case.
@@ -101,40 +102,150 @@ func startsFold(s []byte, words []string) bool {
 	return false
 }
 
-// trackerLabels are what hosts that count visitors or serve ads are called by
-// those who run them, a number at the end left out.
-var trackerLabels = map[string]bool{
-	"ad": true, "ads": true, "adserv": true, "adserver": true, "adtag": true, "adtags": true, "adv": true,
-	"affiliate": true, "analytics": true, "banner": true, "banners": true, "beacon": true, "count": true,
-	"counter": true, "hitcount": true, "metrics": true, "pixel": true, "pixelcounter": true, "smetrics": true,
-	"stat": true, "stats": true, "telemetry": true, "track": true, "tracker": true, "tracking": true, "webtrack": true,
+var (
+	// trackerLabels are what hosts that count visitors or serve ads are called
+	// by those who run them, a number at the end left out.
+	trackerLabels = newWords(
+		"ad", "ads", "adserv", "adserve", "adserver", "adservice", "adservices", "adserving", "adsrv", "adtag", "adtags", "adtech", "adv", "advert",
+		"advertising", "adverts", "adx", "affiliate", "affiliates", "analytics", "banner", "banners", "beacon", "beacons", "collector", "count",
+		"counter", "delivery", "hitcount", "hits", "matomo", "metrics", "openx", "piwik", "pixel", "pixelcounter", "pixels", "plausible", "prebid",
+		"pub", "publisher", "rtb", "sgtm", "smetrics", "ssp", "stat", "stats", "sync", "tag", "telemetry", "track", "tracker", "trackers", "tracking",
+		"trk", "umami", "usersync", "webtrack")
+	// trackerWords are what their paths have between "/", ".", "-" and "_".
+	trackerWords = newWords(
+		"adframe", "adloader", "adserver", "adservice", "adservices", "adserving", "adtag", "adtags", "adv", "advert", "adverts", "affiliates",
+		"analytics", "beacon", "beacons", "cookiesync", "counter", "impression", "pagead", "pbjs", "pixel", "pixels", "prebid", "publisher",
+		"retarget", "retargeting", "rtb", "ssp", "sync", "tag", "tags", "telemetry", "tracker", "tracking", "usersync", "vast")
+	// adSizes are the sizes of ads that the IAB has given names, in pixels.
+	adSizes = newWords("728x90", "300x250", "160x600", "468x60", "120x600", "336x280", "970x250", "970x90", "300x600", "234x60")
+	// trackerKeys are of queries: a consent string by the IAB's macros, whose ad
+	// it is and where, whose visit, and a number against caches.
+	trackerKeys = newWords(
+		"gdpr", "gdpr_consent", "us_privacy", "gpp", "gpp_sid", "addtl_consent",
+		"account_id", "accountid", "ad_id", "adid", "adslot", "adunit", "ad_unit", "advertiser_id", "advertiserid", "aff_id", "affid", "affiliate_id",
+		"bid", "campaign_id", "campaignid", "idsite", "pid", "placement", "placement_id", "placementid", "pub", "pub_id", "pub_key", "pubid",
+		"publisher_id", "publisherid", "siteid", "tag_id", "tagid", "zone_id", "zoneid",
+		"click_id", "clickid", "ref", "referer", "referrer", "uid", "visitor_id",
+		"cachebuster", "correlator", "ord", "rand", "random", "rnd")
+)
+
+// words is a set of words in lower case, looked up in any case. The lengths that
+// words have by their first letters spare most look-ups.
+type words struct {
+	lengths [128]uint32
+	set     map[string]bool
+}
+
+func newWords(list ...string) words {
+	w := words{set: make(map[string]bool, len(list))}
+	for _, word := range list {
+		w.lengths[word[0]] |= 1 << len(word)
+		w.set[word] = true
+	}
+	return w
+}
+
+func (w *words) has(s []byte) bool {
+	if len(s) == 0 || len(s) > 31 || w.lengths[(s[0]|0x20)&0x7f]>>len(s)&1 == 0 {
+		return false
+	}
+	var buf [31]byte
+	for i, c := range s {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		buf[i] = c
+	}
+	return w.set[string(buf[:len(s)])]
+}
+
+// expression writes the words as alternatives of a regular expression.
+func (w *words) expression() string {
+	return "(?:" + strings.Join(slices.Sorted(maps.Keys(w.set)), "|") + ")"
+}
+
+// withoutNumber returns a word without the digits that it ends in.
+func withoutNumber(s []byte) []byte {
+	for len(s) > 0 && s[len(s)-1] <= '9' && s[len(s)-1] >= '0' {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // isTrackerHost reports whether a label of the host before its last two is one
 // of trackerLabels.
-func isTrackerHost(host []byte) bool {
-	end := bytes.LastIndexByte(host, '.')
-	if end < 0 {
-		return false
-	}
-	end = bytes.LastIndexByte(host[:end], '.')
-	for end > 0 {
-		start := bytes.LastIndexByte(host[:end], '.') + 1
-		label := host[start:end]
-		for len(label) > 0 && label[len(label)-1] <= '9' && label[len(label)-1] >= '0' {
-			label = label[:len(label)-1]
-		}
-		if trackerLabels[string(label)] {
+func isTrackerHost(host []byte, l *labels) bool {
+	for i := 2; i < l.n; i++ {
+		if trackerLabels.has(withoutNumber(host[l.starts[i] : l.starts[i-1]-1])) {
 			return true
 		}
-		end = start - 1
 	}
 	return false
 }
 
-// trackerHosts is isTrackerHost as a regular expression.
-func trackerHosts() string {
-	return `(^|\.)(` + strings.Join(slices.Sorted(maps.Keys(trackerLabels)), "|") + `)\d*\.[^.]+\.`
+// isTrackerPath reports whether the path has one of trackerWords, a number at
+// its end left out, or one of adSizes.
+func isTrackerPath(path []byte) bool {
+	start := len(path)
+	for i, c := range path {
+		if c != '/' && c != '.' && c != '-' && c != '_' {
+			continue
+		}
+		if start < i && isTrackerWord(path[start:i]) {
+			return true
+		}
+		start = i + 1
+	}
+	return start < len(path) && isTrackerWord(path[start:])
+}
+
+func isTrackerWord(s []byte) bool {
+	return trackerWords.has(withoutNumber(s)) || adSizes.has(s)
+}
+
+// hasKey reports whether a query has a key of a set, with a "=" behind it.
+func hasKey(query []byte, keys *words) bool {
+	for start := 0; start < len(query); {
+		end := start
+		for end < len(query) && query[end] != '=' && query[end] != '&' {
+			end++
+		}
+		if end < len(query) && query[end] == '=' {
+			if keys.has(query[start:end]) {
+				return true
+			}
+			n := bytes.IndexByte(query[end:], '&')
+			if n < 0 {
+				return false
+			}
+			end += n
+		}
+		start = end + 1
+	}
+	return false
+}
+
+// guesses returns the heuristics as regular expressions (ECMAScript, in any
+// case), by name. Each is held against sign, kind and address of a reference of
+// a third party: "hiddenimage x.example/a.gif?b". What stands inside <noscript>
+// the guard does not see.
+func guesses() map[string]string {
+	quoted := make([]string, len(pictures))
+	for i, ending := range pictures {
+		quoted[i] = regexp.QuoteMeta(ending)
+	}
+	picture := ` [^/]*(?=/)(?![^?]*\.gif(?:\?|$))(?:[^?]*(?:` + strings.Join(quoted, "|") + "|" + strings.Join(folders[:], "|") + `)|.*[?&]` + sizes.expression() + "=)"
+	counts := func(image string) string { return `^\w*(?:script|frame|image(?!` + picture + ")" + image + ")" }
+	run := fmt.Sprintf(`(?=[\da-z-]{%d})[a-z-]*(?:\d[a-z-]*){%d}`, uniqueRunLength, uniqueDigits)
+	return map[string]string{
+		"pixel":         "^(?:tinyimage|hiddenimage(?!" + picture + "))",
+		"hidden-frame":  "^(?:tiny|hidden)frame",
+		"beacon":        `^\w*ping`,
+		"gif-query":     fmt.Sprintf(`^\w*image [^?]*\.gif\?(?=.{%d})(?:.*[^\da-z-])?`, uniqueQueryLength) + run,
+		"tracker-host":  counts("") + ` (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
+		"tracker-path":  counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
+		"tracker-query": counts("") + ` [^?]*\?(?:.*&)?` + trackerKeys.expression() + "=",
+	}
 }
 
 // A query is unique to a visit if it is this long and has a run of letters and
@@ -142,6 +253,7 @@ func trackerHosts() string {
 const (
 	uniqueQueryLength = 40
 	uniqueRunLength   = 12
+	uniqueDigits      = 4
 )
 
 func isUnique(query []byte) bool {
@@ -159,7 +271,7 @@ func isUnique(query []byte) bool {
 		default:
 			run, digits = 0, 0
 		}
-		if run >= uniqueRunLength && digits >= 4 {
+		if run >= uniqueRunLength && digits >= uniqueDigits {
 			return true
 		}
 	}
@@ -194,7 +306,7 @@ func (e *Engine) setHeuristics(off []string) error {
 // guess asks the heuristics about p's reference.
 func (e *Engine) guess(p *Page, k Kind, s Sign, except without) *verdict {
 	for i := range heuristics {
-		if v := &e.guesses[i]; e.guessing[i] && heuristics[i].holds(&p.ref, k, s) && !except.has(&v.rule) {
+		if v := &e.guesses[i]; e.guessing[i] && heuristics[i].holds(p, k, s) && !except.has(&v.rule) {
 			return v
 		}
 	}

@@ -55,6 +55,7 @@ type listTable struct {
 	unindexed []uint32
 	summaries []ListSummary
 	regexps   int
+	wordless  int // rules, see maxWordless
 }
 
 // literalRule is the rule of a literal.

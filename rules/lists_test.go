@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"maps"
 	"math/rand/v2"
 	"regexp"
@@ -152,12 +153,71 @@ func TestListLimits(t *testing.T) {
 	if err := many.add(&List{Name: "list.txt", Format: FormatABP, Text: []byte(strings.Repeat("/a+b/\n", maxRegexps+5))}); err != nil {
 		t.Fatal(err)
 	}
-	if s := many.summaries[0]; s.Rules != maxRegexps || s.Ignored[errRegexp.Error()] != 5 {
+	// What is not compiled is told, the second list's too.
+	if err := many.add(&List{Name: "more.txt", Format: FormatABP, Text: []byte(strings.Repeat("/a+b/$domain=a.test\n@@/c+d/\n||b.test^\n", 100_000))}); err != nil {
+		t.Fatal(err)
+	}
+	const told = "more than 1000 regular expressions"
+	if s := many.summaries[0]; s.Rules != maxRegexps || s.Ignored[told] != 5 {
 		t.Errorf("%+v", s)
+	}
+	if s := many.summaries[1]; s.Rules != 100_000 || s.Ignored[told] != 200_000 {
+		t.Errorf("%+v", s)
+	}
+	compiled := 0
+	for i := range many.rules {
+		if s := many.rules[i].scope; s != nil && s.regexp != nil {
+			compiled++
+		}
+	}
+	if compiled != maxRegexps || many.regexps != maxRegexps {
+		t.Errorf("%d of %d expressions are kept, want %d", compiled, many.regexps, maxRegexps)
+	}
+	wordless := &listTable{}
+	text := strings.Repeat("ab*cd^\n|abc\n", maxWordless) + "abcd\nab$domain=a.test\n||a.test^a\n" + strings.Repeat("a", maxPatternLength+1) + "\n"
+	if err := wordless.add(&List{Name: "list.txt", Format: FormatABP, Text: []byte(text)}); err != nil {
+		t.Fatal(err)
+	}
+	if s := wordless.summaries[0]; s.Rules != maxWordless+3 || s.Ignored["more than 1000 patterns without 4 bytes in a row"] != maxWordless || s.Ignored[errTooLong.Error()] != 1 {
+		t.Errorf("%+v", s)
+	}
+	if wordless.build(); len(wordless.unindexed) != maxWordless {
+		t.Errorf("%d rules are held against every URL, want %d", len(wordless.unindexed), maxWordless)
 	}
 	blank := &listTable{}
 	if err := blank.add(&List{Name: "list.txt", Format: FormatABP, Text: []byte(strings.Repeat("\n", 10<<20))}); err != nil || cap(blank.rules) > 1<<20 {
 		t.Errorf("room for %d rules, %v", cap(blank.rules), err)
+	}
+}
+
+// TestHostilePatterns matches patterns that a matcher which tries each "*" at
+// each place would not be done with in years.
+func TestHostilePatterns(t *testing.T) {
+	const pieces = maxPatternLength/2 - 1
+	text := bytes.Repeat([]byte("a"), 8<<10)
+	for _, pattern := range []string{
+		strings.Repeat("a*", pieces) + "b",
+		strings.Repeat("*a", pieces) + "^b",
+		strings.Repeat("a*a^*", pieces/3) + "b",
+		strings.Repeat("a", maxPatternLength-1) + "b",
+	} {
+		for _, ends := range []bool{false, true} {
+			if separatedMatch(pattern, text, ends, !ends) || separatedMatch(pattern, text, ends, ends) {
+				t.Errorf("%.20s… matches", pattern)
+			}
+		}
+	}
+	for _, glob := range []string{strings.Repeat("*a", pieces) + "b$", strings.Repeat("/*a", pieces/2) + "b*"} {
+		if globMatch(glob, text) {
+			t.Errorf("%.20s… matches", glob)
+		}
+	}
+	e := listEngine(t, FormatABP, strings.Repeat("a*", pieces-1)+"bbbb\n/(a*a*)*b{3}(a|aa)+$/\n/((a+)+)+bbbb/")
+	if n := len(e.lists.rules); n != 3 {
+		t.Fatalf("%d rules are kept", n)
+	}
+	if d := e.URL(newPage("https://shop.test/"), append([]byte("https://x.test/"), text...), Script); d.Rule != nil {
+		t.Errorf("%+v", d)
 	}
 }
 

@@ -71,9 +71,8 @@ type tablePart struct {
 	Storage map[string]int `json:"storage,omitempty"`
 	// Vendors are the overrides about vendors, by their IDs.
 	Vendors map[string]int `json:"vendors,omitempty"`
-	// Words are expressions that the heuristics go by, in any case: of what
-	// trackers' hosts are called, and of path and query of pictures.
-	Words []string `json:"words,omitempty"`
+	// Guesses are the heuristics, see guesses.
+	Guesses map[string]string `json:"guesses,omitempty"`
 	// Containers are the IDs of vendors that are tag managers.
 	Containers []string `json:"containers,omitempty"`
 	// Reload are the IDs of vendors whose scripts cannot run late.
@@ -144,7 +143,7 @@ func (e *Engine) Table() *Table {
 	e.addBreadthTo(parts)
 	parts["names"].Cookies = c.cookies.table(parts["names"])
 	parts["names"].Storage = c.storage.table(parts["names"])
-	parts["names"].Words = []string{trackerHosts(), pictureAddresses()}
+	parts["names"].Guesses = guesses()
 	for _, v := range e.vendors {
 		if v.Container {
 			parts["names"].Containers = append(parts["names"].Containers, v.ID)

@@ -23,7 +23,9 @@ type vector struct {
 	Base string `json:"base"`
 	Kind string `json:"kind"`
 	Ref  string `json:"ref"`
-	Want string `json:"want"`
+	// Unseen is tiny or hidden where the element is.
+	Unseen string `json:"unseen"`
+	Want   string `json:"want"`
 }
 
 type suite struct {
@@ -48,6 +50,19 @@ var overrides = []rules.Override{
 	{Cookie: "_ga", Category: consent.Necessary},
 }
 
+// guessedAt are addresses that nothing but heuristics knows, and such as only
+// look like them.
+var guessedAt = []string{
+	"x.example/", "x.example/a.gif", "x.example/a.GIF?b=1", "x.example/photo.png", "x.example/photo.JPG?site=1", "x.example/media/17",
+	"x.example/watch/17?", "x.example/render?W=300", "x.example/render?w", "media.x.example/17", "a.svg.example/17",
+	"x.example/1.gif?u=4f3c2a1b9d8e7f60&t=1700000000000&r=https", "x.example/1.gif?width=300&height=200&fit=crop&format=auto",
+	"x.example/1.gif?4f3c2a1b9d8e7f60-aaaaaaaaaaaaaaaaaaaaaaaaaa", "x.example/1.gif?aaaaaaaaaaaaaaaa&bbbbbbbbbbbbbbbbbb&1&2&3&4", "x.example/1.gif?u=4f3c2a1b9d8e",
+	"ads.x.example/a", "eu.track2.x.example/", "ads.example/a", "loads.x.example/a", "downloads.stats-blog.example/a", "STATS.x.example./a", "ads.example./a",
+	"10.0.0.1/a", "x.example/pixel", "x.example/Pixel2?u=1", "x.example/lib/web-analytics.min.js", "x.example/b_728x90.php", "x.example/728x901.php?u=1",
+	"x.example/pixelated/tagline.js", "x.example/a?from=/pixel/", "x.example/pixel.png?u=1", "x.example/pixel.gif?u=1", "beacon.example/track", "x.example//tag",
+	"x.example/a?zoneid=7", "x.example/a?b=1&GDPR_consent=x", "x.example/a?xzoneid=1&zoneids=1&a=zoneid=1", "x.example/a?zoneid", "x.example/a?&&pid=7&w=3", "x.example/a.jpg?pid=7",
+}
+
 // TestMatcherDecidesAsTheEngine runs the shared vectors, and everything else
 // that the rules are tested with, through the guard's matcher.
 func TestMatcherDecidesAsTheEngine(t *testing.T) {
@@ -60,14 +75,19 @@ func TestMatcherDecidesAsTheEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	certain, err := rules.New(rules.Options{HeuristicsOff: rules.Heuristics()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	overridden, err := rules.New(rules.Options{Overrides: overrides})
 	if err != nil {
 		t.Fatal(err)
 	}
 	derived := derive(t, given)
 	suites := []suite{
-		newSuite("decisions.txt", plain, given),
+		newSuite("decisions.txt", certain, given),
 		newSuite("catalogue", plain, decided(plain, derived)),
+		newSuite("no heuristics", certain, decided(certain, derived)),
 		newSuite("overrides", overridden, decided(overridden, derived)),
 	}
 	dir := t.TempDir()
@@ -180,10 +200,17 @@ func derive(t *testing.T, given []vector) []vector {
 	for _, name := range []string{"_ga", "_ga_X", "session", "session_id", "_hjid", "cart"} {
 		asked = append(asked, vector{Kind: "cookie", Ref: name})
 	}
+	for _, address := range guessedAt {
+		for _, kind := range []string{"script", "frame", "image", "ping", "connect", "style"} {
+			for _, unseen := range []string{"", "tiny", "hidden"} {
+				asked = append(asked, vector{Kind: kind, Ref: "https://" + address, Unseen: unseen})
+			}
+		}
+	}
 	var vectors []vector
 	for _, page := range []string{"https://www.shop.example/blog/post.html?x=1", "https://shop.example/checkout/2", "http://localhost:8080/"} {
 		for _, v := range asked {
-			vectors = append(vectors, vector{Page: page, Site: siteOf(page), Kind: v.Kind, Ref: v.Ref})
+			vectors = append(vectors, vector{Page: page, Site: siteOf(page), Kind: v.Kind, Ref: v.Ref, Unseen: v.Unseen})
 		}
 	}
 	return vectors
@@ -231,5 +258,12 @@ func decide(e *rules.Engine, p *rules.Page, v vector) rules.Decision {
 		return e.Element(ref)
 	}
 	kind, _ := rules.ParseKind(v.Kind)
-	return e.URL(p, ref, kind)
+	var sign rules.Sign
+	switch v.Unseen {
+	case "tiny":
+		sign = rules.Tiny
+	case "hidden":
+		sign = rules.Hidden
+	}
+	return e.URLWith(p, ref, kind, sign)
 }

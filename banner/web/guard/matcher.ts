@@ -1,5 +1,5 @@
 /** Decides in the page what the engine decides on the wire. */
-import type { Base, Category, Heuristic, Part, Said, Vendor, Verdict } from './table'
+import type { Base, Category, Part, Said, Vendor, Verdict } from './table'
 
 /** Whose an address is; none where it leads to no host. */
 export type Party = 'none' | 'first' | 'third'
@@ -106,11 +106,6 @@ export type Kind = 'other' | 'script' | 'style' | 'image' | 'font' | 'media' | '
 /** How an element shows that it is there to be counted: at most a pixel large, or not shown. */
 export type Unseen = '' | 'tiny' | 'hidden'
 
-/** Whether a query is long and has a run in it of letters and digits as identifiers have. */
-function unique(query: string): boolean {
-	return query.length > 40 && (query.match(/[0-9a-z-]{12,}/gi) ?? []).some((run) => /(\d\D*){4}/.test(run))
-}
-
 /** The name of the part that a host is in: FNV-1a of its last two labels. */
 function partOf(host: string): string {
 	let h = 0x811c9dc5
@@ -163,13 +158,8 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 
 	/** Asks the heuristics about a third party that no rule knows. */
 	function guess(url: URL, kind: Kind, unseen: Unseen): boolean {
-		const asked = (h: Heuristic, holds: unknown) => holds && !base.quiet?.includes(h)
-		const like = (n: 0 | 1, text: string) => about.words && RegExp(about.words[n], 'i').test(text)
-		return !!(kind === 'image'
-			? asked('pixel', unseen === 'hidden' ? !like(1, url.pathname + url.search) : unseen) || asked('gif-query', url.pathname.endsWith('.gif') && unique(url.search))
-			: kind === 'ping'
-				? asked('beacon', 1)
-				: (kind === 'frame' && asked('hidden-frame', unseen)) || (/^(script|frame)$/.test(kind) && asked('tracker-host', like(0, url.hostname))))
+		const what = `${unseen}${kind} ${url.hostname}${url.pathname}${url.search}`
+		return Object.entries(about.guesses ?? {}).some(([name, holds]) => !base.quiet?.includes(name) && RegExp(holds, 'i').test(what))
 	}
 
 	function named(part: string, find: (layer: Layer) => Verdict | undefined): Decision {

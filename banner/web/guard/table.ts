@@ -22,15 +22,13 @@ export interface Part {
 	cookies?: Said
 	storage?: Said
 	vendors?: Said
-	/** Expressions of what trackers' hosts are called, and of how the paths of pictures look that are hidden at first. */
-	words?: [trackers: string, pictures: string]
+	/** The heuristics: expressions of sign, kind and address, as in "hiddenimage x.example/a.gif?b". */
+	guesses?: Record<string, string>
 	/** The ids of vendors that are containers. */
 	containers?: string[]
 	/** The ids of vendors whose scripts cannot run late. */
 	reload?: string[]
 }
-
-export type Heuristic = 'pixel' | 'hidden-frame' | 'noscript-image' | 'beacon' | 'gif-query' | 'tracker-host'
 
 /** What the guard knows from the start. */
 export interface Base {
@@ -39,7 +37,7 @@ export interface Base {
 	/** Whose addresses the proxy itself is asked about: it has lists of the operator's, or knows of aliases in DNS. */
 	ask?: 'all' | 'first'
 	/** Those that are not asked about a third party that no rule knows. */
-	quiet?: Heuristic[]
+	quiet?: string[]
 	overrides?: Part & {
 		/** Overrides for the pages whose path an expression holds for, looked at first. */
 		pages?: [paths: string, set: Part][]

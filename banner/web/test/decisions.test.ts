@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import { type Decision, type Kind, makeMatcher, parse } from '../guard/matcher'
+import { type Decision, type Kind, type Unseen, makeMatcher, parse } from '../guard/matcher'
 import type { Base, Part } from '../guard/table'
 
 interface Vector {
@@ -11,6 +11,7 @@ interface Vector {
 	base: string
 	kind: string
 	ref: string
+	unseen: Unseen
 	/** vendor, category, party, and never where it is always held */
 	want: string
 }
@@ -35,7 +36,7 @@ function ask(matcher: Matcher, v: Vector): Decision {
 		case 'inline':
 			return matcher.inline(v.ref)
 	}
-	return matcher.url(v.ref, baseURI(v), v.kind as Kind)
+	return matcher.url(v.ref, baseURI(v), v.kind as Kind, v.unseen)
 }
 
 /** Decides as the guard does: what it does not know it asks for. */
