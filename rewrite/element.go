@@ -292,9 +292,32 @@ func (rw *Rewriter) settle() {
 	rw.swapAside()
 	if n := endTagIn(text, t.elem); n >= 0 && !rw.doc.XML {
 		rw.copyTo(t.end + n)
-		rw.noscript(s.Start, false)
+		rw.markup(s.Start, s.Unscripted, false)
 	}
 }
+
+// readCDATA decides about a CDATA section that ends at end. Chromium's preload
+// scanner takes it for a comment that ends with the first '>', and for markup after
+// that.
+func (rw *Rewriter) readCDATA(end int) {
+	s := &rw.scan
+	switch {
+	case !rw.holdsCDATA():
+	case rw.skip || end-s.Start > Limit:
+		rw.copyTo(s.Start)
+		rw.done = end
+		rw.skip = false
+	default:
+		if n := bytes.IndexByte(rw.in[s.Start:end], '>'); n >= 0 {
+			rw.copyTo(s.Start + n + 1)
+			rw.markup(end, s.Unscripted, false)
+		}
+	}
+}
+
+// holdsCDATA reports whether a CDATA section is kept back to be decided about: not
+// one in a script or style element, which is decided about with that.
+func (rw *Rewriter) holdsCDATA() bool { return !rw.doc.XML && !rw.aside.pending }
 
 // endTagIn returns where in the text of an SVG script or style element an end tag
 // of that name stands, in a comment or CDATA section then, -1 where none does.

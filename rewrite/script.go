@@ -254,13 +254,16 @@ func (rw *Rewriter) judgeSpecifier(i int, ref []byte, v *vector) {
 // noscript rewrites the content of a noscript element up to rw.in[end], which
 // is markup to a browser that runs no scripts. enclosed says that its end tag
 // follows.
-func (rw *Rewriter) noscript(end int, enclosed bool) {
+func (rw *Rewriter) noscript(end int, enclosed bool) { rw.markup(end, true, enclosed) }
+
+// markup rewrites what stands up to rw.in[end] as markup, with scripting off or not.
+func (rw *Rewriter) markup(end int, unscripted, enclosed bool) {
 	text := rw.in[rw.done:end]
 	if bytes.IndexByte(text, '<') < 0 {
 		return
 	}
 	rw.done = end
-	if inner := rw.within(true); inner != nil {
+	if inner := rw.within(unscripted); inner != nil {
 		inner.w, inner.enclosed = (*outer)(rw), enclosed
 		inner.read(text, len(text)+1, true)
 		inner.flush()
