@@ -290,9 +290,17 @@ func (rw *Rewriter) settle() {
 	rw.foreign.b = appendForeignText(rw.foreign.room(len(text)), text)
 	rw.decideText(rw.foreign.b)
 	rw.swapAside()
-	if n := endTagIn(text, t.elem); n >= 0 && !rw.doc.XML {
+	rw.readHidden(s.Start)
+}
+
+// readHidden decides about what the text of an SVG script or style element, up to
+// end, hides in a comment or CDATA section. Chromium's preload scanner, which knows
+// no SVG, takes it for markup from an end tag of the element's name on.
+func (rw *Rewriter) readHidden(end int) {
+	t := &rw.tag
+	if n := endTagIn(rw.in[t.end:end], t.elem); n >= 0 && !rw.doc.XML {
 		rw.copyTo(t.end + n)
-		rw.markup(s.Start, s.Unscripted, false)
+		rw.markup(end, rw.scan.Unscripted, false)
 	}
 }
 
@@ -319,9 +327,7 @@ func (rw *Rewriter) readCDATA(end int) {
 // one in a script or style element, which is decided about with that.
 func (rw *Rewriter) holdsCDATA() bool { return !rw.doc.XML && !rw.aside.pending }
 
-// endTagIn returns where in the text of an SVG script or style element an end tag
-// of that name stands, in a comment or CDATA section then, -1 where none does.
-// Chromium's preload scanner, which knows no SVG, takes what follows for markup.
+// endTagIn returns where an end tag of e stands in text, -1 where none does.
 func endTagIn(text []byte, e scan.Element) int {
 	for i := 0; ; i += 2 {
 		n := bytes.Index(text[i:], endTagOpen)

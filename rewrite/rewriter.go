@@ -445,6 +445,9 @@ var oversizeRule = rules.Rule{Source: "limit", Text: "larger than can be looked 
 func (rw *Rewriter) unfinished() {
 	s := &rw.scan
 	switch {
+	case rw.pending == scan.Script && rw.aside.pending:
+		rw.aside.pending = false
+		rw.readHidden(len(rw.in))
 	case rw.pending == scan.Script:
 		rw.readFrames(rw.tag.end, len(rw.in), rw.enclosed)
 	case rw.aside.pending:

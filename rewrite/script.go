@@ -31,9 +31,10 @@ var runningTypes = scan.NewNames([]string{"", "text/javascript", "module", "appl
 // typeOf classifies a script element by its type attribute, or by its
 // language attribute where it has none. Of several of a name the parser takes
 // the first and Chromium's preload scanner the last: one that runs counts.
-// That scanner fetches a script of SVG whatever its type.
-func (rw *Rewriter) typeOf(external bool) scriptType {
-	if rw.tag.foreign && external {
+// That scanner fetches what a script of SVG refers to whatever its type, and takes
+// any with such an attribute for one of SVG.
+func (rw *Rewriter) typeOf(refers bool) scriptType {
+	if refers {
 		return running
 	}
 	by := attrType
@@ -90,10 +91,11 @@ func (rw *Rewriter) startScript() (waits bool) {
 	t := &rw.tag
 	src := rw.find(attrSrc)
 	external := src >= 0 || rw.find(attrRocketSrc) >= 0
+	refers := rw.find(attrHref) >= 0 || rw.find(attrXlinkHref) >= 0
 	if t.foreign {
-		external = rw.find(attrHref) >= 0 || rw.find(attrXlinkHref) >= 0
+		external = refers
 	}
-	t.script = rw.typeOf(external)
+	t.script = rw.typeOf(refers)
 	switch t.script {
 	case parked:
 		rw.readScriptMarks()
