@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"encoding/base64"
+	"regexp"
 	"unicode/utf8"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
@@ -202,12 +203,13 @@ func appendUnescaped(dst, s []byte) []byte {
 
 // appendForeignText appends the text of an SVG script or style element, whose
 // content text is: comments are no part of it, CDATA sections are, and
-// character references are decoded outside of those.
-func appendForeignText(dst, content []byte) []byte {
+// character references are decoded outside of those. It reports false where
+// there is other markup in it, around which the text would go on.
+func appendForeignText(dst, content []byte) (text []byte, ok bool) {
 	for len(content) > 0 {
 		n := bytes.IndexByte(content, '<')
 		if n < 0 {
-			return scan.AppendValue(dst, content)
+			return scan.AppendValue(dst, content), true
 		}
 		dst = scan.AppendValue(dst, content[:n])
 		content = content[n:]
@@ -215,21 +217,27 @@ func appendForeignText(dst, content []byte) []byte {
 		case bytes.HasPrefix(content, cdataOpen):
 			content = content[len(cdataOpen):]
 			if n = bytes.Index(content, cdataClose); n < 0 {
-				return append(dst, content...)
+				return append(dst, content...), true
 			}
 			dst = append(dst, content[:n]...)
 			content = content[n+len(cdataClose):]
 		case bytes.HasPrefix(content, commentOpen):
-			if n = bytes.Index(content, commentClose); n < 0 {
-				return dst
+			comment, rest, closed := bytes.Cut(content[len(commentOpen):], commentClose)
+			if oddComment.Match(comment) {
+				return dst, false
 			}
-			content = content[n+len(commentClose):]
+			if !closed {
+				return dst, true
+			}
+			content = rest
+		case len(content) > 1 && (content[1] == '!' || content[1] == '?' || content[1] == '/'):
+			return dst, false
 		default:
 			dst = append(dst, '<')
 			content = content[1:]
 		}
 	}
-	return dst
+	return dst, true
 }
 
 // Pages that are not UTF-8 may be in Shift_JIS, GBK or Big5, in which a backslash
@@ -272,4 +280,6 @@ var (
 	comma                     = []byte(",")
 	cdataOpen, cdataClose     = []byte("<![CDATA["), []byte("]]>")
 	commentOpen, commentClose = []byte("<!--"), []byte("-->")
+	// oddComment matches what follows "<!--" in a comment that ends otherwise.
+	oddComment = regexp.MustCompile(`^-?>|--!>`)
 )

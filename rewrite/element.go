@@ -103,7 +103,7 @@ func (rw *Rewriter) startTag() {
 		return
 	}
 	if rw.aside.pending {
-		rw.settle()
+		rw.settle(s.Depth() < rw.aside.depth)
 	}
 	t := &rw.tag
 	e := s.Element
@@ -263,6 +263,7 @@ func (rw *Rewriter) await(e scan.Element) {
 	default:
 		rw.pending = e
 		rw.aside.pending = true
+		rw.aside.depth = s.Depth()
 		rw.aside.attrs = append(rw.aside.attrs[:0], s.Attrs...)
 		rw.aside.ids = append(rw.aside.ids[:0], t.ids...)
 	}
@@ -272,23 +273,30 @@ func (rw *Rewriter) await(e scan.Element) {
 // tag is put aside while the scanner reads on.
 type aside struct {
 	pending bool
+	depth   int // of foreign elements, with this one
 	attrs   []scan.Attr
 	ids     []attribute
 }
 
 // settle decides about the tag put aside. Its text ends where the scanner's
-// token begins.
-func (rw *Rewriter) settle() {
+// token begins. If that does not close the element it stands in it, and more of
+// the text may follow: the element is held unread.
+func (rw *Rewriter) settle(closed bool) {
 	s, t, a := &rw.scan, &rw.tag, &rw.aside
 	if s.Start-t.start > Limit {
-		rw.oversize()
+		rw.holdUnread(&oversizeRule)
+		return
+	}
+	text := rw.in[t.end:s.Start]
+	content, ok := appendForeignText(rw.foreign.room(len(text)), text)
+	rw.foreign.b = content
+	if !ok || !closed {
+		rw.holdUnread(&markupRule)
 		return
 	}
 	a.pending = false
 	rw.swapAside()
-	text := rw.in[t.end:s.Start]
-	rw.foreign.b = appendForeignText(rw.foreign.room(len(text)), text)
-	rw.decideText(rw.foreign.b)
+	rw.decideText(content)
 	rw.swapAside()
 	rw.readHidden(s.Start)
 }
@@ -361,7 +369,7 @@ func (rw *Rewriter) endTag() {
 	}
 	rw.skipText = false
 	if rw.aside.pending {
-		rw.settle()
+		rw.settle(s.Depth() < rw.aside.depth || rw.doc.XML)
 	}
 	rw.pending = 0
 	if s.Element == scan.AmpAnalytics {

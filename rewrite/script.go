@@ -267,6 +267,7 @@ func (rw *Rewriter) markup(end int, unscripted, enclosed bool) {
 	rw.done = end
 	if inner := rw.within(unscripted); inner != nil {
 		inner.w, inner.enclosed = (*outer)(rw), enclosed
+		inner.elementless = rw.framed && (rw.elementless || rw.tag.elem != scan.Noscript)
 		inner.read(text, len(text)+1, true)
 		inner.flush()
 		rw.bases = append(rw.bases, inner.bases[len(rw.bases):]...)
