@@ -492,7 +492,9 @@ func (p *oddPage) element(v *vector) {
 	}
 }
 
-// node writes anything.
+// node writes anything but elements in a script or style element of SVG: to the
+// preload scanner such a text goes on up to the next end tag of that name, wherever
+// in the page that is.
 func (p *oddPage) node() {
 	if p.depth > 5 || p.Len() > 6000 {
 		return
@@ -513,9 +515,9 @@ func (p *oddPage) node() {
 	case 0:
 		inside(pick(p, "<svg>", "<SVG>", "<svg >", "<svg/>", "<svg xmlns=x>"), "</svg>")
 	case 1:
-		inside("<svg>"+pick(p, "<g>", "<foreignObject>", "<desc>", "<title>", "<p>", "<font color=x>", "<font>", "</p>", "</br>", "<mi>", "<a>", "<script>", "<style>", "<table>", "<![CDATA["), pick(p, "</svg>", "</foreignObject></svg>", "]]></svg>", "</desc>"))
+		inside("<svg>"+pick(p, "<g>", "<foreignObject>", "<desc>", "<title>", "<p>", "<font color=x>", "<font>", "</p>", "</br>", "<mi>", "<a>", "<table>", "<![CDATA["), pick(p, "</svg>", "</foreignObject></svg>", "]]></svg>", "</desc>"))
 	case 2:
-		inside("<math>"+pick(p, "<mi>", "<annotation-xml encoding=text/html>", "<annotation-xml>", "<mtext>", "<ms><mglyph>", "<svg>", "<style>", "<mo><malignmark>", "<annotation-xml encoding=APPLICATION/XHTML+XML>", "<mi><svg><mi>"), pick(p, "</math>", "</mi></math>"))
+		inside("<math>"+pick(p, "<mi>", "<annotation-xml encoding=text/html>", "<annotation-xml>", "<mtext>", "<ms><mglyph>", "<svg>", "<mo><malignmark>", "<annotation-xml encoding=APPLICATION/XHTML+XML>", "<mi><svg><mi>"), pick(p, "</math>", "</mi></math>"))
 	case 3:
 		inside(pick(p, "<template>", "<template shadowrootmode=open>", "<div><template shadowrootmode=closed>", "<div><template shadowrootmode=OPEN shadowrootserializable>", "<table><template>"), "</template>")
 	case 4:
@@ -538,7 +540,7 @@ func (p *oddPage) node() {
 	case 14:
 		p.WriteString("<svg><script>" + pick(p, p.code(), "<![CDATA["+p.code()+"]]>", strings.ReplaceAll(p.code(), "i", "&#105;"), "<!--"+"-->"+p.code()) + "</script></svg>")
 	case 15:
-		inside("<svg>"+pick(p, "<image id=q>", "<script id=q>", "<use id=q>", "<feImage id=q>", "<filter><feImage>"), "</svg>")
+		inside("<svg>"+pick(p, "<image id=q>", "<use id=q>", "<feImage id=q>", "<filter><feImage>"), "</svg>")
 	case 16:
 		p.WriteString("<script type=importmap>{\"imports\":{\"a\":\"" + pick(p, `https:\/\/www.facebook.com\/im`, `\u0068ttps://www.faceb\took.com/im`, `https://cdn.harmless.example/im`, `/own/im`) + p.mark + "\"}}</script><script type=module>import 'a'</script>")
 	case 17:
@@ -550,7 +552,7 @@ func (p *oddPage) node() {
 		p.element(&vectors[pick(p, vectorAt("image", "href"), vectorAt("image", "xlink:href"), vectorAt("script", "href"), vectorAt("script", "xlink:href"), vectorAt("use", "href"), vectorAt("feimage", "href"), vectorAt("set", "to"), vectorAt("animate", "values"))])
 		p.WriteString(pick(p, "</svg>", "", "<g/></svg>"))
 	case 19:
-		p.WriteString(pick(p, "<svg><image>", "<svg><image href=/own/z>", "<svg width=9 height=9><use>", "<svg><script>"))
+		p.WriteString(pick(p, "<svg><image>", "<svg><image href=/own/z>", "<svg width=9 height=9><use>"))
 		p.element(&vectors[pick(p, vectorAt("set", "to"), vectorAt("animate", "values"), vectorAt("animate", "to"), vectorAt("animate", "from"))])
 		p.WriteString(pick(p, "</image></svg>", "</svg>"))
 	default:
