@@ -64,6 +64,11 @@ func (s *thirdParties) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.asked[from.Path]["https://"+r.Host+r.URL.RequestURI()] = true
 		s.mu.Unlock()
 	}
+	serveNothing(w, r)
+}
+
+// serveNothing answers with nothing of the kind that is asked for.
+func serveNothing(w http.ResponseWriter, r *http.Request) {
 	switch r.Header.Get("Sec-Fetch-Dest") {
 	case "script":
 		w.Header().Set("Content-Type", "text/javascript")

@@ -298,15 +298,44 @@ func (rw *Rewriter) settle(closed bool) {
 	rw.swapAside()
 	rw.decideText(content)
 	rw.swapAside()
-	if n := endTagIn(text, t.elem); n >= 0 && !rw.doc.XML {
+	rw.readHidden(s.Start)
+}
+
+// readHidden decides about what the text of an SVG script or style element, up to
+// end, hides in a comment or CDATA section. Chromium's preload scanner, which knows
+// no SVG, takes it for markup from an end tag of the element's name on.
+func (rw *Rewriter) readHidden(end int) {
+	t := &rw.tag
+	if n := endTagIn(rw.in[t.end:end], t.elem); n >= 0 && !rw.doc.XML {
 		rw.copyTo(t.end + n)
-		rw.noscript(s.Start, false)
+		rw.markup(end, rw.scan.Unscripted, false)
 	}
 }
 
-// endTagIn returns where in the text of an SVG script or style element an end tag
-// of that name stands, in a comment or CDATA section then, -1 where none does.
-// Chromium's preload scanner, which knows no SVG, takes what follows for markup.
+// readCDATA decides about a CDATA section that ends at end. Chromium's preload
+// scanner takes it for a comment that ends with the first '>', and for markup after
+// that.
+func (rw *Rewriter) readCDATA(end int) {
+	s := &rw.scan
+	switch {
+	case !rw.holdsCDATA():
+	case rw.skip || end-s.Start > Limit:
+		rw.copyTo(s.Start)
+		rw.done = end
+		rw.skip = false
+	default:
+		if n := bytes.IndexByte(rw.in[s.Start:end], '>'); n >= 0 {
+			rw.copyTo(s.Start + n + 1)
+			rw.markup(end, s.Unscripted, false)
+		}
+	}
+}
+
+// holdsCDATA reports whether a CDATA section is kept back to be decided about: not
+// one in a script or style element, which is decided about with that.
+func (rw *Rewriter) holdsCDATA() bool { return !rw.doc.XML && !rw.aside.pending }
+
+// endTagIn returns where an end tag of e stands in text, -1 where none does.
 func endTagIn(text []byte, e scan.Element) int {
 	for i := 0; ; i += 2 {
 		n := bytes.Index(text[i:], endTagOpen)

@@ -17,7 +17,8 @@ import (
 //
 //   - a tag is left out, up to its '>';
 //   - a script or style element is held for marketing;
-//   - the content of a noscript element is left out.
+//   - the content of a noscript element, and a CDATA section of SVG or MathML, is
+//     left out.
 const Limit = 1 << 20
 
 const (
@@ -297,7 +298,9 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 			continue
 		case scan.Doctype:
 			rw.inject.sawDoctype(rw)
-		case scan.Comment, scan.CDATA:
+		case scan.CDATA:
+			rw.readCDATA(rw.scan.End)
+		case scan.Comment:
 			if rw.skip {
 				rw.done = rw.scan.End
 			} else if rw.inject.stage < opened {
@@ -330,6 +333,13 @@ func (rw *Rewriter) more(eof bool) int {
 		} else {
 			// A tag that is out already does not come again.
 			keep = max(rw.tag.start, rw.done)
+		}
+	} else if s.InCDATA() && rw.holdsCDATA() && !rw.skip {
+		if len(rw.in)-s.Start > Limit {
+			rw.copyTo(s.Start)
+			rw.skip = true
+		} else {
+			keep = s.Start
 		}
 	} else if s.InTag() && len(rw.in)-s.Start > Limit {
 		rw.copyTo(s.Start)
@@ -448,6 +458,9 @@ var (
 func (rw *Rewriter) unfinished() {
 	s := &rw.scan
 	switch {
+	case rw.pending == scan.Script && rw.aside.pending:
+		rw.aside.pending = false
+		rw.readHidden(len(rw.in))
 	case rw.pending == scan.Script:
 		rw.readFrames(rw.tag.end, len(rw.in), rw.enclosed)
 	case rw.aside.pending:

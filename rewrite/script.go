@@ -31,9 +31,10 @@ var runningTypes = scan.NewNames([]string{"", "text/javascript", "module", "appl
 // typeOf classifies a script element by its type attribute, or by its
 // language attribute where it has none. Of several of a name the parser takes
 // the first and Chromium's preload scanner the last: one that runs counts.
-// That scanner fetches a script of SVG whatever its type.
-func (rw *Rewriter) typeOf(external bool) scriptType {
-	if rw.tag.foreign && external {
+// That scanner fetches what a script of SVG refers to whatever its type, and takes
+// any with such an attribute for one of SVG.
+func (rw *Rewriter) typeOf(refers bool) scriptType {
+	if refers {
 		return running
 	}
 	by := attrType
@@ -90,10 +91,11 @@ func (rw *Rewriter) startScript() (waits bool) {
 	t := &rw.tag
 	src := rw.find(attrSrc)
 	external := src >= 0 || rw.find(attrRocketSrc) >= 0
+	refers := rw.find(attrHref) >= 0 || rw.find(attrXlinkHref) >= 0
 	if t.foreign {
-		external = rw.find(attrHref) >= 0 || rw.find(attrXlinkHref) >= 0
+		external = refers
 	}
-	t.script = rw.typeOf(external)
+	t.script = rw.typeOf(refers)
 	switch t.script {
 	case parked:
 		rw.readScriptMarks()
@@ -257,13 +259,16 @@ func (rw *Rewriter) judgeSpecifier(i int, ref []byte, v *vector) {
 // noscript rewrites the content of a noscript element up to rw.in[end], which
 // is markup to a browser that runs no scripts. enclosed says that its end tag
 // follows.
-func (rw *Rewriter) noscript(end int, enclosed bool) {
+func (rw *Rewriter) noscript(end int, enclosed bool) { rw.markup(end, true, enclosed) }
+
+// markup rewrites what stands up to rw.in[end] as markup, with scripting off or not.
+func (rw *Rewriter) markup(end int, unscripted, enclosed bool) {
 	text := rw.in[rw.done:end]
 	if bytes.IndexByte(text, '<') < 0 {
 		return
 	}
 	rw.done = end
-	if inner := rw.within(true); inner != nil {
+	if inner := rw.within(unscripted); inner != nil {
 		inner.w, inner.enclosed = (*outer)(rw), enclosed
 		inner.elementless = rw.framed && (rw.elementless || rw.tag.elem != scan.Noscript)
 		inner.read(text, len(text)+1, true)

@@ -32,6 +32,7 @@ func undoIn(page []byte, framed bool) []byte {
 	done := 0
 	markup := false // the text of an element is, of a noscript or of any in a page of frames
 	copied, restored := false, false
+	inert := false // the last tag was that of a script or style element in SVG
 	for {
 		token := s.Next(page, true)
 		if token == scan.More {
@@ -43,7 +44,7 @@ func undoIn(page []byte, framed bool) []byte {
 				from := max(s.Start, done)
 				return append(append(out, page[done:from]...), undoIn(page[from:], framed)...)
 			}
-			if from := inComment(page[done:]); s.InComment() && from >= 0 {
+			if from := inComment(page[done:], s.InCDATA() && !inert); s.InComment() && from >= 0 {
 				return append(append(out, page[done:done+from]...), undoIn(page[done+from:], framed)...)
 			}
 			return append(out, page[done:]...)
@@ -52,7 +53,7 @@ func undoIn(page []byte, framed bool) []byte {
 		switch token {
 		case scan.Comment, scan.CDATA:
 			from := max(s.Start, done)
-			if n := inComment(page[from:s.End]); n >= 0 {
+			if n := inComment(page[from:s.End], token == scan.CDATA && !inert); n >= 0 {
 				out = append(append(out, page[done:from+n]...), undoIn(page[from+n:s.End], framed)...)
 				done = s.End
 			}
@@ -72,6 +73,7 @@ func undoIn(page []byte, framed bool) []byte {
 			}
 		case scan.EndTag:
 			restored = false
+			inert = false
 			markup = false
 			if s.Element == scan.Askfirst {
 				out = append(out, page[done:s.Start]...)
@@ -83,6 +85,7 @@ func undoIn(page []byte, framed bool) []byte {
 			}
 		case scan.StartTag:
 			markup = s.Element == scan.Noscript || framed && s.InRaw()
+			inert = s.Foreign && !s.SelfClosing && (s.Element == scan.Script || s.Element == scan.Style)
 			tag := page[s.Start:s.End]
 			if bytes.HasPrefix(name, []byte("<askfirst-placeholder")) {
 				out = append(out, page[done:s.Start]...)
@@ -111,10 +114,14 @@ func undoIn(page []byte, framed bool) []byte {
 }
 
 // inComment returns where in a comment markup begins that the preload scanner
-// reads, -1 where nothing in it is held.
-func inComment(text []byte) int {
+// reads, -1 where nothing in it is held. In a section of SVG that is no script or
+// style it does after the first '>'.
+func inComment(text []byte, section bool) int {
 	if !bytes.Contains(text, []byte(prefix)) {
 		return -1
+	}
+	if section {
+		return bytes.IndexByte(text, '>') + 1
 	}
 	return bytes.Index(text, []byte("</"))
 }

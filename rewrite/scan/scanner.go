@@ -169,6 +169,9 @@ func (s *Scanner) InRaw() bool { return s.state >= rawData }
 // InComment: see InTag.
 func (s *Scanner) InComment() bool { return s.state >= comment && s.state <= cdata }
 
+// InCDATA reports whether the input ran out inside a CDATA section.
+func (s *Scanner) InCDATA() bool { return s.state == cdata }
+
 // Idle reports whether nothing is open of what has been read, so that what
 // follows is read as if nothing had been.
 func (s *Scanner) Idle() bool { return s.state == data && len(s.open) == 0 }

@@ -1,7 +1,7 @@
 /** The banner and the boxes, taken over from their forms: no page is left for a choice. */
 import { type Action, choose } from './choice'
 import { boxed, freed, isElement, isScript, released } from './held'
-import { all, get, has, remove, set } from './native'
+import { all, drop, get, has, remove, set } from './native'
 import { family, locked, objects, once, standing } from './page'
 import { release } from './release'
 
@@ -38,7 +38,7 @@ export function stay(): void {
 export function show(): void {
 	for (const banner of banners()) {
 		set(banner, 'data-askfirst-state', standing.made ? 'made' : 'ask')
-		banner.removeAttribute('data-askfirst-open')
+		drop(banner, 'data-askfirst-open')
 		if (objects()) set(banner, 'data-askfirst-gpc', '')
 		tick(banner)
 	}
@@ -65,7 +65,7 @@ export function open(): boolean {
 }
 
 function close(banner: Element): void {
-	banner.removeAttribute('data-askfirst-open')
+	drop(banner, 'data-askfirst-open')
 	if (banner.shadowRoot) focus(banner.shadowRoot, '[data-askfirst=reopen]')
 }
 
@@ -89,7 +89,6 @@ function press(event: MouseEvent): void {
 	const host = (control?.getRootNode() as ShadowRoot | undefined)?.host
 	if (!control || !host || !/^askfirst-/.test(host.localName)) return
 	const ask = get(control, 'data-askfirst')
-	if (ask === 'settings') return
 	switch (ask) {
 		case 'accept-all':
 		case 'reject-all':
@@ -160,7 +159,7 @@ export function guardAsking(): void {
 		if (event.key !== 'Escape') return
 		const banner = event.composedPath().find((at): at is Element => at instanceof Element && at.localName === 'askfirst-banner')
 		const details = banner?.shadowRoot?.querySelector('details')
-		if (banner?.hasAttribute('data-askfirst-open')) close(banner)
+		if (banner && has(banner, 'data-askfirst-open')) close(banner)
 		else if (banner && details?.open) {
 			details.open = false
 			details.querySelector('summary')?.focus()

@@ -4,7 +4,7 @@ import { learn } from './learning'
 import { srcdoc } from './markup'
 import type { Decision, Kind, Unseen } from './matcher'
 import { all, drop, get, has, insert, later, nativeFetch, remove, set, setText } from './native'
-import { allowed, allowedFor, being, element, grants, judge, judgeCode, parts, prefix } from './page'
+import { allowed, allowedFor, being, element, grants, judge, judgeCode, optional, parts, prefix } from './page'
 import { count } from './reports'
 import type { Category } from './table'
 
@@ -14,11 +14,16 @@ const heldVendor = held + 'vendor'
 const heldType = held + 'type'
 const heldCSS = held + 'css'
 
-/** The attributes by which an element makes a request. */
+const hrefs = ['href', 'xlink:href']
+/** The attributes by which an element makes a request, or has another make one. */
 export const acting: Record<string, string[]> = {
-	script: ['src', 'href', 'xlink:href'],
+	script: ['src', ...hrefs],
 	img: ['src', 'srcset'],
-	image: ['href', 'xlink:href'],
+	image: hrefs,
+	use: hrefs,
+	feImage: hrefs,
+	set: ['to'],
+	animate: ['to', 'from', 'by', 'values'],
 	input: ['src'],
 	iframe: ['src'],
 	frame: ['src'],
@@ -49,12 +54,6 @@ export const kinds: Record<string, Kind> = {
 	area: 'ping',
 }
 
-const linkKinds: [RegExp, Kind][] = [
-	[/\bstylesheet\b/i, 'style'],
-	[/\bicon\b|manifest|apple-touch/i, 'image'],
-	[/pre(connect|fetch|load|render)/i, 'hint'],
-]
-
 /** Every element that may act. */
 const names = [...Object.keys(acting), 'style']
 export const ours = 'askfirst-banner,askfirst-placeholder'
@@ -75,7 +74,10 @@ export const isScript = (el: Element): el is HTMLScriptElement => el.localName =
 
 /** How an element uses what it refers to; undefined for a link that uses nothing. rel is what a link is or will be. */
 export function kindOf(el: Element, rel = get(el, 'rel') ?? ''): Kind | undefined {
-	return el.localName === 'link' ? linkKinds.find(([word]) => word.test(rel))?.[1] : (kinds[el.localName] ?? 'media')
+	if (el.localName !== 'link') return kinds[el.localName] ?? 'media'
+	if (/\bstylesheet\b/i.test(rel)) return 'style'
+	if (/\bicon\b|manifest|apple-touch/i.test(rel)) return 'image'
+	return /pre(connect|fetch|load|render)/i.test(rel) ? 'hint' : undefined
 }
 
 /** Whether an attribute of this element makes a request. */
@@ -99,7 +101,7 @@ function unseen(el: Element): Unseen {
 /** The addresses in an attribute's value. */
 function references(attribute: string, value: string): string[] {
 	if (attribute.endsWith('srcset')) return [...value.matchAll(/\s*([^\s,]\S*[^\s,])(?:\s[^,]*)?(?:,|$)/g)].map((m) => m[1] as string)
-	return attribute === 'ping' ? value.split(/\s+/) : [value]
+	return /ping|values/.test(attribute) ? value.split(/[\s;]+/) : [value]
 }
 
 const cssURL = /url\(\s*(?:"([^"]*)"|'([^']*)'|([^)\s]*))|@import\s+(?:"([^"]*)"|'([^']*)')/gi
@@ -145,10 +147,9 @@ const parkedType = /^text\/(plain|template)$/i
 /** Why a value may not be put in an attribute now; undefined where it may. */
 export function valueHolds(el: Element, attribute: string, value: unknown, rel?: string): Decision | undefined {
 	if (!acts(el, attribute, rel)) return
-	const own = mark(el)
 	for (const reference of references(attribute, String(value))) {
-		const d = judge(reference, kindOf(el, rel), unseen(el))
-		if (!passes(el, own, d)) return { ...d, ...(own && { category: own }) }
+		const d = objection(el, judge(reference, kindOf(el, rel), unseen(el)))
+		if (d) return d
 	}
 	return
 }
@@ -156,13 +157,15 @@ export function valueHolds(el: Element, attribute: string, value: unknown, rel?:
 /** Elements that the visitor let load this once, with their vendors. */
 export const freed = new WeakMap<Element, string>()
 
-const passes = (el: Element, own: Category | undefined, d: Decision): boolean => (own ? grants(own) : allowed(d)) || freed.get(el) === (d.vendor?.[0] ?? '')
-
-/** The category that the page itself gave an element: it beats all rules. */
-function mark(el: Element): Category | undefined {
-	const own = get(el, 'data-category')
-	return own && /^(necessary|functional|analytics|marketing|social|unclassified)$/.test(own) ? (own as Category) : undefined
+/** A decision about an element where it may not act by it. The category that the page itself gave it beats all rules. */
+function objection(el: Element, d: Decision): Decision | undefined {
+	const own = get(el, 'data-category') as Category
+	const marked = categories.includes(own)
+	if ((marked ? grants(own) : allowed(d)) || freed.get(el) === (d.vendor?.[0] ?? '')) return
+	return marked ? { ...d, category: own } : d
 }
+
+const categories = [...optional, 'necessary', 'unclassified']
 
 /** Why what is read of an element's attributes may not act now. */
 function valuesHold(el: Element, read: typeof get): Decision | undefined {
@@ -179,12 +182,10 @@ export function holds(el: Element, code?: string): Decision | undefined {
 	const d = valuesHold(el, get)
 	if (d) return d
 	if (isScript(el) && !has(el, 'src') && codeType.test(get(el, 'type') ?? '')) {
-		const d = judgeCode(code ?? el.textContent ?? '')
-		const own = mark(el)
-		if (!passes(el, own, d)) return { ...d, ...(own && { category: own }) }
+		const d = objection(el, judgeCode(code ?? el.textContent ?? ''))
+		if (d) return d
 	}
-	if (isStyle(el)) return styleHolds(el.textContent ?? '')
-	return
+	return isStyle(el) ? styleHolds(el.textContent ?? '') : undefined
 }
 
 /** Elements that are held until it is known whether they may act, in the order in which they came. */
@@ -219,7 +220,7 @@ export function box(el: Element): void {
 /** Lets those that wait act, or has them held, as far as it is known by now. */
 function reconsider(): void {
 	for (const el of waiting) {
-		const d = isHeld(el) ? whyKept(el) : undefined
+		const d = isHeld(el) ? valuesHold(el, kept) : undefined
 		if (d?.unsure) continue
 		waiting.delete(el)
 		if (d) {
@@ -228,9 +229,6 @@ function reconsider(): void {
 		} else if (isHeld(el)) restore(el)
 	}
 }
-
-/** Why an element that is held may not act by now. */
-const whyKept = (el: Element): Decision | undefined => valuesHold(el, kept)
 
 /** Does what hold does without counting it. */
 export function park(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'never' | 'unsure'>): void {

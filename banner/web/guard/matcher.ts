@@ -152,7 +152,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		// Of the site's own addresses only those of scripts are waited for: what else is a tracker's is asked for by one.
 		const unsure = third ? missing('names', partOf(host)) : kind === 'script' ? missing('names') : undefined
 		if (unsure) return { ...unknown, unsure }
-		const verdict = catalogue.url(a, third) ?? (third ? catalogue.domain(a) : undefined)
+		const verdict = catalogue.url(a, third) ?? (third && catalogue.domain(a))
 		return verdict ? overridden(verdict, party) : unknown
 	}
 

@@ -95,7 +95,7 @@ export function guardNodes(win: Realm): void {
 	for (const owner of [HTMLScriptElement, HTMLElement, Node]) for (const name of ['text', 'textContent', 'innerText']) wrapProperty(owner.prototype, name, retext)
 	wrap(Element.prototype, 'setAttribute', (el: Element, args) => assign(el, String(args[0]).toLowerCase(), args, 1))
 	wrap(Element.prototype, 'setAttributeNS', (el: Element, args) => assign(el, String(args[1]), args, 2))
-	for (const name of ['setAttributeNode', 'setAttributeNodeNS']) wrap(Element.prototype, name, (el: Element, [attr]: Attr[]) => attr && assign(el, attr.name, [attr.value], 0) && { value: null })
+	for (const name of ['', 'NS']) wrap(Element.prototype, 'setAttributeNode' + name, (el: Element, [attr]: Attr[]) => attr && assign(el, attr.name, [attr.value], 0) && { value: null })
 	wrap(Element.prototype, 'removeAttribute', (el: Element, [name]) => {
 		const attribute = String(name).toLowerCase()
 		if (attribute === 'type' && isScript(el) && isHeld(el)) return done

@@ -70,14 +70,8 @@ export const family = (id: string, category: string): string => category + ' ' +
 export const letters = (): string => optional.filter((c) => standing.granted.has(c)).map((c) => c.charAt(0)).join('') || '-'
 
 export function grants(category: string): boolean {
-	switch (category) {
-		case 'necessary':
-			return true
-		case 'unclassified':
-			return unclassifiedPass || standing.granted.has('marketing')
-		default:
-			return standing.granted.has(category as Optional)
-	}
+	if (category === 'unclassified') return unclassifiedPass || standing.granted.has('marketing')
+	return category === 'necessary' || standing.granted.has(category as Optional)
 }
 
 /** Whether an element that says of itself whose it is may act. */

@@ -86,6 +86,8 @@ async function mend(el: Element): Promise<void> {
 	unbox(el)
 	if (box?.localName === 'askfirst-placeholder' && !all(box, '[data-askfirst-category]').length) remove(box)
 	restore(el)
+	// An animation is worked out anew where it enters the document.
+	if ('onbegin' in el && el.parentNode) insert(el.parentNode, el, el.nextSibling)
 	const copy = el.previousElementSibling
 	if (el.localName === 'style' && copy && has(copy, 'data-askfirst-copy')) remove(copy)
 	const media = el.parentElement

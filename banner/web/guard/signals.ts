@@ -80,7 +80,7 @@ const queues: Record<string, (tag: any, first?: boolean) => void> = {
 /** Tags that can be told only while they run; they run only once the visitor has agreed. */
 const running: Record<string, (tag: any) => void> = {
 	fbq: (fbq: Say) => fbq('consent', ads() ? 'grant' : 'revoke'),
-	ttq: (ttq) => (ads() ? ttq.grantConsent?.() : ttq.revokeConsent?.()),
+	ttq: (ttq) => ttq[ads() ? 'grantConsent' : 'revokeConsent']?.(),
 	pintrk: (pintrk: Say) => pintrk('setconsent', ads()),
 }
 
