@@ -76,6 +76,21 @@ func TestReleaseInDocumentOrder(t *testing.T) {
 	}
 }
 
+// TestAsyncScriptsAreNotWaitedFor: what follows one asks for its own while it is
+// on its way, as on a normal load.
+func TestAsyncScriptsAreNotWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.set("/async", document(`<script async type="text/plain" data-askfirst-src="https://meter.example/async.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
+<script type="text/plain" data-askfirst-src="https://meter.example/next.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>`))
+	ctx := tab(t, browser(t, w), "/async")
+	got := do[[]string](t, ctx, `await askfirst.set(['analytics']);
+const [first, next] = ['async', 'next'].map(name => performance.getEntriesByName('https://meter.example/' + name + '.js')[0]);
+return [...ran].sort().concat(next.startTime < first.responseEnd ? 'together' : 'one after the other')`)
+	if want := []string{"meter.example/async.js", "meter.example/next.js", "together"}; !slices.Equal(got, want) {
+		t.Errorf("ran %q, want %q", got, want)
+	}
+}
+
 func TestDocumentWriteOfReleasedScripts(t *testing.T) {
 	w := newWorld(t)
 	w.set("/write", document(`<p id="top">top</p>
