@@ -143,7 +143,7 @@ func TestPreferencesOfTheBrowser(t *testing.T) {
 func TestOwnPagesReflow(t *testing.T) {
 	browser := startBrowser(t)
 	seen := &watcher{seen: []string{"google-analytics", "youtube", "matomo", "disqus", "intercom", "stripe"}}
-	b, err := New(Options{Title: "Bags", PolicyURL: "/privacy"}, newEngine(t), &memory{}, seen)
+	b, err := New(Options{Title: "Donaudampfschifffahrtsgesellschaftskapitänsmützen", PolicyURL: "/privacy"}, newEngine(t), &memory{}, seen)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -324,6 +324,9 @@ func TestReflow(t *testing.T) {
 	address := serveSite(t, newBanner(t, Options{PolicyURL: "/privacy"}))
 	ctx := tab(t, browser)
 	do(t, ctx, media("prefers-reduced-motion", "reduce"), chromedp.EmulateViewport(320, 256), chromedp.Navigate(address+"/?l=de"), script(shadow+`.querySelector('details').open=true`))
+	if scrolls := get(t, ctx, chromedp.Evaluate[string](`getComputedStyle(`+shadow+`.querySelector('.panel')).overflowY`)); scrolls != "auto" {
+		t.Errorf("a panel higher than the window is %s", scrolls)
+	}
 	reached := get(t, ctx, chromedp.Evaluate[bool](`(()=>{const root=`+shadow+`,last=root.querySelector('[data-askfirst=accept-all]');last.scrollIntoView({block:'nearest'});const r=last.getBoundingClientRect();return r.top>=0&&Math.floor(r.bottom)<=innerHeight&&root.elementFromPoint(r.left+r.width/2,r.top+r.height/2)===last})()`))
 	if !reached {
 		t.Error("the last button cannot be reached")
