@@ -83,3 +83,32 @@ func TestColours(t *testing.T) {
 		}
 	}
 }
+
+// TestLogo: the site's own picture stands above the title, as high as two lines,
+// and moves nothing when it comes; where nothing is asked it is not asked for.
+func TestLogo(t *testing.T) {
+	browser := startBrowser(t)
+	address := serveSite(t, newBanner(t, Options{Logo: "/logo.svg"}))
+	ctx := tab(t, browser)
+	const logo = shadow + `.querySelector('.logo')`
+	do(t, ctx, media("prefers-reduced-motion", "reduce"), chromedp.Navigate(address+"/"), script(logo+`.decode()`))
+	type seen struct {
+		Width, Height float64
+		Above         bool
+		Shift         float64
+	}
+	got := get(t, ctx, chromedp.Evaluate[seen](`new Promise(done=>{let sum=0;new PerformanceObserver(l=>{for(const e of l.getEntries())sum+=e.value}).observe({type:'layout-shift',buffered:true});
+		requestAnimationFrame(()=>setTimeout(()=>{const e=`+logo+`,r=e.getBoundingClientRect();done({Width:r.width,Height:r.height,Above:r.bottom<=e.nextElementSibling.getBoundingClientRect().top,Shift:sum})}))})`, chromedp.EvalAwaitPromise))
+	if want := (seen{Width: 96, Height: 32, Above: true}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	do(t, ctx, choose("analytics"), chromedp.Navigate(address+"/how"))
+	if asked := get(t, ctx, chromedp.Evaluate[int](`performance.getEntriesByType('resource').filter(e=>e.name.endsWith('/logo.svg')).length`)); asked != 0 {
+		t.Errorf("who has chosen is sent it %d times", asked)
+	}
+	for _, bad := range []string{"https://cdn.example/logo.svg", "//cdn.example/logo.svg", "logo.svg", `/a"b`} {
+		if _, err := New(Options{Logo: bad}, newEngine(t), &memory{}, &watcher{}); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}

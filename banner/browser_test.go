@@ -148,6 +148,11 @@ func serveTestSite(ctx *fasthttp.RequestCtx, b *Banner) {
 		b.Serve(ctx, &Visit{Standing: s, RegimeRule: "default", Host: string(ctx.Host()), Address: "127.0.0.0"})
 		return
 	}
+	if string(ctx.Path()) == "/logo.svg" {
+		ctx.SetContentType("image/svg+xml")
+		ctx.SetBodyString(`<svg xmlns="http://www.w3.org/2000/svg" width="300" height="100"><circle cx="50" cy="50" r="50" fill="#b08968"/><path d="M120 30h160v40H120z" fill="#7f5539"/></svg>`)
+		return
+	}
 	ctx.SetContentType("text/html; charset=utf-8")
 	if string(ctx.Path()) == "/strict" {
 		ctx.Response.Header.Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; style-src "+strings.Join(b.StyleHashes(), " "))

@@ -59,6 +59,7 @@ var interceptions = []struct {
 	{"detached outerHTML", `document.createElement('div').appendChild(document.createElement('p')).outerHTML = '<img src="' + U + '.gif">'`, true},
 	{"detached insertAdjacentHTML", `document.createElement('div').insertAdjacentHTML('beforeend', '<img src="' + U + '.gif">')`, true},
 	{"detached setHTMLUnsafe", `document.createElement('div').setHTMLUnsafe('<img src="' + U + '.gif">')`, true},
+	{"detached setHTML", `document.createElement('div').setHTML('<img src="' + U + '.gif">', {sanitizer: {elements: ['img'], attributes: ['src']}})`, true},
 	{"detached createContextualFragment", `document.createRange().createContextualFragment('<img src="' + U + '.gif">')`, true},
 	{"adopted from a parser", `document.adoptNode(new DOMParser().parseFromString('<img src="' + U + '.gif">', 'text/html').images[0])`, true},
 	{"imported from a parser", `document.importNode(new DOMParser().parseFromString('<p><img src="' + U + '.gif">', 'text/html').body, true)`, true},
