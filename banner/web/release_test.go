@@ -183,6 +183,20 @@ func TestLoadOnce(t *testing.T) {
 	}
 }
 
+// TestLoadOnceLetsInWhatFillsTheMark: the script of a widget goes by another ID of
+// the same vendor's.
+func TestLoadOnceLetsInWhatFillsTheMark(t *testing.T) {
+	w := newWorld(t)
+	w.set("/mark", document(`<script type="text/plain" data-askfirst-src="https://friend.example/sdk.js" data-askfirst-category="social" data-askfirst-vendor="friend-sdk"></script>
+<script type="text/plain" data-askfirst-src="https://other.example/sdk.js" data-askfirst-category="social" data-askfirst-vendor="other-sdk"></script>
+<askfirst-placeholder data-vendor="friend-like" data-category="social"><template shadowrootmode="open"><button data-askfirst="load">Load</button></template></askfirst-placeholder><div class="friend-like" data-askfirst-category="social" data-askfirst-vendor="friend-like"></div>`))
+	ctx := tab(t, browser(t, w), "/mark")
+	do[bool](t, ctx, `document.querySelector('askfirst-placeholder').shadowRoot.querySelector('[data-askfirst=load]').click();`+settle)
+	if got := w.await("/", 1); !slices.Equal(got, []string{"friend.example/sdk.js"}) {
+		t.Errorf("asked for %q", got)
+	}
+}
+
 func TestAlways(t *testing.T) {
 	w := newWorld(t)
 	w.set("/held", heldPage)
