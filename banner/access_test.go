@@ -3,6 +3,7 @@ package banner
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,7 +143,7 @@ func TestPreferencesOfTheBrowser(t *testing.T) {
 func TestOwnPagesReflow(t *testing.T) {
 	browser := startBrowser(t)
 	seen := &watcher{seen: []string{"google-analytics", "youtube", "matomo", "disqus", "intercom", "stripe"}}
-	b, err := New(Options{Title: "Bags", PolicyURL: "/privacy"}, newEngine(t), &memory{}, seen)
+	b, err := New(Options{Title: "Donaudampfschifffahrtsgesellschaftskapitänsmützen", PolicyURL: "/privacy"}, newEngine(t), &memory{}, seen)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,9 +173,30 @@ func TestPreferencesTellWhoIsAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := tab(t, browser)
-	do(t, ctx, chromedp.Navigate(serveSite(t, b)+"/_askfirst/preferences"))
+	address := serveSite(t, b)
+	do(t, ctx, chromedp.Navigate(address+"/_askfirst/preferences"))
 	got := get(t, ctx, chromedp.Evaluate[[]string](`[...document.querySelectorAll('.offers>li')].map(li=>[...li.querySelectorAll('article')].map(a=>a.querySelector('h3').textContent+(a.querySelector('.flag')?' outside':'')+(a.querySelector('.stores .meta')?' keeps':'')).join('; '))`))
 	if want := []string{"Stripe outside keeps", "", "Google Analytics outside keeps; Matomo outside keeps", "", ""}; !slices.Equal(got, want) {
 		t.Errorf("the categories' vendors are %q, want %q", got, want)
+	}
+	const first = `(()=>{const a=[...document.querySelectorAll('article')].find(a=>a.querySelector('h3').textContent=='Google Analytics');
+		return [a.querySelector('dl').innerText,a.querySelector('li').innerText,a.querySelector('li p').lang].join('\n')})()`
+	for language, words := range map[string][]string{
+		"en": {"Google", "United States", "outside the European Economic Area", "https://policies.google.com", "_ga\n", "Tells one visitor from another", "Cookie · first party", "Kept for: 2 years"},
+		"de": {"Google", "Vereinigte Staaten", "außerhalb des Europäischen", "https://policies.google.com", "_ga\n", "Erkennt den Browser wieder", "Cookie", "2 Jahre"},
+	} {
+		do(t, ctx, chromedp.Navigate(address+"/_askfirst/preferences?language="+language), script(`document.querySelectorAll('details').forEach(d=>d.open=true)`))
+		text := get(t, ctx, chromedp.Evaluate[string](first))
+		for _, word := range words {
+			if !strings.Contains(text, word) {
+				t.Errorf("in %s of Google Analytics %q is missing in %q", language, word, text)
+			}
+		}
+	}
+	// What is said in English alone is marked so, for who has pages read out.
+	do(t, ctx, chromedp.Navigate(address+"/_askfirst/cookies?language=ar"))
+	marked := get(t, ctx, chromedp.Evaluate[[]string](`[...document.querySelectorAll('.stores p:not(.meta)')].filter(p=>/[a-z]{4}/i.test(p.textContent)!=(p.lang=='en')).map(p=>p.outerHTML)`))
+	if len(marked) > 0 {
+		t.Errorf("English is not marked, or what is marked is not: %q", marked)
 	}
 }

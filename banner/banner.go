@@ -54,6 +54,9 @@ type Options struct {
 	Theme map[string]string
 	// Layout is bar, box or centre. Empty for bar.
 	Layout string
+	// Logo is the path of a picture on the site that the banner shows above its
+	// title. Empty for none.
+	Logo string
 	// Categories are those asked about. Empty for all that can be.
 	Categories []consent.Category
 	// CookieDomain shares the choice between hosts. Empty for the page's own.
@@ -198,6 +201,9 @@ func (o *Options) complete() error {
 			refuse("policy address %q: want http, https or a path", o.PolicyURL)
 		}
 	}
+	if o.Logo != "" && !isPath(o.Logo) {
+		refuse("logo %q: want a path on the site", o.Logo)
+	}
 	if o.Layout == "" {
 		o.Layout = Layouts[0]
 	}
@@ -240,6 +246,11 @@ func (o *Options) complete() error {
 
 func isHostRune(r rune) bool {
 	return r == '-' || r == '.' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+}
+
+// isPath reports whether s is the path of something on the site's own host.
+func isPath(s string) bool {
+	return strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") && !strings.ContainsFunc(s, func(r rune) bool { return r > 0x7e || strangeInURL(byte(r)) })
 }
 
 func isPrefixRune(r rune) bool { return isHostRune(r) || r == '/' || r == '_' || r == '~' }

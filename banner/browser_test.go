@@ -148,6 +148,11 @@ func serveTestSite(ctx *fasthttp.RequestCtx, b *Banner) {
 		b.Serve(ctx, &Visit{Standing: s, RegimeRule: "default", Host: string(ctx.Host()), Address: "127.0.0.0"})
 		return
 	}
+	if string(ctx.Path()) == "/logo.svg" {
+		ctx.SetContentType("image/svg+xml")
+		ctx.SetBodyString(`<svg xmlns="http://www.w3.org/2000/svg" width="300" height="100"><circle cx="50" cy="50" r="50" fill="#b08968"/><path d="M120 30h160v40H120z" fill="#7f5539"/></svg>`)
+		return
+	}
 	ctx.SetContentType("text/html; charset=utf-8")
 	if string(ctx.Path()) == "/strict" {
 		ctx.Response.Header.Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; style-src "+strings.Join(b.StyleHashes(), " "))
@@ -324,6 +329,9 @@ func TestReflow(t *testing.T) {
 	address := serveSite(t, newBanner(t, Options{PolicyURL: "/privacy"}))
 	ctx := tab(t, browser)
 	do(t, ctx, media("prefers-reduced-motion", "reduce"), chromedp.EmulateViewport(320, 256), chromedp.Navigate(address+"/?l=de"), script(shadow+`.querySelector('details').open=true`))
+	if scrolls := get(t, ctx, chromedp.Evaluate[string](`getComputedStyle(`+shadow+`.querySelector('.panel')).overflowY`)); scrolls != "auto" {
+		t.Errorf("a panel higher than the window is %s", scrolls)
+	}
 	reached := get(t, ctx, chromedp.Evaluate[bool](`(()=>{const root=`+shadow+`,last=root.querySelector('[data-askfirst=accept-all]');last.scrollIntoView({block:'nearest'});const r=last.getBoundingClientRect();return r.top>=0&&Math.floor(r.bottom)<=innerHeight&&root.elementFromPoint(r.left+r.width/2,r.top+r.height/2)===last})()`))
 	if !reached {
 		t.Error("the last button cannot be reached")

@@ -42,8 +42,11 @@ type declaredStorage struct {
 	Party     string `json:"party"`
 	Purpose   string `json:"purpose"`
 	Retention string `json:"retention"`
-	// Kept is the retention in the page's language.
-	Kept string `json:"-"`
+	// Said and Kept are purpose and retention in the page's language. English
+	// marks a purpose that is the catalogue's own (WCAG 2.2, 3.1.2).
+	Said    string `json:"-"`
+	Kept    string `json:"-"`
+	English bool   `json:"-"`
 }
 
 // declaredCategory is one section of the page.
@@ -107,12 +110,12 @@ func (b *Banner) serveDeclared(ctx *fasthttp.RequestCtx, p *page) {
 
 // declare lists the vendors that were seen on the site, by name.
 func (b *Banner) declare(l *language, title string) *declaration {
-	days := strconv.Itoa(int(b.o.CookieMaxAge.Hours()/24)) + "d"
-	d := &declaration{Site: title, Vendors: []declaredVendor{}, Own: []declaredStorage{{
-		Name: consent.CookieName, Kind: "cookie", Party: "first", Purpose: l.texts["consent_cookie"], Retention: days, Kept: retention(l, days),
-	}}}
+	days, purpose := strconv.Itoa(int(b.o.CookieMaxAge.Hours()/24))+"d", l.texts["consent_cookie"]
+	own := declaredStorage{Name: consent.CookieName, Kind: "cookie", Party: "first", Purpose: purpose, Retention: days, Said: purpose, Kept: retention(l, days)}
+	d := &declaration{Site: title, Vendors: []declaredVendor{}, Own: []declaredStorage{own}}
 	if b.o.Uniform {
-		d.Own = append(d.Own, declaredStorage{Name: OwnCookie, Kind: "cookie", Party: "first", Purpose: l.texts["consent_cookie"], Retention: days, Kept: retention(l, days)})
+		own.Name = OwnCookie
+		d.Own = append(d.Own, own)
 	}
 	seen := b.observer.Seen(b.o.Site)
 	slices.Sort(seen)
@@ -141,7 +144,8 @@ func (b *Banner) declare(l *language, title string) *declaration {
 
 func (v *declaredVendor) add(l *language, kind string, cookies []rules.Cookie) {
 	for _, c := range cookies {
-		v.Stores = append(v.Stores, declaredStorage{c.Name, kind, c.Party, c.Purpose, c.Retention, retention(l, c.Retention)})
+		said, english := l.purpose(c.Purpose)
+		v.Stores = append(v.Stores, declaredStorage{c.Name, kind, c.Party, c.Purpose, c.Retention, said, retention(l, c.Retention), english})
 	}
 }
 

@@ -712,9 +712,12 @@ func TestReceipt(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.ID != choice.ID.String() || !slices.Equal(got.Categories, []string{"analytics"}) || got.Address != "192.0.2.0" {
 		t.Errorf("%v: %s", err, a.body)
 	}
-	for language, country := range map[string]string{"en": "<dt>Country</dt><dd>Norway</dd>", "de": "<dt>Land</dt><dd>Norwegen</dd>"} {
+	for language, rows := range map[string]string{
+		"en": "<dt>Rule</dt><dd>Nothing optional without consent · the site&#39;s setting for everybody</dd></div>\n<div><dt>Country</dt><dd>Norway</dd>",
+		"de": "<dt>Regel</dt><dd>Nichts Optionales ohne Einwilligung · die Einstellung der Website für alle</dd></div>\n<div><dt>Land</dt><dd>Norwegen</dd>",
+	} {
 		page := e.do("GET", "/_askfirst/receipt", "", "Accept-Language", language)
-		for _, part := range []string{choice.ID.String(), country} {
+		for _, part := range []string{choice.ID.String(), rows} {
 			if !strings.Contains(page.body, part) {
 				t.Errorf("the page in %s does not show %s", language, part)
 			}
@@ -737,6 +740,28 @@ func TestReceipt(t *testing.T) {
 	e.status(e.json("/_askfirst/receipt/erase", `{}`), 204)
 }
 
+// TestRegimeIsSaidInWords: how consent worked, and by what rule.
+func TestRegimeIsSaidInWords(t *testing.T) {
+	b := newBanner(t, Options{})
+	for _, c := range []struct {
+		language, rule string
+		regime         consent.Regime
+		want           string
+	}{
+		{"en", "DE, built in, by X-Country", consent.OptIn, "Nothing optional without consent · what holds in Germany"},
+		{"en", "US-CA, configured, by database", consent.OptOut, "Everything until there is an objection · what holds in United States (CA)"},
+		{"en", "fallback, place unknown", consent.Notice, "Everything, with notice and a way to refuse · the site's setting where no country's rule applies"},
+		{"de", "AT, built in, by database", consent.OptIn, "Nichts Optionales ohne Einwilligung · was in diesem Land gilt: Österreich"},
+		{"ja", "JP, built in, by database", consent.Notice, "通知したうえですべて使い、拒否もできる · この国で適用されるもの: 日本"},
+		{"en", "", consent.OptIn, "Nothing optional without consent"},
+	} {
+		l := b.languages.list[b.languages.index[c.language]]
+		if got := l.regime(c.regime, c.rule); got != c.want {
+			t.Errorf("%s in %s: %q, want %q", c.rule, c.language, got, c.want)
+		}
+	}
+}
+
 func TestDeclaration(t *testing.T) {
 	e := serve(t, Options{})
 	if e.banner.engine.Vendor("google-analytics") == nil {
@@ -750,7 +775,7 @@ func TestDeclaration(t *testing.T) {
 		t.Errorf("%v: %s", err, a.body)
 	}
 	a = e.do("GET", "/_askfirst/cookies", "", "Accept-Language", "de")
-	for _, want := range []string{"Vereinigte Staaten", "außerhalb des Europäischen Wirtschaftsraums", "<code>_ga</code>", `href="https://policies.google.com/privacy`} {
+	for _, want := range []string{"Vereinigte Staaten", "außerhalb des Europäischen Wirtschaftsraums", "<code>_ga</code><p>Erkennt den Browser wieder", `href="https://policies.google.com/privacy`} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the declaration lacks %s", want)
 		}

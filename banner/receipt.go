@@ -63,12 +63,38 @@ type receiptPage struct {
 	Action  string
 	Agreed  string
 	Before  string
+	Regime  string
 	Country string // by which the regime was chosen; empty where it was not by one
 }
 
 // actionTexts are the texts of the buttons behind consent.Receipt.Action.
 var actionTexts = map[string]string{
 	"accept-all": "accept_all", "reject-all": "reject_all", "save": "save", "withdraw": "withdraw", "gpc": "gpc",
+}
+
+// regimeTexts say how consent works under a regime.
+var regimeTexts = map[consent.Regime]string{
+	consent.OptIn: "regime_opt_in", consent.OptOut: "regime_opt_out", consent.Notice: "regime_notice",
+}
+
+// regime says in words what consent.Receipt.Regime and RegimeRule are: how
+// consent worked for the visitor, and by what rule.
+func (l *language) regime(r consent.Regime, rule string) string {
+	words := l.texts[regimeTexts[r]]
+	switch at, _, _ := strings.Cut(rule, ","); at {
+	case "":
+	case "default":
+		words += " · " + l.texts["rule_default"]
+	case "fallback":
+		words += " · " + l.texts["rule_fallback"]
+	default:
+		country, region, _ := strings.Cut(at, "-")
+		if country = l.country(country); region != "" {
+			country += " (" + region + ")"
+		}
+		words += " · " + l.texts.fill("rule_place", "{country}", country)
+	}
+	return words
 }
 
 // find returns the record of the choice that stands: fs.ErrNotExist where no
@@ -110,7 +136,7 @@ func (b *Banner) serveReceipt(ctx *fasthttp.RequestCtx, v *Visit) {
 		body.Receipt = newReceipt(r)
 		body.Action = p.T[actionTexts[r.Action]]
 		body.At, body.Agreed, body.Before = moment(r.At), agreed(p.T, r.Categories), agreed(p.T, r.Before)
-		body.Country = p.language.country(r.Country)
+		body.Regime, body.Country = p.language.regime(r.Regime, r.RegimeRule), p.language.country(r.Country)
 	}
 	p.Body = &body
 	b.servePage(ctx, p)

@@ -33,7 +33,7 @@ func TestTextsAreWhole(t *testing.T) {
 		t.Errorf("languages: got %v", got)
 	}
 	english := all[reference]
-	if len(english) != 87 {
+	if len(english) != 107 {
 		t.Errorf("there are %d texts; if some came or went, this count follows", len(english))
 	}
 	for _, tag := range slices.Sorted(maps.Keys(all)) {
@@ -115,6 +115,41 @@ func TestCounting(t *testing.T) {
 		if got := retention(&l, c.retention); got != c.want {
 			t.Errorf("%s in %s: %q, want %q", c.retention, c.tag, got, c.want)
 		}
+	}
+}
+
+// What the catalogue says of cookies in English is said in the page's language;
+// what is left of it is marked as English.
+func TestPurposesAreSaidInEveryLanguage(t *testing.T) {
+	b := newBanner(t, Options{})
+	german, english := &b.languages.list[b.languages.index["de"]], &b.languages.list[b.languages.index["en"]]
+	for _, c := range []struct{ catalogue, want string }{
+		{"Recognises the browser on other sites, to choose and measure ads.", "Erkennt den Browser auch auf anderen Websites wieder. Zählt und misst, wie die Website genutzt wird. Wählt, begrenzt oder misst Werbung."},
+		{"Recognises a reader, to know what they read.", "Erkennt den Browser wieder, wenn er zurückkehrt."}, // no ad in it
+		{"Keeps which account is in use.", "Hält die Anmeldung aufrecht oder merkt sich Warenkorb und Bestellung."},
+		{"Notes that the visitor opted out.", "Merkt sich, was erlaubt oder abgelehnt wurde."},
+		{"Is of no known kind.", "Is of no known kind."},
+	} {
+		said, isEnglish := german.purpose(c.catalogue)
+		if said != c.want || isEnglish != (said == c.catalogue) {
+			t.Errorf("%s is said %q, English %v", c.catalogue, said, isEnglish)
+		}
+		if said, marked := english.purpose(c.catalogue); said != c.catalogue || marked {
+			t.Errorf("in English %q is said %q, marked %v", c.catalogue, said, marked)
+		}
+	}
+	all, left := 0, 0
+	for _, v := range b.engine.Vendors() {
+		for _, c := range slices.Concat(v.Cookies, v.Storage) {
+			all++
+			if _, isEnglish := german.purpose(c.Purpose); isEnglish {
+				left++
+			}
+		}
+	}
+	t.Logf("of %d purposes %d are said in English", all, left)
+	if left > all/20 {
+		t.Errorf("of %d purposes %d are said in English, more than one in twenty", all, left)
 	}
 }
 

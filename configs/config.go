@@ -280,6 +280,9 @@ type CookieOptions struct {
 type Banner struct {
 	// Layout is bar, box or centre.
 	Layout string
+	// Logo is the path of a picture on the site, shown above the title; empty
+	// for none.
+	Logo string
 	// Release is in-place or reload: how what was agreed to comes into a page
 	// that is open.
 	Release string

@@ -362,6 +362,7 @@ func (r *reader) cookie(n *yaml.Node, at string, c *CookieOptions) {
 func (r *reader) banner(n *yaml.Node, at string, b *Banner) {
 	r.mapping(n, at, fields{
 		"layout":  func(n *yaml.Node, at string) { oneOf(r, n, at, &b.Layout, "bar", "box", "centre") },
+		"logo":    func(n *yaml.Node, at string) { r.logo(n, at, &b.Logo) },
 		"release": func(n *yaml.Node, at string) { oneOf(r, n, at, &b.Release, "in-place", "reload") },
 		"clear": func(n *yaml.Node, at string) {
 			b.Clear = nil
@@ -451,6 +452,16 @@ func (r *reader) link(n *yaml.Node, at string, to *string) {
 	u, err := url.Parse(*to)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "") || (u.Scheme == "" && !strings.HasPrefix(u.Path, "/")) {
 		r.refuse(n, at, fmt.Sprintf("%q is neither a path nor an http address", *to), "write /privacy or https://shop.example/privacy")
+	}
+}
+
+// logo reads the path of a picture. One from elsewhere would tell somebody of
+// every visitor who is asked.
+func (r *reader) logo(n *yaml.Node, at string, to *string) {
+	r.text(n, at, to)
+	u, err := url.Parse(*to)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.ContainsAny(*to, " \"'<>\\") {
+		r.refuse(n, at, fmt.Sprintf("%q is no path on the site", *to), "write one such as /logo.svg: a picture from elsewhere would be asked for before there is consent")
 	}
 }
 

@@ -126,6 +126,7 @@ func bannerOptions(c *configs.Site, o Options) banner.Options {
 		Texts:        c.Banner.Texts,
 		Theme:        c.Banner.Theme,
 		Layout:       c.Banner.Layout,
+		Logo:         c.Banner.Logo,
 		CookieDomain: c.Cookie.Domain,
 		CookieMaxAge: c.Cookie.MaxAge,
 		Unclassified: string(c.Unclassified),

@@ -47,8 +47,10 @@ document.querySelector('ul').innerHTML = '<li class="friend-card">in a list</li>
 		t.Errorf("asked for %q", got)
 	}
 
-	do[bool](t, ctx, see+`const f = document.body.appendChild(document.createElement('iframe')); f.src = 'https://tube.example/film'; f.width = 400; f.height = 200;
-await until(() => f.srcdoc); return true`)
+	if !do[bool](t, ctx, see+`const f = document.body.appendChild(document.createElement('iframe')); f.src = 'https://tube.example/film'; f.width = 400; f.height = 200;
+await until(() => f.srcdoc); return f.srcdoc.includes('<askfirst-placeholder')`) {
+		t.Error("the frame shows no box")
+	}
 	last, _ := url.ParseQuery(w.boxed[len(w.boxed)-1])
 	if last.Get("vendor") != "tube" || last.Get("category") != "marketing" || last.Get("height") != "200" || last.Get("language") != "en" || last.Get("return") != "/" {
 		t.Errorf("the frame's box was asked for with %v", last)

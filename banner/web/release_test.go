@@ -76,6 +76,21 @@ func TestReleaseInDocumentOrder(t *testing.T) {
 	}
 }
 
+// TestAsyncScriptsAreNotWaitedFor: what follows one asks for its own while it is
+// on its way, as on a normal load.
+func TestAsyncScriptsAreNotWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.set("/async", document(`<script async type="text/plain" data-askfirst-src="https://meter.example/async.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
+<script type="text/plain" data-askfirst-src="https://meter.example/next.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>`))
+	ctx := tab(t, browser(t, w), "/async")
+	got := do[[]string](t, ctx, `await askfirst.set(['analytics']);
+const [first, next] = ['async', 'next'].map(name => performance.getEntriesByName('https://meter.example/' + name + '.js')[0]);
+return [...ran].sort().concat(next.startTime < first.responseEnd ? 'together' : 'one after the other')`)
+	if want := []string{"meter.example/async.js", "meter.example/next.js", "together"}; !slices.Equal(got, want) {
+		t.Errorf("ran %q, want %q", got, want)
+	}
+}
+
 func TestDocumentWriteOfReleasedScripts(t *testing.T) {
 	w := newWorld(t)
 	w.set("/write", document(`<p id="top">top</p>
@@ -165,6 +180,20 @@ func TestLoadOnce(t *testing.T) {
 	press(0, "load") // the other film, now the first box left
 	if got := w.await("/other", 1); len(got) != 1 {
 		t.Errorf("asked for %q, want one", got)
+	}
+}
+
+// TestLoadOnceLetsInWhatFillsTheMark: the script of a widget goes by another ID of
+// the same vendor's.
+func TestLoadOnceLetsInWhatFillsTheMark(t *testing.T) {
+	w := newWorld(t)
+	w.set("/mark", document(`<script type="text/plain" data-askfirst-src="https://friend.example/sdk.js" data-askfirst-category="social" data-askfirst-vendor="friend-sdk"></script>
+<script type="text/plain" data-askfirst-src="https://other.example/sdk.js" data-askfirst-category="social" data-askfirst-vendor="other-sdk"></script>
+<askfirst-placeholder data-vendor="friend-like" data-category="social"><template shadowrootmode="open"><button data-askfirst="load">Load</button></template></askfirst-placeholder><div class="friend-like" data-askfirst-category="social" data-askfirst-vendor="friend-like"></div>`))
+	ctx := tab(t, browser(t, w), "/mark")
+	do[bool](t, ctx, `document.querySelector('askfirst-placeholder').shadowRoot.querySelector('[data-askfirst=load]').click();`+settle)
+	if got := w.await("/", 1); !slices.Equal(got, []string{"friend.example/sdk.js"}) {
+		t.Errorf("asked for %q", got)
 	}
 }
 

@@ -94,7 +94,7 @@ func TestSecondLockRefusesWhatWasMissed(t *testing.T) {
 		}
 	})
 	t.Run("with", func(t *testing.T) {
-		s := raise(t, site, "--unclassified", "hold")
+		s := raiseWith(t, site, "unclassified: hold") // which has it without a word
 		v := visit(t, s)
 		v.open("/")
 		if got := v.reachedUnheard(s); len(got) > 0 {
