@@ -170,9 +170,9 @@ func New(o Options, e *rules.Engine, records Records, observer Observer) (*Banne
 	}
 	b := &Banner{o: o, engine: e, records: records, observer: observer, log: o.Log, languages: l, offered: consent.SetOf(o.Categories...)}
 	b.assets = newAssets(o.Prefix, e, &o.Signals)
-	b.askCSS = compact(styles("tokens", "ask", "layout-"+o.Layout)) + theme
+	b.askCSS = compact(styles("tokens", "text", "ask", "layout-"+o.Layout)) + theme
 	b.boxCSS = compact(styles("tokens", "box")) + theme
-	b.pageCSS = compact(styles("tokens", "page")) + theme
+	b.pageCSS = compact(styles("tokens", "text", "page")) + theme
 	b.asks = newForest(b.renderAsk)
 	b.boxes = newForest(b.renderBox)
 	return b, nil

@@ -13,16 +13,22 @@ import (
 	"github.com/askfirst/askfirst/configs"
 )
 
+// toldAddresses is an upstream that passes on the address that each request is
+// said to come from.
+func toldAddresses(t *testing.T) (upstream string, addresses <-chan string) {
+	told := make(chan string, 1)
+	return each(t, func(p *peer, head string) {
+		_, rest, _ := strings.Cut(head, "X-Forwarded-For: ")
+		address, _, _ := strings.Cut(rest, "\r\n")
+		told <- address
+		p.send(ok)
+	}), told
+}
+
 // TestProxyProtocol takes the visitor's address from what stands in front, and
 // only from that.
 func TestProxyProtocol(t *testing.T) {
-	got := make(chan string, 1)
-	upstream := each(t, func(p *peer, head string) {
-		_, rest, _ := strings.Cut(head, "X-Forwarded-For: ")
-		address, _, _ := strings.Cut(rest, "\r\n")
-		got <- address
-		p.send(ok)
-	})
+	upstream, got := toldAddresses(t)
 	on := func(c *configs.Config) { trusting(c); c.ProxyProtocol = true }
 	s := newStage(t, upstream, on)
 	v2 := func(command, family byte, data string) string {
@@ -69,13 +75,7 @@ func TestProxyProtocol(t *testing.T) {
 // TestProxyProtocolBeforeTLS has a proxy say whose a connection is before TLS
 // begins, in one write with it and byte by byte.
 func TestProxyProtocolBeforeTLS(t *testing.T) {
-	got := make(chan string, 1)
-	upstream := each(t, func(p *peer, head string) {
-		_, rest, _ := strings.Cut(head, "X-Forwarded-For: ")
-		address, _, _ := strings.Cut(rest, "\r\n")
-		got <- address
-		p.send(ok)
-	})
+	upstream, got := toldAddresses(t)
 	a := newAuthority(t)
 	pair, _ := a.issue(filepath.Join(t.TempDir(), "pair"), "shop.example")
 	s := newStage(t, upstream, func(c *configs.Config) {

@@ -220,7 +220,7 @@ const restoredDOM = `((before, after) => {
 			if (!el.hasAttribute(prefix + 'category')) continue
 			const names = el.getAttributeNames().filter((n) => n.startsWith(prefix))
 			if (['script', 'style'].includes(el.localName)) el.removeAttribute('type')
-			if (el.localName === 'style' && el.textContent.startsWith('-->')) el.textContent = el.textContent.slice(3)
+			if (el.localName === 'style' && el.textContent.startsWith('-->')) el.firstChild.deleteData(0, 3)
 			for (const n of names) {
 				const name = n.slice(prefix.length).replace('xlink-', 'xlink:')
 				const value = el.getAttribute(n)

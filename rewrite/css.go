@@ -16,7 +16,7 @@ var blank = []byte("about:invalid")
 // attribute is renamed, and one without it stands in, so that the rest of the
 // element's style stays.
 func (rw *Rewriter) judgeStyle(i int, css []byte, v *vector) {
-	if hidesBackslash(css) && rw.findHeld(appendASCII(nil, css), v, i) {
+	if hidesBackslash(css) && rw.findHeld(rw.ascii(css), v, i) {
 		return
 	}
 	if rw.findHeld(css, v, i) {
@@ -44,7 +44,7 @@ func (rw *Rewriter) styleElement(text []byte) {
 	hides := hidesBackslash(text)
 	read := t.isCSS(rw) || imports && !bytes.HasPrefix(text, noImport)
 	if read && (rw.findHeld(text, &styleVector, -1) || hasNUL && rw.findHeld(rw.withoutNUL(text), &styleVector, -1) ||
-		hides && rw.findHeld(appendASCII(nil, text), &styleVector, -1)) {
+		hides && rw.findHeld(rw.ascii(text), &styleVector, -1)) {
 		t.hide = true
 		if !t.foreign && !hasNUL && !hides && !rw.framed {
 			rw.copyTo(t.start)

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"encoding/base64"
+	"regexp"
 	"unicode/utf8"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
@@ -11,23 +12,34 @@ import (
 // dataURL appends the content of a data: URL to dst. It reports whether ref is
 // one. Content that is not well encoded ends where that begins.
 func dataURL(dst, ref []byte) ([]byte, bool) {
-	ref = bytes.TrimLeft(ref, "\x00\t\n\r\f ")
-	if len(ref) < 5 || !bytes.EqualFold(ref[:5], []byte("data:")) {
+	n := afterScheme(ref, "data:")
+	if n < 0 {
 		return dst, false
 	}
-	comma := bytes.IndexByte(ref, ',')
-	if comma < 0 {
+	media, content, ok := bytes.Cut(ref[n:], comma)
+	if !ok {
 		return dst, false
 	}
-	media := ref[5:comma]
 	start := len(dst)
-	dst = appendPercentDecoded(dst, ref[comma+1:])
+	dst = appendPercentDecoded(dst, content)
 	if bytes.HasSuffix(bytes.ToLower(bytes.TrimSpace(media)), []byte("base64")) {
-		text := bytes.TrimRight(dst[start:], "=")
-		n, _ := base64.RawStdEncoding.Decode(text, text)
+		text := bytes.TrimRight(withoutBlanks(dst[start:]), "=")
+		n, _ = base64.RawStdEncoding.Decode(text, text)
 		dst = dst[:start+n]
 	}
 	return dst, true
+}
+
+// withoutBlanks takes white space out of text, in place.
+func withoutBlanks(text []byte) []byte {
+	n := 0
+	for _, c := range text {
+		if !isSpace(c) {
+			text[n] = c
+			n++
+		}
+	}
+	return text[:n]
 }
 
 func appendPercentDecoded(dst, s []byte) []byte {
@@ -60,29 +72,92 @@ func nextString(dst, text []byte) (value, rest []byte) {
 	if i < 0 {
 		return nil, nil
 	}
-	dst = append(dst, ""...)
-	for i++; i < len(text) && text[i] != '"'; i++ {
-		if text[i] != '\\' || i+1 == len(text) {
-			dst = append(dst, text[i])
+	text = text[i+1:]
+	n := endOfString(text, '"')
+	value = appendString(dst, text[:n])
+	if value == nil {
+		value = []byte{}
+	}
+	return value, text[min(n+1, len(text)):]
+}
+
+// endOfString returns where the string that text begins in ends: at its quote, or
+// with text.
+func endOfString(text []byte, quote byte) int {
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case quote:
+			return i
+		case '\\':
+			i++
+		}
+	}
+	return len(text)
+}
+
+// appendString appends the value of a string, given what is between its quotes,
+// as JavaScript reads it (ECMA-262, section 12.9.4), and so JSON.
+func appendString(dst, s []byte) []byte {
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			dst = append(dst, s[i])
 			continue
 		}
 		i++
-		if text[i] != 'u' || i+4 >= len(text) {
-			dst = append(dst, text[i])
+		digits := s[i+1:]
+		switch c := s[i]; c {
+		case 'b', 'f', 'n', 'r', 't', 'v':
+			dst = append(dst, stringEscapes[c])
+			continue
+		case '\n':
+			continue
+		case '\r':
+			if len(digits) > 0 && digits[0] == '\n' {
+				i++
+			}
+			continue
+		case 'x':
+			digits = digits[:min(len(digits), 2)]
+		case 'u':
+			if n := bytes.IndexByte(digits, '}'); n > 0 && digits[0] == '{' {
+				digits = digits[1:n]
+				i += 2
+			} else {
+				digits = digits[:min(len(digits), 4)]
+			}
+		default:
+			if c < '0' || c > '7' {
+				// What stands for itself, and a line's end of another sort.
+				if !bytes.HasPrefix(s[i:], lineSeparator) && !bytes.HasPrefix(s[i:], paragraphSeparator) {
+					dst = append(dst, c)
+				} else {
+					i += 2
+				}
+				continue
+			}
+			r := 0
+			n := 0
+			for ; n < 3 && i+n < len(s) && '0' <= s[i+n] && s[i+n] <= '7' && r*8+int(s[i+n]-'0') < 256; n++ {
+				r = r*8 + int(s[i+n]-'0')
+			}
+			dst = utf8.AppendRune(dst, rune(r))
+			i += n - 1
 			continue
 		}
 		var r rune
-		for k := 1; k <= 4; k++ {
-			r = r<<4 | rune(hex(text[i+k])&15)
+		for _, d := range digits {
+			r = min(r<<4|rune(hex(d)&15), utf8.MaxRune+1)
 		}
 		dst = utf8.AppendRune(dst, r)
-		i += 4
+		i += len(digits)
 	}
-	if dst == nil {
-		dst = []byte{}
-	}
-	return dst, text[min(i+1, len(text)):]
+	return dst
 }
+
+var (
+	stringEscapes                     = [...]byte{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v'}
+	lineSeparator, paragraphSeparator = []byte("\u2028"), []byte("\u2029")
+)
 
 // appendUnescaped appends CSS text with its escapes resolved (CSS Syntax 3
 // §4.3.7).
@@ -128,12 +203,13 @@ func appendUnescaped(dst, s []byte) []byte {
 
 // appendForeignText appends the text of an SVG script or style element, whose
 // content text is: comments are no part of it, CDATA sections are, and
-// character references are decoded outside of those.
-func appendForeignText(dst, content []byte) []byte {
+// character references are decoded outside of those. It reports false where
+// there is other markup in it, around which the text would go on.
+func appendForeignText(dst, content []byte) (text []byte, ok bool) {
 	for len(content) > 0 {
 		n := bytes.IndexByte(content, '<')
 		if n < 0 {
-			return scan.AppendValue(dst, content)
+			return scan.AppendValue(dst, content), true
 		}
 		dst = scan.AppendValue(dst, content[:n])
 		content = content[n:]
@@ -141,21 +217,27 @@ func appendForeignText(dst, content []byte) []byte {
 		case bytes.HasPrefix(content, cdataOpen):
 			content = content[len(cdataOpen):]
 			if n = bytes.Index(content, cdataClose); n < 0 {
-				return append(dst, content...)
+				return append(dst, content...), true
 			}
 			dst = append(dst, content[:n]...)
 			content = content[n+len(cdataClose):]
 		case bytes.HasPrefix(content, commentOpen):
-			if n = bytes.Index(content, commentClose); n < 0 {
-				return dst
+			comment, rest, closed := bytes.Cut(content[len(commentOpen):], commentClose)
+			if oddComment.Match(comment) {
+				return dst, false
 			}
-			content = content[n+len(commentClose):]
+			if !closed {
+				return dst, true
+			}
+			content = rest
+		case len(content) > 1 && (content[1] == '!' || content[1] == '?' || content[1] == '/'):
+			return dst, false
 		default:
 			dst = append(dst, '<')
 			content = content[1:]
 		}
 	}
-	return dst
+	return dst, true
 }
 
 // Pages that are not UTF-8 may be in Shift_JIS, GBK or Big5, in which a backslash
@@ -175,6 +257,12 @@ func hidesBackslash(s []byte) bool {
 	}
 }
 
+// ascii returns s as appendASCII makes it, valid until the next call.
+func (rw *Rewriter) ascii(s []byte) []byte {
+	rw.letters.b = appendASCII(rw.letters.room(len(s)), s)
+	return rw.letters.b
+}
+
 // appendASCII appends s with a letter for each byte of a character that is not
 // ASCII, a backslash among them.
 func appendASCII(dst, s []byte) []byte {
@@ -189,6 +277,9 @@ func appendASCII(dst, s []byte) []byte {
 }
 
 var (
+	comma                     = []byte(",")
 	cdataOpen, cdataClose     = []byte("<![CDATA["), []byte("]]>")
 	commentOpen, commentClose = []byte("<!--"), []byte("-->")
+	// oddComment matches what follows "<!--" in a comment that ends otherwise.
+	oddComment = regexp.MustCompile(`^-?>|--!>`)
 )

@@ -103,7 +103,7 @@ func (rw *Rewriter) startTag() {
 		return
 	}
 	if rw.aside.pending {
-		rw.settle()
+		rw.settle(s.Depth() < rw.aside.depth)
 	}
 	t := &rw.tag
 	e := s.Element
@@ -263,6 +263,7 @@ func (rw *Rewriter) await(e scan.Element) {
 	default:
 		rw.pending = e
 		rw.aside.pending = true
+		rw.aside.depth = s.Depth()
 		rw.aside.attrs = append(rw.aside.attrs[:0], s.Attrs...)
 		rw.aside.ids = append(rw.aside.ids[:0], t.ids...)
 	}
@@ -272,25 +273,54 @@ func (rw *Rewriter) await(e scan.Element) {
 // tag is put aside while the scanner reads on.
 type aside struct {
 	pending bool
+	depth   int // of foreign elements, with this one
 	attrs   []scan.Attr
 	ids     []attribute
 }
 
 // settle decides about the tag put aside. Its text ends where the scanner's
-// token begins.
-func (rw *Rewriter) settle() {
+// token begins. If that does not close the element it stands in it, and more of
+// the text may follow: the element is held unread.
+func (rw *Rewriter) settle(closed bool) {
 	s, t, a := &rw.scan, &rw.tag, &rw.aside
 	if s.Start-t.start > Limit {
-		rw.oversize()
+		rw.holdUnread(&oversizeRule)
+		return
+	}
+	text := rw.in[t.end:s.Start]
+	content, ok := appendForeignText(rw.foreign.room(len(text)), text)
+	rw.foreign.b = content
+	if !ok || !closed {
+		rw.holdUnread(&markupRule)
 		return
 	}
 	a.pending = false
 	rw.swapAside()
-	text := rw.in[t.end:s.Start]
-	rw.foreign.b = appendForeignText(rw.foreign.room(len(text)), text)
-	rw.decideText(rw.foreign.b)
+	rw.decideText(content)
 	rw.swapAside()
+	if n := endTagIn(text, t.elem); n >= 0 && !rw.doc.XML {
+		rw.copyTo(t.end + n)
+		rw.noscript(s.Start, false)
+	}
 }
+
+// endTagIn returns where in the text of an SVG script or style element an end tag
+// of that name stands, in a comment or CDATA section then, -1 where none does.
+// Chromium's preload scanner, which knows no SVG, takes what follows for markup.
+func endTagIn(text []byte, e scan.Element) int {
+	for i := 0; ; i += 2 {
+		n := bytes.Index(text[i:], endTagOpen)
+		if n < 0 {
+			return -1
+		}
+		i += n
+		if name := e.String(); len(text)-i-2 >= len(name) && scan.EqualFold(text[i+2:i+2+len(name)], name) {
+			return i
+		}
+	}
+}
+
+var endTagOpen = []byte("</")
 
 // swapAside puts the attributes of the tag put aside in the place of those of
 // the scanner's, or back.
@@ -310,7 +340,7 @@ func (rw *Rewriter) endTag() {
 	}
 	rw.skipText = false
 	if rw.aside.pending {
-		rw.settle()
+		rw.settle(s.Depth() < rw.aside.depth || rw.doc.XML)
 	}
 	rw.pending = 0
 	if s.Element == scan.AmpAnalytics {

@@ -173,7 +173,7 @@ func (rw *Rewriter) end() {
 // cutOff ends what a noscript element leaves unfinished, so that the page
 // after it is read alike with scripts and without. It reports whether there is
 // such a thing: a tag or comment is left out, raw text, SVG and MathML get their
-// end tags.
+// end tags, if they are any.
 func (rw *Rewriter) cutOff() bool {
 	s := &rw.scan
 	switch {
@@ -186,12 +186,14 @@ func (rw *Rewriter) cutOff() bool {
 			rw.unfinished()
 		}
 		rw.copyTo(len(rw.in))
-		rw.out = append(rw.out, "</"...)
-		rw.out = append(rw.out, s.Element.String()...)
-		rw.out = append(rw.out, '>')
+		if !rw.elementless || s.Element == scan.Noframes {
+			rw.out = append(rw.out, "</"...)
+			rw.out = append(rw.out, s.Element.String()...)
+			rw.out = append(rw.out, '>')
+		}
 		return true
 	}
-	if s.InForeign() && !rw.doc.XML {
+	if s.InForeign() && !rw.doc.XML && !rw.elementless {
 		if rw.pending != 0 {
 			rw.unfinished()
 		}

@@ -213,7 +213,7 @@ func (rw *Rewriter) rebase(href []byte) {
 func (rw *Rewriter) ask(ref []byte, k rules.Kind, s rules.Sign) (d rules.Decision, page *rules.Page) {
 	if !utf8.Valid(ref) {
 		// What a browser makes of the bytes depends on the page's encoding.
-		if d, page = rw.askEach(appendASCII(nil, ref), k, s); d.Rule != nil {
+		if d, page = rw.askEach(rw.ascii(ref), k, s); d.Rule != nil {
 			return d, page
 		}
 	}
@@ -259,7 +259,7 @@ func (rw *Rewriter) judgeCode(i int, code []byte, v *vector) {
 	if d.Rule == nil && !rw.tag.owned {
 		imports := *v
 		imports.kind, imports.only = rules.Script, true
-		rw.judgeCalls(i, code, &imports)
+		rw.judgeImports(i, code, false, &imports)
 		return
 	}
 	inline := *v

@@ -64,7 +64,7 @@ var live = map[string][]string{
 // Syntax, section 4.3.5). A longer word that ends in url, as the unit of a number
 // or one with an escape may, is not that function, and what else stands in one that is no URL is passed
 // over up to its end (section 4.3.14).
-var cssToken = regexp.MustCompile(`(?is)/\*.*?(?:\*/|$)|(?:[-#@\w[:^ascii:]]|\\(?:[0-9a-f]{1,6}\s?|[^\n\r\f]))+url\(|url\(\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)'|([^"'()\\\s]+))\s*\)|url\(\s*(?:[^"'\s\\)]|\\.)(?:[^\\)]|\\.)*\)?|@import\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)')|"(?:\\.|[^"\\\n\r\f])*"?|'(?:\\.|[^'\\\n\r\f])*'?`)
+var cssToken = regexp.MustCompile(`(?is)/\*.*?(?:\*/|$)|(?:[-#@\w[:^ascii:]]|\\(?:[0-9a-f]{1,6}\s?|[^\n\r\f]))+\\?url\(|url\(\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)'|([^"'()\\\s]+))\s*\)|url\(\s*(?:[^"'\s\\)]|\\.)(?:[^\\)]|\\.)*\)?|@import\s*(?:"([^"\\\n]*)"|'([^'\\\n]*)')|"(?:\\.|[^"\\\n\r\f])*"?|'(?:\\.|[^'\\\n\r\f])*'?|\\[^u\n\r\f]`)
 
 func (o *oracle) css(what, css string) {
 	for _, m := range cssToken.FindAllStringSubmatch(css, -1) {

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -82,10 +83,12 @@ type Rewriter struct {
 	boxed                  Box
 	text, extra, css       []byte // scratch
 	value, srcdoc, foreign scratch
+	letters                scratch // see ascii
 	cuts                   []cut
 	seams                  []seam // of the page that Revise takes
 	closed, nested         bool
 	enclosed               bool // what comes after is part of the same page
+	elementless            bool // it is markup in a page of frames alone, where it makes no element
 }
 
 var pool = sync.Pool{New: func() any { return new(Rewriter) }}
@@ -113,7 +116,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	rw.inject.reset(doc)
 	rw.marks = marksOf(doc.Rules)
 	rw.closed, rw.nested, rw.enclosed, rw.based, rw.counting, rw.depth = false, false, false, false, false, 0
-	rw.bodied, rw.framed = false, false
+	rw.bodied, rw.framed, rw.elementless = false, false, false
 	rw.worst, rw.holds = rules.Decision{}, false
 	rw.aside.pending = false
 	rw.bases = rw.bases[:0]
@@ -132,6 +135,7 @@ func (rw *Rewriter) trim() {
 	rw.value.trim()
 	rw.srcdoc.trim()
 	rw.foreign.trim()
+	rw.letters.trim()
 	if cap(rw.cuts) > 512 {
 		rw.cuts = nil
 	}
@@ -403,20 +407,28 @@ func (rw *Rewriter) tooLong() bool {
 
 // oversize decides about an element whose text has grown past Limit.
 func (rw *Rewriter) oversize() {
-	element := rw.pending
-	rw.pending = 0
-	if element == scan.Noscript {
+	if rw.pending == scan.Noscript {
+		rw.pending = 0
 		rw.copyTo(rw.tag.end)
 		rw.skipText = true
 		return
 	}
+	rw.holdUnread(&oversizeRule)
+}
+
+// holdUnread holds a script or style element whose text cannot be looked at.
+func (rw *Rewriter) holdUnread(why *rules.Rule) {
+	element := rw.pending
+	rw.pending = 0
 	aside := rw.aside.pending
 	if aside {
 		rw.aside.pending = false
 		rw.swapAside()
 	}
-	rw.tag.hide = rw.tag.script != parked
-	held := rw.hold(-1, rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}, &inlineVector, nil, nil)
+	t := &rw.tag
+	inert := element == scan.Style && !t.isCSS(rw) && bytes.HasPrefix(rw.in[t.end:], noImport)
+	t.hide = t.script != parked && !inert
+	held := !inert && rw.hold(-1, rules.Decision{Category: consent.Marketing, Rule: why}, &inlineVector, nil, nil)
 	rw.emit()
 	if held && element == scan.Style {
 		rw.out = append(rw.out, noImport...)
@@ -426,7 +438,10 @@ func (rw *Rewriter) oversize() {
 	}
 }
 
-var oversizeRule = rules.Rule{Source: "limit", Text: "larger than can be looked at"}
+var (
+	oversizeRule = rules.Rule{Source: "limit", Text: "larger than can be looked at"}
+	markupRule   = rules.Rule{Source: "markup", Text: "a script or style element of SVG with markup in its text"}
+)
 
 // unfinished decides about an element whose end tag never came. A script cut
 // off does not run, and so passes.
@@ -437,7 +452,7 @@ func (rw *Rewriter) unfinished() {
 		rw.readFrames(rw.tag.end, len(rw.in), rw.enclosed)
 	case rw.aside.pending:
 		s.Start = len(rw.in)
-		rw.settle()
+		rw.settle(true)
 	case rw.pending == scan.Noscript:
 		rw.pending = 0
 		rw.copyTo(rw.tag.end)

@@ -102,8 +102,10 @@ func (rw *Rewriter) startScript() (waits bool) {
 	case running:
 		t.hide = true
 		rw.readScriptMarks()
-		if external && src >= 0 {
-			rw.judgeDataScript(src, rw.valueOf(src))
+		for i, id := range t.ids {
+			if id == attrSrc || t.foreign && (id == attrHref || id == attrXlinkHref) {
+				rw.judgeDataScript(i, rw.valueOf(i))
+			}
 		}
 		if rw.doc.RemoveBanners && src >= 0 && isRivalBanner(rw.valueOf(src)) {
 			rw.removeBanner(src)
@@ -136,6 +138,17 @@ func (rw *Rewriter) judgeDataScript(i int, ref []byte) {
 	if d.Rule != nil || rw.tag.owned {
 		rw.hold(i, d, &inlineVector, nil, nil)
 	}
+	rw.judgeImports(i, code, rw.isModule(), &listVector)
+}
+
+// isModule reports whether the script is one that may import without a call.
+func (rw *Rewriter) isModule() bool {
+	for i, id := range rw.tag.ids {
+		if id == attrType && scan.EqualFold(bytes.TrimSpace(rw.valueOf(i)), "module") {
+			return true
+		}
+	}
+	return false
 }
 
 var listVector = vector{element: "script", read: asList, kind: rules.Script, fate: consent.Hold, only: true}
@@ -201,10 +214,7 @@ func (rw *Rewriter) inlineScript(text []byte) {
 		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
 			rw.hold(-1, d, &inlineVector, nil, nil)
 		}
-		rw.judgeCalls(-1, text, &listVector)
-		if a := rw.find(attrType); a >= 0 && scan.EqualFold(bytes.TrimSpace(rw.valueOf(a)), "module") {
-			rw.judgeImports(text)
-		}
+		rw.judgeImports(-1, text, rw.isModule(), &listVector)
 	}
 	rw.readVectors()
 	rw.emit()
@@ -214,7 +224,7 @@ func (rw *Rewriter) inlineScript(text []byte) {
 // that may be a URL.
 func (rw *Rewriter) judgeList(text []byte) {
 	if hidesBackslash(text) {
-		rw.judgeStrings(appendASCII(nil, text))
+		rw.judgeStrings(rw.ascii(text))
 	}
 	rw.judgeStrings(text)
 }
@@ -230,7 +240,7 @@ func (rw *Rewriter) judgeStrings(text []byte) {
 	}
 }
 
-// judgeSpecifier decides about what a script imports by its address.
+// judgeSpecifier decides about what an import map leads to.
 func (rw *Rewriter) judgeSpecifier(i int, ref []byte, v *vector) {
 	if bytes.IndexByte(ref, '/') < 0 {
 		return
@@ -240,115 +250,6 @@ func (rw *Rewriter) judgeSpecifier(i int, ref []byte, v *vector) {
 		rw.hold(i, d, v, host, path)
 	}
 }
-
-// judgeImports decides about what a module imports: each string right after the
-// word import or from.
-func (rw *Rewriter) judgeImports(code []byte) {
-	for i := 0; ; i++ {
-		n := bytes.IndexAny(code[i:], "\"'")
-		if n < 0 {
-			return
-		}
-		i += n
-		quote := code[i]
-		before := beforeString(code[:i])
-		if !bytes.HasSuffix(before, importWord) && !bytes.HasSuffix(before, fromWord) {
-			continue
-		}
-		n = bytes.IndexByte(code[i+1:], quote)
-		if n < 0 {
-			return
-		}
-		rw.judgeSpecifier(-1, rw.unescaped(code[i+1:i+1+n]), &listVector)
-		i += n + 1
-	}
-}
-
-// judgeCalls decides about what code imports as it runs: a string, or a template
-// up to what is put into it, right after import and a parenthesis. It is charged
-// to the i-th attribute, or to the element's text where i is negative.
-func (rw *Rewriter) judgeCalls(i int, code []byte, v *vector) {
-	for {
-		// Scripts have few letters p, and a search for one byte is the fastest.
-		n := bytes.IndexByte(code, 'p')
-		if n < 0 {
-			return
-		}
-		if n < 2 || !bytes.HasPrefix(code[n-2:], importWord) {
-			code = code[n+1:]
-			continue
-		}
-		code = afterBlanks(code[n-2+len(importWord):])
-		if len(code) == 0 || code[0] != '(' {
-			continue
-		}
-		code = afterBlanks(code[1:])
-		if len(code) == 0 || code[0] != '"' && code[0] != '\'' && code[0] != '`' {
-			continue
-		}
-		ref, _, closed := bytes.Cut(code[1:], code[:1])
-		if !closed {
-			continue
-		}
-		if code[0] == '`' {
-			ref, _, _ = bytes.Cut(ref, placeholderOpened)
-		}
-		rw.judgeSpecifier(i, rw.unescaped(ref), v)
-	}
-}
-
-var placeholderOpened = []byte("${")
-
-// unescaped returns the value of what stands between a string's quotes, valid
-// until rw.extra is used.
-func (rw *Rewriter) unescaped(s []byte) []byte {
-	if bytes.IndexByte(s, '\\') < 0 {
-		return s
-	}
-	rw.extra = append(append(append(rw.extra[:0], '"'), s...), '"')
-	s, _ = nextString(nil, rw.extra)
-	return s
-}
-
-var importWord, fromWord = []byte("import"), []byte("from")
-
-// afterBlanks takes white space and comments off the beginning of code.
-func afterBlanks(code []byte) []byte {
-	for {
-		code = bytes.TrimLeft(code, " \t\r\n\v\f")
-		end := commentClosed
-		switch {
-		case bytes.HasPrefix(code, lineComment):
-			end = newline
-		case !bytes.HasPrefix(code, commentOpened):
-			return code
-		}
-		var closed bool
-		if _, code, closed = bytes.Cut(code[2:], end); !closed {
-			return nil
-		}
-	}
-}
-
-var lineComment, newline = []byte("//"), []byte("\n")
-
-// beforeString takes white space and comments of the form /* */ off the end of
-// code.
-func beforeString(code []byte) []byte {
-	for {
-		code = bytes.TrimRight(code, " \t\r\n\f")
-		if !bytes.HasSuffix(code, commentClosed) {
-			return code
-		}
-		n := bytes.LastIndex(code[:len(code)-2], commentOpened)
-		if n < 0 {
-			return code
-		}
-		code = code[:n]
-	}
-}
-
-var commentOpened, commentClosed = []byte("/*"), []byte("*/")
 
 // noscript rewrites the content of a noscript element up to rw.in[end], which
 // is markup to a browser that runs no scripts. enclosed says that its end tag
@@ -361,6 +262,7 @@ func (rw *Rewriter) noscript(end int, enclosed bool) {
 	rw.done = end
 	if inner := rw.within(true); inner != nil {
 		inner.w, inner.enclosed = (*outer)(rw), enclosed
+		inner.elementless = rw.framed && (rw.elementless || rw.tag.elem != scan.Noscript)
 		inner.read(text, len(text)+1, true)
 		inner.flush()
 		rw.bases = append(rw.bases, inner.bases[len(rw.bases):]...)

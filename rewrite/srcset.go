@@ -73,22 +73,24 @@ func refreshURL(content []byte) []byte {
 	return url
 }
 
-// isJavaScript reports whether a URL has the scheme javascript:, which may have
-// control characters and spaces before it and newlines and tabs within.
-func isJavaScript(url []byte) bool {
-	const scheme = "javascript:"
+// isJavaScript reports whether a URL has the scheme javascript:.
+func isJavaScript(url []byte) bool { return afterScheme(url, "javascript:") >= 0 }
+
+// afterScheme returns where what follows the scheme begins in a URL, -1 where it
+// has another. It may have white space in it as all URLs may (URL, section 4.4).
+func afterScheme(url []byte, scheme string) int {
 	n := 0
-	for _, c := range url {
+	for i, c := range url {
 		switch {
 		case c == '\t' || c == '\n' || c == '\r':
 		case n == 0 && c <= ' ':
-		case n < len(scheme) && (c == scheme[n] || c|0x20 == scheme[n] && scheme[n] != ':'):
+		case c == scheme[n] || c|0x20 == scheme[n] && scheme[n] != ':':
 			if n++; n == len(scheme) {
-				return true
+				return i + 1
 			}
 		default:
-			return false
+			return -1
 		}
 	}
-	return false
+	return -1
 }

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"regexp"
+	"slices"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
 )
@@ -43,10 +44,19 @@ func undoIn(page []byte, framed bool) []byte {
 				from := max(s.Start, done)
 				return append(append(out, page[done:from]...), undoIn(page[from:], framed)...)
 			}
+			if from := inComment(page[done:]); s.InComment() && from >= 0 {
+				return append(append(out, page[done:done+from]...), undoIn(page[done+from:], framed)...)
+			}
 			return append(out, page[done:]...)
 		}
 		name := bytes.ToLower(page[s.Start:min(s.End, len(page))])
 		switch token {
+		case scan.Comment, scan.CDATA:
+			from := max(s.Start, done)
+			if n := inComment(page[from:s.End]); n >= 0 {
+				out = append(append(out, page[done:from+n]...), undoIn(page[from+n:s.End], framed)...)
+				done = s.End
+			}
 		case scan.Raw:
 			if copied {
 				done = s.End
@@ -101,6 +111,15 @@ func undoIn(page []byte, framed bool) []byte {
 	}
 }
 
+// inComment returns where in a comment markup begins that the preload scanner
+// reads, -1 where nothing in it is held.
+func inComment(text []byte) int {
+	if !bytes.Contains(text, []byte(prefix)) {
+		return -1
+	}
+	return bytes.Index(text, []byte("</"))
+}
+
 func undoTag(tag []byte) []byte {
 	if parkedMarks.Match(tag) {
 		tag = parkedMarks.ReplaceAll(tag, []byte("$1"))
@@ -118,7 +137,7 @@ func undoTag(tag []byte) []byte {
 			if !bytes.Contains(lower, []byte(prefix+"style")) && added == addedStyle || !bytes.Contains(lower, []byte(prefix+"srcdoc")) && added == addedDoc {
 				continue
 			}
-			if k := lastIndex(added, head); k != nil && k[1] == len(head) {
+			if k := lastIndex(added, head); k != nil && k[1] == len(head) && isAttribute(tag, k[0]+1) {
 				head = head[:k[0]]
 			}
 		}
@@ -126,6 +145,15 @@ func undoTag(tag []byte) []byte {
 	}
 	tag = bytes.ReplaceAll(tag, []byte(prefix+"xlink-href"), []byte("xlink:href"))
 	return bytes.ReplaceAll(tag, []byte(prefix), nil)
+}
+
+// isAttribute reports whether an attribute of the tag begins at a place, and not
+// what only looks like one in the value of another.
+func isAttribute(tag []byte, at int) bool {
+	var s scan.Scanner
+	s.Reset(scan.HTML)
+	s.Next(tag, true)
+	return slices.ContainsFunc(s.Attrs, func(a scan.Attr) bool { return int(a.Name) == at })
 }
 
 func lastIndex(r *regexp.Regexp, b []byte) []int {

@@ -228,7 +228,7 @@ func (s *signature) complete(code []byte) bool {
 // script: who edits a page that bears a tag has its source in a string.
 func (s *inlineSearch) acts(sig *signature) bool {
 	if !s.read {
-		s.page.data = appendData(s.page.data[:0], s.code)
+		s.page.data = AppendData(s.page.data[:0], s.code)
 		s.read = true
 	}
 	for _, token := range sig.tokens {
@@ -243,10 +243,10 @@ func (s *inlineSearch) acts(sig *signature) bool {
 func (s *inlineSearch) occurs(token []byte) bool {
 	at := 0
 	for _, data := range s.page.data {
-		if bytes.Contains(s.code[at:data.start], token) {
+		if bytes.Contains(s.code[at:data.Start], token) {
 			return true
 		}
-		at = data.end
+		at = data.End
 	}
 	return bytes.Contains(s.code[at:], token)
 }

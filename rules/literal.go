@@ -2,19 +2,19 @@ package rules
 
 import "bytes"
 
-// span is a part of a text.
-type span struct{ start, end int }
+// Span is a part of a text, in bytes: up to End, which is not in it.
+type Span struct{ Start, End int }
 
 // minDataLength is how long a string literal is, in bytes, that carries data: a
 // post that is to be edited, the state of an application, a page's source. Tags
 // are published with shorter ones.
 const minDataLength = 256
 
-// appendData appends to dst the string literals of a script that are data rather
+// AppendData appends to dst the string literals of a script that are data rather
 // than what the script does: long ones, and long parts of templates, other than
 // those that are run where they stand. None are found in what cannot be told
 // apart for sure.
-func appendData(dst []span, code []byte) []span {
+func AppendData(dst []Span, code []byte) []Span {
 	none := dst
 	var nested [16]int // open braces within each ${ } that is open
 	depth, last := 0, -1
@@ -29,7 +29,7 @@ func appendData(dst []span, code []byte) []span {
 				return none
 			}
 			if i-from >= minDataLength && !isRun(code[:from]) {
-				dst = append(dst, span{from, i})
+				dst = append(dst, Span{from, i})
 			}
 		case '}', '`':
 			if c == '}' && (depth == 0 || nested[depth-1] > 0) {
@@ -47,7 +47,7 @@ func appendData(dst []span, code []byte) []span {
 				return none
 			}
 			if i-from >= minDataLength && !isRun(code[:from]) {
-				dst = append(dst, span{from, i})
+				dst = append(dst, Span{from, i})
 			}
 			if opens {
 				if depth == len(nested) {

@@ -61,13 +61,13 @@ func TestDataSpans(t *testing.T) {
 	code := "a('" + long + "');b=/[/'\"]/;c=`" + long + "${d({e:`" + long + "`})}" + long + "`;// '\n/* \" */f=\"" + long + "\\\"\";"
 	most := 0
 	for n := range len(code) + 1 {
-		spans := appendData(nil, []byte(code[:n]))
+		spans := AppendData(nil, []byte(code[:n]))
 		at := 0
 		for _, s := range spans {
-			if s.start < at || s.end > n || s.end-s.start < minDataLength {
+			if s.Start < at || s.End > n || s.End-s.Start < minDataLength {
 				t.Fatalf("%v of %q", spans, code[:n])
 			}
-			at = s.end
+			at = s.End
 		}
 		most = max(most, len(spans))
 	}

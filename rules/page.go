@@ -28,7 +28,7 @@ type Page struct {
 	// tried has a bit for each inline signature whose other tokens were not
 	// found in the code that is being read.
 	tried []uint64
-	data  []span // parts of that code that are not run
+	data  []Span // parts of that code that are not run
 }
 
 // Reset starts a page at the given absolute address. Where it is not one, all

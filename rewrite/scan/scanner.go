@@ -176,6 +176,10 @@ func (s *Scanner) Idle() bool { return s.state == data && len(s.open) == 0 }
 // InForeign reports whether SVG or MathML is open.
 func (s *Scanner) InForeign() bool { return len(s.open) > 0 || s.syntax == XML }
 
+// Depth returns how many elements are open from the outermost <svg> or <math>
+// on, at most 512. It is 0 in XML.
+func (s *Scanner) Depth() int { return len(s.open) }
+
 // Next reads on in b, which begins with the bytes that the last call left and
 // that Shift did not take away. eof says that nothing comes after b. At the
 // end of the document Next returns More with eof set.
