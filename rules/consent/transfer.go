@@ -43,7 +43,7 @@ const partsOfEEA = "AX GF GP MQ RE YT MF"
 const adequate = "AD AR BR CA CH FO GB GG IL IM JE JP KR NZ UY"
 
 // TransferTo returns on what data go to a company with its seat in a country
-// (ISO 3166-1, in capitals; empty for not known). stated is what the operator
+// (ISO 3166-1; empty for not known). stated is what the operator
 // says, empty for nothing; it beats what is known of the country.
 func TransferTo(country, stated string) Transfer {
 	switch {
@@ -57,10 +57,10 @@ func TransferTo(country, stated string) Transfer {
 	return Unstated
 }
 
-// InEEA reports whether a country (ISO 3166-1, in capitals) is in the European
+// InEEA reports whether a country (ISO 3166-1) is in the European
 // Economic Area. To send data anywhere else is a transfer.
 func InEEA(country string) bool { return has(EEA, country) || has(partsOfEEA, country) }
 
 func has(countries, country string) bool {
-	return strings.Contains(" "+countries+" ", " "+country+" ")
+	return strings.Contains(" "+countries+" ", " "+strings.ToUpper(country)+" ")
 }

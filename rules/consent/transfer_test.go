@@ -13,7 +13,7 @@ func TestTransferTo(t *testing.T) {
 		{"", "", NoTransfer}, {"", "scc", NoTransfer}, {"DE", "", NoTransfer}, {"NO", "scc", NoTransfer}, {"RE", "", NoTransfer},
 		{"CH", "", Adequacy}, {"BR", "", Adequacy}, {"GB", "scc", Clauses},
 		{"US", "", Unstated}, {"US", "dpf", Framework}, {"US", "scc", Clauses}, {"CN", "", Unstated},
-		{"T ", "", Unstated}, {"us", "", Unstated},
+		{"T ", "", Unstated}, {"us", "", Unstated}, {"gb", "", Adequacy}, {"de", "", NoTransfer},
 	} {
 		if got := TransferTo(c.country, c.stated); got != c.want {
 			t.Errorf("%q, stated %q: %q, want %q", c.country, c.stated, got, c.want)
