@@ -135,7 +135,10 @@ func TestReceiptsAndStore(t *testing.T) {
 		ids = append(ids, r.ID.String())
 	}
 	store.Close()
-	expect := func(code int, command string, want ...string) string { t.Helper(); return expect(t, code, command, want...) }
+	expect := func(code int, command string, want ...string) string {
+		t.Helper()
+		return expect(t, code, command, want...)
+	}
 	at := " --data " + dir
 	expect(exitOK, "receipts verify"+at, "3 receipts of 1 sites, 0 of them erased")
 	expect(exitOK, "receipts find --id "+ids[1]+at, ids[1], `"action": "reject-all"`)
