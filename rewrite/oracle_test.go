@@ -44,7 +44,7 @@ func (o *oracle) url(what, ref string) {
 
 // noHost matches addresses whose host has what a NUL becomes in text: no host can
 // (UTS 46), so that browsers ask nobody.
-var noHost = regexp.MustCompile(`^[^/\\]*[/\\]{2}[^/\\?#]*\x{fffd}`)
+var noHost = regexp.MustCompile(`(?i)^(?:[^/\\]*[/\\]{2}|https?:[/\\]*)[^/\\?#]*\x{fffd}`)
 
 func (o *oracle) code(what, code string) {
 	if d := engine().Inline(&o.page, []byte(code)); !d.Allowed(0) {

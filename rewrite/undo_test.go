@@ -3,7 +3,6 @@ package rewrite
 import (
 	"bytes"
 	"regexp"
-	"slices"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
 )
@@ -137,8 +136,8 @@ func undoTag(tag []byte) []byte {
 			if !bytes.Contains(lower, []byte(prefix+"style")) && added == addedStyle || !bytes.Contains(lower, []byte(prefix+"srcdoc")) && added == addedDoc {
 				continue
 			}
-			if k := lastIndex(added, head); k != nil && k[1] == len(head) && isAttribute(tag, k[0]+1) {
-				head = head[:k[0]]
+			if k := lastAttribute(tag, len(head)) - 1; k > 0 && len(added.Find(head[k:])) == len(head)-k {
+				head = head[:k]
 			}
 		}
 		tag = append(append([]byte(nil), head...), tag[m[1]:]...)
@@ -147,19 +146,16 @@ func undoTag(tag []byte) []byte {
 	return bytes.ReplaceAll(tag, []byte(prefix), nil)
 }
 
-// isAttribute reports whether an attribute of the tag begins at a place, and not
-// what only looks like one in the value of another.
-func isAttribute(tag []byte, at int) bool {
+// lastAttribute returns where the attribute of the tag begins that ends before end,
+// 0 where there is none: what looks like one may be the value of another.
+func lastAttribute(tag []byte, end int) int {
 	var s scan.Scanner
 	s.Reset(scan.HTML)
 	s.Next(tag, true)
-	return slices.ContainsFunc(s.Attrs, func(a scan.Attr) bool { return int(a.Name) == at })
-}
-
-func lastIndex(r *regexp.Regexp, b []byte) []int {
-	all := r.FindAllIndex(b, -1)
-	if len(all) == 0 {
-		return nil
+	for _, a := range s.Attrs {
+		if int(a.End) == end {
+			return int(a.Name)
+		}
 	}
-	return all[len(all)-1]
+	return 0
 }
