@@ -27,9 +27,9 @@ type declaredVendor struct {
 	Country     string `json:"country"`
 	CountryName string `json:"-"`
 	OutsideEEA  bool   `json:"outside_eea"`
-	// Transfer is on what data go there: adequacy, dpf, scc, unstated; empty
-	// where they stay in the EEA or the country is not known.
-	Transfer     string            `json:"transfer,omitempty"`
+	// Transfer is on what data go there; empty where they stay in the EEA or the
+	// country is not known.
+	Transfer     consent.Transfer  `json:"transfer,omitempty"`
 	TransferName string            `json:"-"`
 	Policy       string            `json:"policy"`
 	Category     string            `json:"category"`
@@ -125,13 +125,11 @@ func (b *Banner) declare(l *language, title string) *declaration {
 			continue
 		}
 		declared := declaredVendor{
-			ID: v.ID, Name: v.Name, Company: v.Company, Country: v.Country, CountryName: l.country(v.Country), OutsideEEA: v.Country != "" && !inEEA(v.Country),
-			Policy: v.Policy, Category: v.Category.String(), Stores: []declaredStorage{},
+			ID: v.ID, Name: v.Name, Company: v.Company, Country: v.Country, CountryName: l.country(v.Country), OutsideEEA: v.Country != "" && !consent.InEEA(v.Country),
+			Transfer: consent.TransferTo(v.Country, b.o.Transfers[v.ID]),
+			Policy:   v.Policy, Category: v.Category.String(), Stores: []declaredStorage{},
 		}
-		if declared.OutsideEEA {
-			declared.Transfer = b.transfer(v)
-			declared.TransferName = l.texts[bases[declared.Transfer]]
-		}
+		declared.TransferName = l.texts[bases[declared.Transfer]]
 		declared.add(l, "cookie", v.Cookies)
 		declared.add(l, "storage", v.Storage)
 		d.Vendors = append(d.Vendors, declared)
@@ -150,8 +148,8 @@ func (v *declaredVendor) add(l *language, kind string, cookies []rules.Cookie) {
 }
 
 // bases are the texts for the values of declaredVendor.Transfer.
-var bases = map[string]string{
-	"adequacy": "transfer_adequacy", "dpf": "transfer_dpf", "scc": "transfer_scc", "unstated": "transfer_unstated",
+var bases = map[consent.Transfer]string{
+	consent.Adequacy: "transfer_adequacy", consent.Framework: "transfer_dpf", consent.Clauses: "transfer_scc", consent.Unstated: "transfer_unstated",
 }
 
 // units are the texts for the units of rules.Cookie.Retention.

@@ -792,12 +792,6 @@ func TestDeclaration(t *testing.T) {
 }
 
 func TestDeclarationSaysOnWhatDataAreTransferred(t *testing.T) {
-	for country, want := range map[string]string{"US": "unstated", "CH": "adequacy", "gb": "adequacy", "CN": "unstated"} {
-		b := &Banner{}
-		if got := b.transfer(&rules.Vendor{ID: "x", Country: country}); got != want {
-			t.Errorf("%s: %s, want %s", country, got, want)
-		}
-	}
 	for stated, want := range map[string]string{"": "nicht angegeben", "dpf": "EU-US Data Privacy Framework", "scc": "Standardvertragsklauseln"} {
 		e := serve(t, Options{Transfers: map[string]string{"google-analytics": stated}})
 		e.watcher.seen = []string{"google-analytics"}
@@ -818,49 +812,54 @@ func TestDeclarationSaysOnWhatDataAreTransferred(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	e := serve(t, Options{})
-	good := `{"page":"/blog","granted":"a","tags":[["https://www.google-analytics.com/g/collect?id=secret","script","held",2]],"cookies":[["_ga","script"]],"more":3}`
+	good := `{"page":"/blog","tags":[["https://www.google-analytics.com/g/collect?id=secret","script","held",2,"-"],["https://www.google-analytics.com/g/collect","script","fired",1,"a"]],"cookies":[["_ga","script","a"]],"more":3}`
 	e.status(e.json("/_askfirst/events", good), 204)
 	e.status(e.do("POST", "/_askfirst/events", good, "Content-Type", "text/plain;charset=UTF-8"), 204)
-	if len(e.watcher.reports) != 2 {
+	if len(e.watcher.reports) != 4 { // each before the choice and after it
 		t.Fatalf("%d reports", len(e.watcher.reports))
 	}
 	r := e.watcher.reports[0]
-	if r.Page != "/blog" || r.Granted.String() != "a" || len(r.Tags) != 1 || r.Tags[0].Host != "www.google-analytics.com" || r.Tags[0].Path != "/g/collect" || r.Tags[0].Kind != rules.Script || r.Tags[0].Count != 2 || r.Cookies[0].Name != "_ga" {
-		t.Errorf("report %+v", r)
+	if r.Page != "/blog" || r.Granted.String() != "-" || len(r.Tags) != 1 || r.Tags[0].Host != "www.google-analytics.com" || r.Tags[0].Path != "/g/collect" || r.Tags[0].Kind != rules.Script || r.Tags[0].Count != 2 || len(r.Cookies) != 0 {
+		t.Errorf("report before the choice %+v", r)
+	}
+	r = e.watcher.reports[1]
+	if r.Page != "/blog" || r.Granted.String() != "a" || len(r.Tags) != 1 || r.Tags[0].Event != "fired" || r.Tags[0].Count != 1 || len(r.Cookies) != 1 || r.Cookies[0].Name != "_ga" {
+		t.Errorf("report after the choice %+v", r)
 	}
 	for name, body := range map[string]string{
 		"not JSON":            `{`,
-		"unknown member":      `{"page":"/","granted":"-","visitor":"x"}`,
-		"no granted":          `{"page":"/"}`,
-		"granted malformed":   `{"page":"/","granted":"zz"}`,
-		"page elsewhere":      `{"page":"//evil","granted":"-"}`,
-		"page with query":     `{"page":"/?id=1","granted":"-"}`,
-		"page empty":          `{"page":"","granted":"-"}`,
-		"kind unknown":        `{"page":"/","granted":"-","tags":[["https://x/","magic","held",1]]}`,
-		"event unknown":       `{"page":"/","granted":"-","tags":[["https://x/","script","seen",1]]}`,
-		"count nought":        `{"page":"/","granted":"-","tags":[["https://x/","script","held",0]]}`,
-		"count negative":      `{"page":"/","granted":"-","tags":[["https://x/","script","held",-1]]}`,
-		"count large":         `{"page":"/","granted":"-","tags":[["https://x/","script","held",99999999]]}`,
-		"count fraction":      `{"page":"/","granted":"-","tags":[["https://x/","script","held",1.5]]}`,
-		"more negative":       `{"page":"/","granted":"-","more":-1}`,
-		"more large":          `{"page":"/","granted":"-","more":401}`,
-		"tag short":           `{"page":"/","granted":"-","tags":[["https://x/","script"]]}`,
-		"tag long":            `{"page":"/","granted":"-","tags":[["https://x/","script","held",1,2]]}`,
-		"address relative":    `{"page":"/","granted":"-","tags":[["/x","script","held",1]]}`,
-		"address javascript":  `{"page":"/","granted":"-","tags":[["javascript:1","script","held",1]]}`,
-		"address control":     `{"page":"/","granted":"-","tags":[["https://x/\u0000","script","held",1]]}`,
-		"cookie source":       `{"page":"/","granted":"-","cookies":[["_ga","magic"]]}`,
-		"cookie name control": `{"page":"/","granted":"-","cookies":[["a\u0001","script"]]}`,
-		"cookie name long":    `{"page":"/","granted":"-","cookies":[["` + strings.Repeat("a", 101) + `","script"]]}`,
+		"unknown member":      `{"page":"/","visitor":"x"}`,
+		"no granted":          `{"page":"/","tags":[["https://x/","script","held",1]]}`,
+		"cookie's granted":    `{"page":"/","cookies":[["_ga","script","zz"]]}`,
+		"granted malformed":   `{"page":"/","tags":[["https://x/","script","held",1,"zz"]]}`,
+		"page elsewhere":      `{"page":"//evil"}`,
+		"page with query":     `{"page":"/?id=1"}`,
+		"page empty":          `{"page":""}`,
+		"kind unknown":        `{"page":"/","tags":[["https://x/","magic","held",1,"-"]]}`,
+		"event unknown":       `{"page":"/","tags":[["https://x/","script","seen",1,"-"]]}`,
+		"count nought":        `{"page":"/","tags":[["https://x/","script","held",0,"-"]]}`,
+		"count negative":      `{"page":"/","tags":[["https://x/","script","held",-1,"-"]]}`,
+		"count large":         `{"page":"/","tags":[["https://x/","script","held",99999999,"-"]]}`,
+		"count fraction":      `{"page":"/","tags":[["https://x/","script","held",1.5,"-"]]}`,
+		"more negative":       `{"page":"/","more":-1}`,
+		"more large":          `{"page":"/","more":401}`,
+		"tag short":           `{"page":"/","tags":[["https://x/","script"]]}`,
+		"tag long":            `{"page":"/","tags":[["https://x/","script","held",1,"-",2]]}`,
+		"address relative":    `{"page":"/","tags":[["/x","script","held",1,"-"]]}`,
+		"address javascript":  `{"page":"/","tags":[["javascript:1","script","held",1,"-"]]}`,
+		"address control":     `{"page":"/","tags":[["https://x/\u0000","script","held",1,"-"]]}`,
+		"cookie source":       `{"page":"/","cookies":[["_ga","magic","-"]]}`,
+		"cookie name control": `{"page":"/","cookies":[["a\u0001","script","-"]]}`,
+		"cookie name long":    `{"page":"/","cookies":[["` + strings.Repeat("a", 101) + `","script","-"]]}`,
 	} {
 		a := e.json("/_askfirst/events", body)
 		if a.StatusCode != 400 {
 			t.Errorf("%s: %d", name, a.StatusCode)
 		}
 	}
-	e.status(e.json("/_askfirst/events", `{"page":"/`+strings.Repeat("x", maxEvents)+`","granted":"-"}`), 413)
+	e.status(e.json("/_askfirst/events", `{"page":"/`+strings.Repeat("x", maxEvents)+`"}`), 413)
 	e.status(e.do("POST", "/_askfirst/events", good, "Content-Type", formType), 415)
-	if len(e.watcher.reports) != 2 {
+	if len(e.watcher.reports) != 4 {
 		t.Error("a refused report was passed on")
 	}
 }
@@ -889,7 +888,7 @@ func TestReportsAreLimited(t *testing.T) {
 	e := serve(t, Options{})
 	limited := 0
 	for range 2 * reportBurst {
-		if a := e.json("/_askfirst/events", `{"page":"/","granted":"-"}`); a.StatusCode == 429 && a.Header.Get("Retry-After") != "" {
+		if a := e.json("/_askfirst/events", `{"page":"/"}`); a.StatusCode == 429 && a.Header.Get("Retry-After") != "" {
 			limited++
 		}
 	}

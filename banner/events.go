@@ -18,10 +18,12 @@ import (
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
-// Report is what a page tells of its tags and cookies. It names no visitor.
+// Report is what a page tells of its tags and cookies under one choice. It names
+// no visitor.
 type Report struct {
 	// Page is the page's path.
-	Page    string
+	Page string
+	// Granted is what was agreed to at the time.
 	Granted consent.Set
 	Tags    []ReportedTag
 	Cookies []ReportedCookie
@@ -47,7 +49,7 @@ type ReportedCookie struct {
 }
 
 const (
-	maxEvents      = 2 << 10 // bytes of a report's body
+	maxEvents      = 2 << 10 // bytes of a page's report
 	maxReported    = 200     // tags, and cookies, of a report; twice that may be said to be left out
 	maxPage        = 1 << 10 // bytes of a page's path
 	maxCount       = 1 << 16
@@ -67,33 +69,37 @@ var (
 	}()
 )
 
-// events is a report on the wire.
+// events is a page's report on the wire. A page sends one when it is left, and if
+// it is come back to, another of what is new when it is left again. A visitor may
+// choose in between, so each entry says under which choice it came to be.
 type events struct {
 	Page    string        `json:"page"`
-	Granted string        `json:"granted"`
 	Tags    []eventTag    `json:"tags"`
 	Cookies []eventCookie `json:"cookies"`
 	// More is how many tags and cookies had no room.
 	More int `json:"more"`
 }
 
-// eventTag is [URL without query, kind, event, count].
+// eventTag is [URL without query, kind, event, count, categories agreed to].
 type eventTag struct {
 	url, kind, event string
 	count            int
+	granted          string
 }
 
 // UnmarshalJSON refuses an array of another length, which encoding/json does
 // not.
 func (t *eventTag) UnmarshalJSON(data []byte) error {
-	return tuple(data, &t.url, &t.kind, &t.event, &t.count)
+	return tuple(data, &t.url, &t.kind, &t.event, &t.count, &t.granted)
 }
 
-// eventCookie is [name, source].
-type eventCookie struct{ name, source string }
+// eventCookie is [name, source, categories agreed to].
+type eventCookie struct{ name, source, granted string }
 
 // UnmarshalJSON is as that of eventTag.
-func (c *eventCookie) UnmarshalJSON(data []byte) error { return tuple(data, &c.name, &c.source) }
+func (c *eventCookie) UnmarshalJSON(data []byte) error {
+	return tuple(data, &c.name, &c.source, &c.granted)
+}
 
 func tuple(data []byte, fields ...any) error {
 	var raw []json.RawMessage
@@ -131,13 +137,15 @@ func (b *Banner) serveEvents(ctx *fasthttp.RequestCtx, v *Visit) {
 		b.refuse(ctx, fasthttp.StatusBadRequest, "events: malformed JSON")
 		return
 	}
-	r, err := b.examine(&e, v)
+	reports, err := b.examine(&e, v)
 	if err != nil {
 		b.refuse(ctx, fasthttp.StatusBadRequest, "events: "+err.Error())
 		return
 	}
 	b.counters.leftOut.Add(uint64(e.More))
-	b.observer.Report(b.o.Site, r)
+	for _, r := range reports {
+		b.observer.Report(b.o.Site, r)
+	}
 	private(ctx)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 }
@@ -148,26 +156,37 @@ func (b *Banner) tooFast(ctx *fasthttp.RequestCtx) {
 	b.refuse(ctx, fasthttp.StatusTooManyRequests, "too many reports")
 }
 
-// examine holds a report against the vocabularies and decides about each tag
-// and cookie itself.
-func (b *Banner) examine(e *events, v *Visit) (*Report, error) {
-	granted, ok := consent.ParseSet(e.Granted)
-	if !ok {
-		return nil, errors.New("granted is not a set of categories")
-	}
+// examine holds a page's report against the vocabularies, decides about each tag
+// and cookie itself, and parts it by what was agreed to.
+func (b *Banner) examine(e *events, v *Visit) ([]*Report, error) {
 	if !isLocal(e.Page) || len(e.Page) > maxPage || bytes.ContainsAny([]byte(e.Page), "?#") {
 		return nil, errors.New("page is not a path")
 	}
 	if len(e.Tags) > maxReported || len(e.Cookies) > maxReported || e.More < 0 || e.More > 2*maxReported {
 		return nil, errors.New("too many entries")
 	}
-	r := &Report{Page: e.Page, Granted: granted}
+	var reports []*Report
+	under := func(letters string) *Report {
+		granted, ok := consent.ParseSet(letters)
+		if !ok {
+			return nil
+		}
+		for _, r := range reports {
+			if r.Granted == granted {
+				return r
+			}
+		}
+		r := &Report{Page: e.Page, Granted: granted}
+		reports = append(reports, r)
+		return r
+	}
 	var page rules.Page
 	page.Reset([]byte(origin(v) + e.Page))
 	for _, t := range e.Tags {
 		kind, known := kindsByName[t.kind]
-		if !known || !slices.Contains(eventNames, t.event) || t.count < 1 || t.count > maxCount {
-			return nil, errors.New("a tag's kind, event or count is unknown")
+		r := under(t.granted)
+		if !known || r == nil || !slices.Contains(eventNames, t.event) || t.count < 1 || t.count > maxCount {
+			return nil, errors.New("a tag's kind, event, count or categories are unknown")
 		}
 		tag, ok := b.tag(&page, t.url, kind)
 		if !ok {
@@ -177,8 +196,9 @@ func (b *Banner) examine(e *events, v *Visit) (*Report, error) {
 		r.Tags = append(r.Tags, tag)
 	}
 	for _, c := range e.Cookies {
-		if len(c.name) > maxCookieName || !printable(c.name) || !slices.Contains(cookieSource, c.source) {
-			return nil, errors.New("a cookie's name or source is unknown")
+		r := under(c.granted)
+		if r == nil || len(c.name) > maxCookieName || !printable(c.name) || !slices.Contains(cookieSource, c.source) {
+			return nil, errors.New("a cookie's name, source or categories are unknown")
 		}
 		d := b.engine.Cookie([]byte(c.name))
 		if c.source == "storage" {
@@ -186,7 +206,7 @@ func (b *Banner) examine(e *events, v *Visit) (*Report, error) {
 		}
 		r.Cookies = append(r.Cookies, ReportedCookie{c.name, c.source, d})
 	}
-	return r, nil
+	return reports, nil
 }
 
 func origin(v *Visit) string {

@@ -335,6 +335,7 @@ func TestMetrics(t *testing.T) {
 		`askfirst_requests_total{site="a \"shop\"",code="4xx"}`: "1",
 		`askfirst_requests_total{site="",code="4xx"}`:           "1",
 		`askfirst_refusals_total{status="400",reason="host"}`:   "1",
+		`askfirst_choices_unrecorded_total{site="a \"shop\""}`:  "0",
 		`askfirst_memo_hits_total`:                              "1",
 		`askfirst_memo_misses_total`:                            "2",
 		`askfirst_request_seconds_count`:                        "6",

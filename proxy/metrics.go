@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
@@ -132,6 +133,7 @@ func (p *Proxy) WriteMetrics(w io.Writer) {
 		}
 	}
 	m.mu.Unlock()
+	writeBanners(w, p.sites.Load().all)
 	family("request_seconds", "histogram", "Time from a request's head to the end of its answer.")
 	m.whole.write(w, "request_seconds")
 	family("upstream_seconds", "histogram", "Time that upstreams were waited for: until the answer's head, and the body of a page that is held whole.")
@@ -193,4 +195,20 @@ func (p *Proxy) WriteMetrics(w io.Writer) {
 	fmt.Fprintf(w, "askfirst_memo_drafts %d\n", drafts)
 	family("memo_bytes", "gauge", "Bytes held by the memo.")
 	fmt.Fprintf(w, "askfirst_memo_bytes %d\n", bytes+draftBytes)
+}
+
+// writeBanners writes what was counted of choices and reports, by site. A reload
+// makes new banners, which count from nought, as Prometheus' counters may.
+func writeBanners(w io.Writer, all []*site) {
+	counts := make([][]banner.Counter, len(all))
+	for i, s := range all {
+		counts[i] = s.banner.Counters()
+	}
+	for k := range counts[0] {
+		c := counts[0][k]
+		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s counter\n", c.Name, c.Help, c.Name)
+		for i, s := range all {
+			fmt.Fprintf(w, "%s{site=\"%s\"} %d\n", c.Name, labelEscapes.Replace(s.Name), counts[i][k].Value)
+		}
+	}
 }

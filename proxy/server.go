@@ -141,6 +141,16 @@ func (p *Proxy) Engines() map[string]*rules.Engine {
 	return m
 }
 
+// Transfers returns what operators state on what data go to vendors outside the
+// European Economic Area, by the names of the sites and the vendors' IDs.
+func (p *Proxy) Transfers() map[string]map[string]string {
+	m := make(map[string]map[string]string)
+	for _, s := range p.sites.Load().all {
+		m[s.Name] = s.Transfers
+	}
+	return m
+}
+
 // Banners returns what asks visitors by the names of the sites.
 func (p *Proxy) Banners() map[string]*banner.Banner {
 	m := make(map[string]*banner.Banner)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -230,32 +231,94 @@ func TestReports(t *testing.T) {
 	ctx := tab(t, browser(t, w), "/held")
 	do[bool](t, ctx, `new Image().src = 'https://meter.example/held.gif?secret=1'; new Image().src = 'https://free.example/free.gif'; document.cookie = '_meter=1';`+settle)
 	do[bool](t, ctx, `await askfirst.set(['analytics']);`+settle)
+	w.mu.Lock()
+	if len(w.reports) != 0 {
+		t.Errorf("a choice alone makes the page send %v", w.reports)
+	}
+	w.mu.Unlock()
 	if err := chromedp.Do(ctx, chromedp.Navigate("https://shop.example/")); err != nil {
 		t.Fatal(err)
 	}
 	do[bool](t, ctx, settle)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var lines []string
-	for _, r := range w.reports {
-		for _, tag := range r["tags"].([]any) {
-			lines = append(lines, fmt.Sprint(r["page"], r["granted"], tag))
-		}
-		for _, cookie := range r["cookies"].([]any) {
-			lines = append(lines, fmt.Sprint(r["page"], r["granted"], cookie))
+	if len(w.reports) != 1 || w.reports[0]["page"] != "/held" {
+		t.Fatalf("not one report of the page that was left: %v", w.reports)
+	}
+	lines := told(w.reports[0])
+	for _, want := range []string{
+		"https://meter.example/held.gif image held 1 -",
+		"https://free.example/free.gif image fired 1", // the browser tells of it before the choice or after
+		"https://meter.example/1.js script released 1 a",
+		"https://meter.example/1.js script fired 1 a",
+		"_meter script -",
+	} {
+		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, want) }) {
+			t.Errorf("the report does not say %q:\n%s", want, strings.Join(lines, "\n"))
 		}
 	}
-	for _, want := range []string{
-		"/held - [https://meter.example/held.gif image held 1]",
-		"[https://free.example/free.gif image fired 1]", // the browser tells of it before the choice or after
-		"/held a [https://meter.example/1.js script released 1]",
-		"/held a [https://meter.example/1.js script fired 1]",
-		"/held - [_meter script]",
-	} {
-		want = strings.NewReplacer(" a ", "a", " - ", "-").Replace(want)
-		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasSuffix(line, want) }) {
-			t.Errorf("no report says %q:\n%s", want, strings.Join(lines, "\n"))
+}
+
+// told lists what a report says, an entry a line.
+func told(report map[string]any) (lines []string) {
+	for _, entry := range slices.Concat(report["tags"].([]any), report["cookies"].([]any)) {
+		lines = append(lines, strings.Trim(fmt.Sprint(entry), "[]"))
+	}
+	return lines
+}
+
+// A page that is hidden and comes back tells, when it is left again, of what has
+// happened since, and of nothing twice; where nothing has, it sends nothing.
+func TestAPageThatComesBackTellsOnlyWhatIsNew(t *testing.T) {
+	w := newWorld(t)
+	w.set("/back", document(`<p>x</p>`))
+	ctx := tab(t, browser(t, w), "/back")
+	fire := func(name string) {
+		t.Helper()
+		do[bool](t, ctx, `await new Promise(f => { const image = new Image(); image.onload = image.onerror = f; image.src = 'https://free.example/back/`+name+`.gif' });`+settle)
+	}
+	// No tab of a browser without a screen is ever hidden by another.
+	show := func(hidden bool) {
+		t.Helper()
+		do[bool](t, ctx, fmt.Sprintf(`delete document.hidden; if (%t) Object.defineProperty(document, 'hidden', {value: true, configurable: true}); document.dispatchEvent(new Event('visibilitychange'));`, hidden)+settle)
+	}
+	reports := func() [][]string {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		var all [][]string
+		for _, r := range w.reports {
+			all = append(all, told(r))
 		}
+		return all
+	}
+	line := func(name string) string { return "https://free.example/back/" + name + ".gif image fired 1 -" }
+
+	fire("first")
+	do[bool](t, ctx, `document.cookie = '_back=1';`+settle)
+	show(true)
+	want := [][]string{{line("first"), "_back script -"}}
+	if got := reports(); !reflect.DeepEqual(got, want) {
+		t.Fatalf("hidden once, %q", got)
+	}
+	show(false)
+	show(true)
+	if got := reports(); !reflect.DeepEqual(got, want) {
+		t.Errorf("nothing is new, %q", got)
+	}
+	fire("hidden") // while nobody looks
+	show(false)
+	fire("second")
+	fire("first.gif?again=1&of=")
+	if got := reports(); !reflect.DeepEqual(got, want) {
+		t.Errorf("shown, %q", got)
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate("https://shop.example/")); err != nil {
+		t.Fatal(err)
+	}
+	do[bool](t, ctx, settle)
+	want = append(want, []string{line("first"), line("hidden"), line("second")})
+	if got := reports(); !reflect.DeepEqual(got, want) {
+		t.Errorf("left, %q", got)
 	}
 }
 

@@ -19,15 +19,13 @@ import (
 
 	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/proxy/audit"
-	"github.com/askfirst/askfirst/rules"
 )
 
 // Options are what the pages show.
 type Options struct {
 	Store *audit.Store
-	// Engines returns the rules in force by site; they name the vendors. The one of
-	// any site serves sites that are not listed.
-	Engines func() map[string]*rules.Engine
+	// Sites returns what is in force by the names of the sites; nil for none.
+	Sites func() map[string]Site
 	// Ready reports whether visitors are served; nil for always.
 	Ready func() bool
 	// Metrics writes the proxy's metrics in Prometheus' text format; nil for none.

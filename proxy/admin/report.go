@@ -37,33 +37,42 @@ type reportVendor struct {
 	audit.Row
 	Withheld                 int64
 	Company, Country, Policy string
-	// Outside reports whether the company's seat is known to be outside the
-	// European Economic Area.
-	Outside bool
+	// Outside says on what data go outside the European Economic Area; empty
+	// where they do not, and where the country is not known.
+	Outside string
 }
 
-// eea are the countries of the European Economic Area.
-var eea = map[string]bool{
-	"AT": true, "BE": true, "BG": true, "CY": true, "CZ": true, "DE": true, "DK": true, "EE": true, "ES": true, "FI": true,
-	"FR": true, "GR": true, "HR": true, "HU": true, "IE": true, "IS": true, "IT": true, "LI": true, "LT": true, "LU": true,
-	"LV": true, "MT": true, "NL": true, "NO": true, "PL": true, "PT": true, "RO": true, "SE": true, "SI": true, "SK": true,
+// bases are the words for what data go to other countries on.
+var bases = map[consent.Transfer]string{
+	consent.Adequacy:  "adequacy decision (GDPR art. 45)",
+	consent.Framework: "EU-US Data Privacy Framework (art. 45)",
+	consent.Clauses:   "standard contractual clauses (art. 46)",
+	consent.Unstated:  "no basis stated",
+}
+
+// A Site is what a report knows of a site besides its records.
+type Site struct {
+	// Engine names the vendors; nil for nothing known.
+	Engine *rules.Engine
+	// Transfers are the operator's statements on what data go to vendors outside
+	// the European Economic Area, by the vendors' IDs: dpf or scc.
+	Transfers map[string]string
 }
 
 // Report writes what was recorded of a site in a month as one HTML file that
-// needs nothing else, to be filed or printed. engine names the vendors; it may
-// be nil. site "" stands for all.
-func Report(ctx context.Context, w io.Writer, store *audit.Store, engine *rules.Engine, site string, month time.Time) error {
-	r := &report{Site: site, Made: time.Now()}
+// needs nothing else, to be filed or printed. name "" stands for all sites.
+func Report(ctx context.Context, w io.Writer, store *audit.Store, site Site, name string, month time.Time) error {
+	r := &report{Site: name, Made: time.Now()}
 	r.From = time.Date(month.Year(), month.Month(), 1, 0, 0, 0, 0, time.UTC)
 	r.To = r.From.AddDate(0, 1, -1)
-	f := audit.Filter{Site: site, From: r.From, To: r.To}
-	if err := r.gather(ctx, store, engine, f); err != nil {
+	f := audit.Filter{Site: name, From: r.From, To: r.To}
+	if err := r.gather(ctx, store, site, f); err != nil {
 		return fmt.Errorf("report of %s: %w", r.From.Format("January 2006"), err)
 	}
 	return templates.ExecuteTemplate(w, "report", r)
 }
 
-func (r *report) gather(ctx context.Context, store *audit.Store, engine *rules.Engine, f audit.Filter) (err error) {
+func (r *report) gather(ctx context.Context, store *audit.Store, site Site, f audit.Filter) (err error) {
 	if r.Total, err = store.Total(ctx, f); err != nil {
 		return err
 	}
@@ -82,10 +91,10 @@ func (r *report) gather(ctx context.Context, store *audit.Store, engine *rules.E
 			continue
 		}
 		v := reportVendor{Row: row, Withheld: withheld(row.Counts)}
-		if engine != nil {
-			if known := engine.Vendor(row.Vendor); known != nil {
+		if site.Engine != nil {
+			if known := site.Engine.Vendor(row.Vendor); known != nil {
 				v.Company, v.Country, v.Policy = known.Company, known.Country, known.Policy
-				v.Outside = known.Country != "" && !eea[known.Country]
+				v.Outside = bases[consent.TransferTo(known.Country, site.Transfers[known.ID])]
 			}
 		}
 		r.Vendors = append(r.Vendors, v)
@@ -142,7 +151,7 @@ func (a *Admin) report(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`.html"`)
-	if err := Report(ctx, w, a.o.Store, a.engine(site), site, month); err != nil {
+	if err := Report(ctx, w, a.o.Store, a.site(site), site, month); err != nil {
 		a.o.Log.Error("report not made", "site", site, "month", month.Format("2006-01"), "error", err)
 		panic(http.ErrAbortHandler) // a file cut short must not look whole
 	}

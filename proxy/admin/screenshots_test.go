@@ -110,7 +110,7 @@ func TestNoPageIsWiderThanTheScreen(t *testing.T) {
 	o := open(t)
 	store, engine := month(t)
 	asks := newBanner(t, engine)
-	a := New(Options{Store: store, Previews: func() map[string]Previewer { return map[string]Previewer{"shop": asks} }, Log: slog.New(slog.DiscardHandler), Engines: func() map[string]*rules.Engine { return map[string]*rules.Engine{"shop": engine} }})
+	a := New(Options{Store: store, Previews: func() map[string]Previewer { return map[string]Previewer{"shop": asks} }, Log: slog.New(slog.DiscardHandler), Sites: func() map[string]Site { return map[string]Site{"shop": {Engine: engine}} }})
 	server := httptest.NewServer(a.Handler())
 	t.Cleanup(server.Close)
 	dir := os.Getenv("ASKFIRST_SCREENSHOTS")

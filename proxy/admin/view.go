@@ -200,6 +200,9 @@ func address(path string, q url.Values) string {
 // narrowed returns the address of a page about what r is about, with further
 // fields, given as pairs.
 func narrowed(r *request, path string, set ...string) string {
+	if r.format != "" {
+		return "" // an export of 100,000 rows has no use for as many addresses
+	}
 	q := pick(r.URL.Query(), kept)
 	for i := 0; i < len(set); i += 2 {
 		if set[i+1] != "" {
@@ -209,24 +212,29 @@ func narrowed(r *request, path string, set ...string) string {
 	return address(path, q)
 }
 
-// engine returns the rules of a site, nil for none.
-func (a *Admin) engine(site string) *rules.Engine {
-	if a.o.Engines == nil {
-		return nil
+// site returns what is known of a site. One that is not listed, and all of them
+// together, are served by any of them, without the statements of its operator
+// where there are others.
+func (a *Admin) site(name string) Site {
+	if a.o.Sites == nil {
+		return Site{}
 	}
-	engines := a.o.Engines()
-	if e := engines[site]; e != nil {
-		return e
+	sites := a.o.Sites()
+	if s, ok := sites[name]; ok {
+		return s
 	}
-	for _, e := range engines {
-		return e
+	for _, s := range sites {
+		if len(sites) > 1 {
+			s.Transfers = nil
+		}
+		return s
 	}
-	return nil
+	return Site{}
 }
 
 // vendor returns what the rules know of a vendor, nil for nothing.
 func (a *Admin) vendor(site, id string) *rules.Vendor {
-	if e := a.engine(site); e != nil && id != "" {
+	if e := a.site(site).Engine; e != nil && id != "" {
 		return e.Vendor(id)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/askfirst/askfirst/proxy/audit/postgrestest"
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
@@ -66,7 +67,7 @@ func TestCopyThereAndBack(t *testing.T) {
 	}
 	before := contents(t, a)
 	verified := Verification{Sites: 3, Receipts: 1197, Erased: 1, Pruned: 3}
-	b := openShared(t, sharedDSN(t), "")
+	b := openShared(t, postgrestest.DSN(t), "")
 	// A copy that broke off is begun anew.
 	if err := b.makeReady(t.Context()); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/askfirst/askfirst/proxy/audit/postgrestest"
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 		beVictim(dir, os.Getenv(victimDSN))
 	}
 	code := m.Run()
-	stopShared()
+	postgrestest.StopShared()
 	os.Exit(code)
 }
 

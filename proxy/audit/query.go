@@ -147,10 +147,13 @@ func (q *query) tags(g Grouping, f Filter, part Slice) {
 	var from string
 	head := "SELECT count(*) OVER (), min(c.tag), max(t.name), count(DISTINCT c.tag) AS tags, min(t.first) AS first, max(t.last) AS last"
 	switch {
-	case g == ByPageAndTag && f.Text == "" && slices.Contains(countColumns, cmp.Or(part.Sort, "seen")):
+	case g == ByPageAndTag && part.Limit > 0 && slices.Contains(countColumns, cmp.Or(part.Sort, "seen")):
 		q.pairs(f, part)
 		return
-	case g != ByPage && g != ByPageAndTag && f.Page == "":
+	case g == ByPageAndTag:
+		q.everyPair(f, part)
+		return
+	case g != ByPage && f.Page == "":
 		from = " FROM tag_days c JOIN tags t ON t.id = c.tag"
 	case g == ByPage && !aboutTags:
 		from = " FROM page_days c JOIN pages p ON p.id = c.page"
@@ -167,6 +170,9 @@ func (q *query) tags(g Grouping, f Filter, part Slice) {
 		q.text(", " + columns[col] + " AS " + col)
 	}
 	q.text(from + " WHERE 1 = 1")
+	if strings.HasPrefix(from, " FROM counts") {
+		q.narrow(f) // or else SQLite goes by the day, through most of the table
+	}
 	q.equal(columns["site"], f.Site)
 	q.equal("p.path", f.Page)
 	q.equal("t.vendor", f.Vendor)
@@ -217,9 +223,34 @@ func (q *query) pairs(f Filter, part Slice) {
 	q.text(", t.site, p.path, t.vendor, t.host, t.path")
 }
 
+// everyPair asks for all pairs of page and tag, or for a part of them by what
+// they are called. A pair is of one tag and one page, so nothing is summed up
+// by names.
+func (q *query) everyPair(f Filter, part Slice) {
+	q.text("SELECT count(*) OVER (), t.id, t.name, 1 AS tags, t.first AS first, t.last AS last")
+	for _, col := range countColumns {
+		q.text(", c." + col)
+	}
+	q.text(", t.site AS site, p.path AS page, t.vendor AS vendor, t.category AS category, t.kind AS kind, t.host AS host, t.path AS path FROM (SELECT c.tag, c.page")
+	for _, col := range countColumns {
+		q.text(", CAST(sum(c." + col + ") AS BIGINT) AS " + col)
+	}
+	q.pairsFrom(f)
+	q.text(") c JOIN tags t ON t.id = c.tag JOIN pages p ON p.id = c.page")
+	q.slice(ByPageAndTag.Columns(), part, "seen", groupings[ByPageAndTag])
+}
+
 // pairsFrom is the part of pairs that says which counts are meant.
 func (q *query) pairsFrom(f Filter) {
 	q.text(" FROM counts c WHERE 1 = 1")
+	q.narrow(f)
+	q.days(f)
+	q.text(" GROUP BY c.tag, c.page")
+	q.having(f)
+}
+
+// narrow leaves the counts of the tags and pages that f lets through.
+func (q *query) narrow(f Filter) {
 	if f.Site+f.Vendor+f.Category+f.Kind+f.Host != "" {
 		q.text(" AND c.tag IN (SELECT t.id FROM tags t WHERE 1 = 1")
 		q.equal("t.site", f.Site)
@@ -232,16 +263,33 @@ func (q *query) pairsFrom(f Filter) {
 	if f.Page != "" {
 		q.text(" AND c.page IN (SELECT p.id FROM pages p WHERE p.path = " + q.bind(f.Page) + ")")
 	}
-	q.days(f)
-	q.text(" GROUP BY c.tag, c.page")
-	q.having(f)
+	if col := eventColumn(f); col != "" {
+		q.text(" AND c." + col + " > 0 AND c.tag IN (SELECT c.tag FROM tag_days c WHERE c." + col + " > 0")
+		q.days(f)
+		q.text(")")
+	}
+	if f.Text != "" {
+		q.text(" AND (c.tag IN (SELECT t.id FROM tags t WHERE 1 = 1")
+		q.contains(f.Text, "t.vendor", "t.name", "t.host", "t.path")
+		q.text(") OR c.page IN (SELECT p.id FROM pages p WHERE 1 = 1")
+		q.contains(f.Text, "p.path")
+		q.text("))")
+	}
 }
 
 // having keeps groups in which the event of f occurred.
 func (q *query) having(f Filter) {
-	if col := strings.ReplaceAll(f.Event, "-", "_"); slices.Contains(countColumns, col) {
+	if col := eventColumn(f); col != "" {
 		q.text(" HAVING sum(c." + col + ") > 0")
 	}
+}
+
+// eventColumn returns the column of the event of f, empty where it names none.
+func eventColumn(f Filter) string {
+	if col := strings.ReplaceAll(f.Event, "-", "_"); slices.Contains(countColumns, col) {
+		return col
+	}
+	return ""
 }
 
 func rowOf(st row, g Grouping) Row {

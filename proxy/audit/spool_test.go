@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/askfirst/askfirst/proxy/audit/postgrestest"
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
@@ -262,8 +263,8 @@ func expectOnce(t *testing.T, s *Store, ids []consent.ID) {
 }
 
 func TestReceiptsWaitWhileTheDatabaseIsAway(t *testing.T) {
-	direct := sharedDSN(t)
-	line := newLine(t, shared.server.socket())
+	direct := postgrestest.DSN(t)
+	line := newLine(t, postgrestest.Shared().Socket())
 	dir := t.TempDir()
 	s := openWatched(t, line.dsn(direct), dir)
 	before := sample("site0")
@@ -333,8 +334,8 @@ func TestReceiptsWaitWhileTheDatabaseIsAway(t *testing.T) {
 }
 
 func TestEachOnceThroughABadLine(t *testing.T) {
-	direct := sharedDSN(t)
-	line := newLine(t, shared.server.socket())
+	direct := postgrestest.DSN(t)
+	line := newLine(t, postgrestest.Shared().Socket())
 	s := openWatched(t, line.dsn(direct), t.TempDir())
 	one, stop := load(t, s.Store)
 	for round := range 12 {
@@ -380,14 +381,14 @@ func TestEachOnceWhenTheDatabaseStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	server := startPostgres(t, dir)
-	defer func() { server.stop() }()
-	s := openWatched(t, server.dsn("askfirst"), t.TempDir())
+	server := postgrestest.Start(t, dir)
+	defer func() { server.Stop() }()
+	s := openWatched(t, server.DSN("askfirst"), t.TempDir())
 	_, stop := load(t, s.Store)
 	for range 2 {
-		server.stop()
+		server.Stop()
 		<-s.left
-		server.start(t)
+		server.Restart(t)
 		<-s.back
 	}
 	ids := stop()
@@ -400,8 +401,8 @@ func TestEachOnceWhenTheDatabaseStops(t *testing.T) {
 // that comes and goes, and expects every receipt that was acknowledged to
 // arrive once.
 func TestKilledWhileTheDatabaseIsAway(t *testing.T) {
-	direct := sharedDSN(t)
-	line := newLine(t, shared.server.socket())
+	direct := postgrestest.DSN(t)
+	line := newLine(t, postgrestest.Shared().Socket())
 	dir, said := t.TempDir(), newAcknowledged()
 	for round := range *spoolKillRounds {
 		n := 100 + rand.IntN(900)
@@ -424,8 +425,8 @@ func TestKilledWhileTheDatabaseIsAway(t *testing.T) {
 }
 
 func TestFullDiskWhileTheDatabaseIsAwayIsTold(t *testing.T) {
-	direct := sharedDSN(t)
-	line := newLine(t, shared.server.socket())
+	direct := postgrestest.DSN(t)
+	line := newLine(t, postgrestest.Shared().Socket())
 	s := openWatched(t, line.dsn(direct), t.TempDir())
 	// The spool's file is put on a disk that fails.
 	s.spool.db.close()
@@ -461,8 +462,8 @@ func TestFullDiskWhileTheDatabaseIsAwayIsTold(t *testing.T) {
 }
 
 func TestWhatTheDatabaseRefusesStaysAside(t *testing.T) {
-	direct := sharedDSN(t)
-	line := newLine(t, shared.server.socket())
+	direct := postgrestest.DSN(t)
+	line := newLine(t, postgrestest.Shared().Socket())
 	s := openWatched(t, line.dsn(direct), t.TempDir())
 	known := sample("site0")
 	if err := s.Record(t.Context(), known); err != nil {

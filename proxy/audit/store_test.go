@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/askfirst/askfirst/proxy/audit/postgrestest"
 	"github.com/askfirst/askfirst/rules/consent"
 	"github.com/ncruces/go-sqlite3"
 )
@@ -25,14 +26,14 @@ import (
 // contract runs a test on each form of the store.
 func contract(t *testing.T, test func(t *testing.T, s *Store)) {
 	direct(t, test)
-	t.Run("postgres with spool", func(t *testing.T) { test(t, openShared(t, sharedDSN(t), t.TempDir())) })
+	t.Run("postgres with spool", func(t *testing.T) { test(t, openShared(t, postgrestest.DSN(t), t.TempDir())) })
 }
 
 // direct is contract without the form that puts by what cannot be written.
 func direct(t *testing.T, test func(t *testing.T, s *Store)) {
 	t.Run("file", func(t *testing.T) { test(t, openStore(t, t.TempDir())) })
 	t.Run("memory", func(t *testing.T) { test(t, openStore(t, "")) })
-	t.Run("postgres", func(t *testing.T) { test(t, openShared(t, sharedDSN(t), "")) })
+	t.Run("postgres", func(t *testing.T) { test(t, openShared(t, postgrestest.DSN(t), "")) })
 }
 
 func openStore(t testing.TB, dir string) *Store {
@@ -443,7 +444,7 @@ func BenchmarkRecord(b *testing.B) {
 		open func(b *testing.B) *Store
 	}{
 		{"sqlite", func(b *testing.B) *Store { return openStore(b, b.TempDir()) }},
-		{"postgres", func(b *testing.B) *Store { return openShared(b, sharedDSN(b), b.TempDir()) }},
+		{"postgres", func(b *testing.B) *Store { return openShared(b, postgrestest.DSN(b), b.TempDir()) }},
 	} {
 		for _, callers := range []int{1, 64, 256} {
 			b.Run(fmt.Sprintf("%s/callers=%d", form.name, callers), func(b *testing.B) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/configs"
+	"github.com/askfirst/askfirst/proxy"
 	"github.com/askfirst/askfirst/proxy/admin"
 )
 
@@ -33,6 +34,15 @@ func adminTLS(a *configs.AdminAccess) (*tls.Config, error) {
 		return nil, fmt.Errorf("client authorities: %s holds no certificate in PEM", a.ClientCA)
 	}
 	return c, nil
+}
+
+// sites returns what the admin pages know of the sites in force.
+func sites(p *proxy.Proxy) map[string]admin.Site {
+	all, transfers := make(map[string]admin.Site), p.Transfers()
+	for name, engine := range p.Engines() {
+		all[name] = admin.Site{Engine: engine, Transfers: transfers[name]}
+	}
+	return all
 }
 
 func previews(banners map[string]*banner.Banner) map[string]admin.Previewer {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -279,10 +280,11 @@ func (c *console) copyStore(args []string) error {
 }
 
 func runReport(c *console, args []string) error {
-	f := c.flags("report [--site NAME] --month YYYY-MM [--data FOLDER|--records DATABASE] > report.html")
+	f := c.flags("report [--site NAME] --month YYYY-MM [--config FILE] [--data FOLDER|--records DATABASE] > report.html")
 	open := c.records(f)
 	site := f.String("site", "", "the `name` of the site (default all)")
 	month := f.String("month", "", "the `month`, such as 2026-10")
+	config := f.String("config", "", "the configuration `file` in which the site says on what data go to vendors (transfers), and which rules are its own")
 	if err := parse(f, args, 0); err != nil {
 		return err
 	}
@@ -290,7 +292,7 @@ func runReport(c *console, args []string) error {
 	if err != nil {
 		return usageErrorf("--month is %q; write a month such as 2026-10", *month)
 	}
-	engine, err := rules.New(rules.Options{})
+	known, err := reported(*config, *site)
 	if err != nil {
 		return err
 	}
@@ -298,6 +300,33 @@ func runReport(c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = admin.Report(context.Background(), c.out, store, engine, *site, at)
+	err = admin.Report(context.Background(), c.out, store, known, *site, at)
 	return errors.Join(err, store.Close())
+}
+
+// reported returns what a configuration says of a site; without a name, of the
+// only one. Without a configuration there is the catalogue alone.
+func reported(config, site string) (admin.Site, error) {
+	var known admin.Site
+	var options rules.Options
+	if config != "" {
+		cfg, err := loadConfig(config)
+		if err != nil {
+			return known, err
+		}
+		if site == "" && len(cfg.Sites) > 1 {
+			return known, usageErrorf("%s has %d sites: name one with --site", config, len(cfg.Sites))
+		}
+		i := slices.IndexFunc(cfg.Sites, func(s configs.Site) bool { return site == "" || s.Name == site })
+		if i < 0 {
+			return known, usageErrorf("%s has no site %q", config, site)
+		}
+		options, known.Transfers = cfg.Sites[i].Rules(), cfg.Sites[i].Transfers
+	}
+	engine, err := rules.New(options)
+	if err != nil {
+		return known, usageError{err}
+	}
+	known.Engine = engine
+	return known, nil
 }

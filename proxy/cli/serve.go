@@ -173,7 +173,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 			TLSConfig: adminTLS,
 			Handler: admin.New(admin.Options{
 				Store:      store,
-				Engines:    p.Engines,
+				Sites:      func() map[string]admin.Site { return sites(p) },
 				Previews:   func() map[string]admin.Previewer { return previews(p.Banners()) },
 				Classifier: classify,
 				Ready:      p.Ready,

@@ -84,9 +84,6 @@ func (r *Regimes) find(p Place) (regime Regime, at Place, made string) {
 	return r.Fallback, 0, "fallback"
 }
 
-// EEA are the countries of the European Economic Area.
-const EEA = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
-
 // builtIn are the rules of BuiltInRegimes. What is not named here is a matter
 // for the fallback.
 var builtIn = [...]struct {
@@ -95,8 +92,7 @@ var builtIn = [...]struct {
 }{
 	// GDPR and ePrivacy directive.
 	{OptIn, EEA},
-	// The parts of EEA states that have country codes of their own.
-	{OptIn, "AX GF GP MQ RE YT MF"},
+	{OptIn, partsOfEEA},
 	// UK GDPR and PECR, and the Crown dependencies and Gibraltar with laws
 	// modelled on them; Swiss FADP and TCA.
 	{OptIn, "GB GG JE IM GI CH"},

@@ -21,7 +21,7 @@ export function on(listener: Listener): () => void {
 /** Makes a choice. Resolves when it is recorded and what it releases has run; rejects when the proxy did not take it. */
 export async function choose(action: Action, categories: readonly string[] = [], more: { language?: string | undefined; shown?: string | undefined; vendor?: string | undefined; method?: 'api' } = {}): Promise<void> {
 	if (child) throw new Error('askfirst: a child is not asked')
-	send() // of whom the proxy knows before it is asked for the page anew
+	if (locked) send() // of whom the proxy knows before it is asked for the page anew
 	const answer = await tell({ choice: action, categories, ...more })
 	if (answer.status !== 204) throw new Error('askfirst: the choice was not taken: ' + answer.status)
 	const asked = action === 'accept-all' ? optional : action === 'reject-all' ? [] : optional.filter((c) => categories.includes(c))
@@ -58,11 +58,6 @@ export async function obey(choice: Standing): Promise<void> {
 	}
 	if (anew || withdrawn || (locked && standing.granted.size > before.size) || (await learn(['names']), comesLate())) {
 		sweep()
-		send()
 		location.reload()
-	} else {
-		const whole = await release()
-		send()
-		if (!whole) location.reload()
-	}
+	} else if (!(await release())) location.reload()
 }

@@ -1,4 +1,7 @@
-/** Counts of what was held, released, stopped and fired, sent together when the page is left, without anything that names a visitor. */
+/**
+ * Counts of what was held, released, stopped and fired, and under which choice, sent together when the page is left, without anything
+ * that names a visitor. A page that is come back to tells of what is new when it is left again; nothing is told twice.
+ */
 import { kinds } from './held'
 import { type Kind, parse } from './matcher'
 import { apply, nativeBeacon } from './native'
@@ -12,8 +15,8 @@ const maxKept = 200
 const maxReport = 2048
 const fewNames = 12
 
-const tags = new Map<string, [url: string, kind: Kind | 'inline', event: TagEvent, count: number]>()
-const cookies = new Map<string, string>()
+const tags = new Map<string, [url: string, kind: Kind | 'inline', event: TagEvent, count: number, granted: string]>()
+const cookies = new Map<string, [name: string, source: string, granted: string]>()
 
 /** Counts one event of a tag. First-party addresses that no rule names are nobody's business. */
 export function count(reference: string, kind: Kind, event: TagEvent): void {
@@ -31,15 +34,15 @@ export function countInline(vendor: string): void {
 }
 
 function add(address: string, kind: Kind | 'inline', event: TagEvent, anyway?: boolean): void {
-	const key = +!anyway + event + kind + address
+	const key = !anyway + event + kind + address + letters()
 	const tag = tags.get(key)
 	if (tag) tag[3]++
-	else if (tags.size < maxKept) tags.set(key, [address, kind, event, 1])
+	else if (tags.size < maxKept) tags.set(key, [address, kind, event, 1, letters()])
 }
 
 /** Counts a name under which a script keeps something. */
 export function countCookie(name: string, source: 'script' | 'storage'): void {
-	if (cookies.size < maxKept && /^[ -~]{1,100}$/.test(name)) cookies.set(name, source)
+	if (cookies.size < maxKept && /^[ -~]{1,100}$/.test(name)) cookies.set(name + letters(), [name, source, letters()])
 }
 
 /** The kinds of requests that no element makes, by what the browser calls them. */
@@ -51,7 +54,7 @@ const reported = new Set<string>()
 export function watch(): void {
 	try {
 		new PerformanceObserver((list) => {
-			for (const entry of list.getEntriesByType('resource') as PerformanceResourceTiming[]) if (!reported.has(entry.name)) count(entry.name, initiators[entry.initiatorType] ?? kinds[entry.initiatorType] ?? 'media', 'fired')
+			for (const entry of list.getEntries() as PerformanceResourceTiming[]) if (!reported.has(entry.name)) count(entry.name, initiators[entry.initiatorType] ?? kinds[entry.initiatorType] ?? 'media', 'fired')
 		}).observe({ type: 'resource', buffered: true })
 	} catch {
 		// An old browser: what fires is not counted.
@@ -70,9 +73,9 @@ export function watch(): void {
 export function send(): void {
 	if (!tags.size && !cookies.size) return
 	const told = [...tags].sort().map(([, tag]) => tag)
-	const names = [...cookies]
+	const names = [...cookies.values()]
 	let body
-	for (let more = 0; (body = JSON.stringify({ page: location.pathname.slice(0, 300), granted: letters(), tags: told, cookies: names, more })).length > maxReport; more++) {
+	for (let more = 0; (body = JSON.stringify({ page: location.pathname.slice(0, 300), tags: told, cookies: names, more })).length > maxReport; more++) {
 		const list: unknown[] = names[fewNames] ? names : told
 		list.splice((list.length * (Math.random() + 1)) / 2, 1)
 	}
