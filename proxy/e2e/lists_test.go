@@ -43,7 +43,7 @@ func TestScriptsAskAboutTheOperatorsList(t *testing.T) {
 	}
 	eval[bool](v, `askfirst.set(["analytics"]).then(() => true)`)
 	v.until(`document.querySelector("img").complete && performance.getEntriesByName("https://cdn.listed.example/lib.js").length`)
-	if got := reached(); !slices.Equal(got, []string{"cdn.listed.example/picture.png", "cdn.listed.example/lib.js"}) {
+	if got := reached(); !slices.Equal(got, []string{"cdn.listed.example/lib.js", "cdn.listed.example/picture.png"}) {
 		t.Errorf("with analytics %q are released", got)
 	}
 	v.open("/")
