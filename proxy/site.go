@@ -150,6 +150,9 @@ func newSite(cfg *configs.Config, c *configs.Site, aliases *rules.Aliases, o Opt
 	if err != nil {
 		return nil, err
 	}
+	for _, list := range engine.Lists() {
+		o.Log.Info("list of trackers", "site", c.Name, "read", list.String())
+	}
 	seen := o.Observer.Seen(c.Name)
 	watch := watched{o.Observer, newLock(c, engine, seen), newArrivals(c, engine, seen, o.Observer.Since(c.Name))}
 	b, err := banner.New(bannerOptions(c, o), engine, o.Records, watch)

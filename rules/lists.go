@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -41,6 +43,18 @@ type ListSummary struct {
 	Rules int
 	// Ignored counts what is not supported, by the reason.
 	Ignored map[string]int
+}
+
+// String tells how many rules a list has and what of it is not supported, in the
+// order of the reasons: "easy.txt: 2 rules; ignored: 1 cosmetic rule".
+func (s ListSummary) String() string {
+	text := fmt.Sprintf("%s: %d rules", s.Name, s.Rules)
+	before := "; ignored: "
+	for _, reason := range slices.Sorted(maps.Keys(s.Ignored)) {
+		text += fmt.Sprintf("%s%d %s", before, s.Ignored[reason], reason)
+		before = ", "
+	}
+	return text
 }
 
 // listTable are the rules of all lists.

@@ -91,6 +91,9 @@ func TestListSummary(t *testing.T) {
 	if got.Rules != 1 || !maps.Equal(got.Ignored, want) {
 		t.Errorf("%+v, want 1 rule and %v", got, want)
 	}
+	if text := (ListSummary{"a.txt", 2, map[string]int{"b": 1, "a": 3}}).String(); text != "a.txt: 2 rules; ignored: 3 a, 1 b" {
+		t.Errorf("%q", text)
+	}
 }
 
 func TestListFormats(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/proxy"
+	"github.com/askfirst/askfirst/rules"
 )
 
 func runCheck(c *console, args []string) error {
@@ -22,6 +23,18 @@ func runCheck(c *console, args []string) error {
 		return err
 	}
 	fmt.Fprintf(c.out, "%s is sound: %d site(s)\n", *file, len(cfg.Sites))
+	for i := range cfg.Sites {
+		if len(cfg.Sites[i].Lists) == 0 {
+			continue
+		}
+		engine, err := rules.New(cfg.Sites[i].Rules())
+		if err != nil {
+			return usageError{err}
+		}
+		for _, list := range engine.Lists() {
+			fmt.Fprintln(c.out, list)
+		}
+	}
 	return nil
 }
 

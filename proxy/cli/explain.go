@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/askfirst/askfirst/rules"
@@ -58,20 +59,26 @@ func runExplain(c *console, args []string) error {
 	context.Reset([]byte(*page))
 	subject := f.Arg(0)
 	var x rules.Explanation
-	if name, ok := strings.CutPrefix(subject, "cookie:"); ok {
+	if name, ok := strings.CutPrefix(subject, "cookie:"); ok && name != "" {
 		x = engine.ExplainCookie([]byte(name))
-	} else if key, ok := strings.CutPrefix(subject, "storage:"); ok {
+	} else if key, ok := strings.CutPrefix(subject, "storage:"); ok && key != "" {
 		x = engine.ExplainStorage([]byte(key))
 	} else if snippet, err := readSnippet(subject); err == nil {
 		x = engine.ExplainInline(&context, snippet)
 	} else if !os.IsNotExist(err) {
 		return err
+	} else if !reference.MatchString(subject) {
+		return usageErrorf("%q is neither a file here nor an address: write one from https://, // or / on", subject)
 	} else {
 		x = engine.ExplainURL(&context, []byte(subject), k, 0)
 	}
 	printExplanation(c.out, subject, x)
 	return nil
 }
+
+// reference is how a URL begins, absolute or from host or root on. Others are
+// mistyped far more often than meant.
+var reference = regexp.MustCompile(`^(?i:[/\\]|(?:https?|wss?|ftp|data|blob|javascript|about):)`)
 
 func readSnippet(name string) ([]byte, error) {
 	file, err := os.Open(name)

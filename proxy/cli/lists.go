@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/askfirst/askfirst/configs"
@@ -79,22 +77,8 @@ func updateList(out io.Writer, l *configs.FetchedList) error {
 	if err := replaceFile(l.Name, l.Text); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s: %d rules%s\n", l.Name, summary.Rules, ignoredText(summary.Ignored))
+	fmt.Fprintln(out, summary)
 	return nil
-}
-
-// ignoredText tells what of a list is not supported, in the order of the
-// reasons.
-func ignoredText(ignored map[string]int) string {
-	var parts []string
-	for reason, n := range ignored {
-		parts = append(parts, fmt.Sprintf("%d %s", n, reason))
-	}
-	slices.Sort(parts)
-	if len(parts) == 0 {
-		return ""
-	}
-	return "; ignored: " + strings.Join(parts, ", ")
 }
 
 // replaceFile writes a file whole or not at all.

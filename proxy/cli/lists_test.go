@@ -44,8 +44,9 @@ func TestListsUpdate(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	if _, err := configs.Load(config); err != nil {
-		t.Error(err)
+	out.Reset()
+	if code := Run([]string{"check", "--config", config}, &out, &errs); code != exitOK || strings.Count(out.String(), ": 1 rules; ignored: 1 cosmetic rule\n") != 2 {
+		t.Errorf("check: exit %d, %q: %s", code, out.String(), errs.String())
 	}
 	// What is no list does not take the place of one.
 	for _, c := range []struct {

@@ -52,6 +52,9 @@ func TestMistakesEndWith2AndALineEach(t *testing.T) {
 		{[]string{"audit"}, 1},
 		{[]string{"audit", "--fail-on", "tasty", bad}, 1},
 		{[]string{"explain"}, 1},
+		{[]string{"explain", "www.google-analytics.com/collect"}, 1},
+		{[]string{"explain", "absent.html"}, 1},
+		{[]string{"explain", "cookie:"}, 1},
 		{[]string{"explain", "--kind", "colour", "https://x.example/"}, 1},
 		{[]string{"demo", "--listen", "0.0.0.0:0"}, 1},
 	} {
