@@ -328,3 +328,18 @@ func TestConsentOMatic(t *testing.T) {
 		})
 	}
 }
+
+// TestBannerIsPutBack where a page makes its body anew, as frameworks do when what
+// the server sent is not what they would have: there is no page without the question.
+func TestBannerIsPutBack(t *testing.T) {
+	s := raise(t, serve(`<!doctype html><html lang="en"><head><title>Shop</title></head><body><h1>Shop</h1></body></html>`))
+	v := visit(t, s)
+	v.open("/")
+	for _, heading := range []string{"Once", "Again"} {
+		eval[bool](v, `document.body.replaceWith(Object.assign(document.createElement("body"), {innerHTML: "<h1>`+heading+`</h1>"})) || true`)
+		v.until(`document.querySelectorAll("askfirst-banner").length === 1`)
+	}
+	v.click(acceptAll)
+	v.chosen()
+	v.nothingThrew()
+}
