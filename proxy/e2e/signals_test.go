@@ -554,3 +554,18 @@ func TestAdvancedConsentMode(t *testing.T) {
 	}
 	v.nothingThrew()
 }
+
+// TestConsentModeIsSwitchedOff has Google's tags told by a tool of the site's own.
+func TestConsentModeIsSwitchedOff(t *testing.T) {
+	for mode, told := range map[string]bool{"off": false, "basic": true} {
+		s := raiseWith(t, serve(`<!doctype html><html lang="en"><head><title>Shop</title></head><body><h1>Shop</h1></body></html>`), "google_consent_mode: {mode: "+mode+"}")
+		v := visit(t, s)
+		v.open("/")
+		v.click(acceptAll)
+		v.chosen()
+		v.open("/")
+		if got := eval[bool](v, `[...(window.dataLayer ?? [])].some(e => e[0] === "consent")`); got != told {
+			t.Errorf("%s: Google's tags are told %v", mode, got)
+		}
+	}
+}
