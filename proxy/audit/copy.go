@@ -33,6 +33,7 @@ var copied = []columns{
 	{"tags", "site, vendor, name, category, kind, host, path, first, last", "tttttttii", 'T', "id"},
 	{"cookies", "site, name, vendor, category, source, first, last", "tttttii", 'K', "id"},
 	{"counts", "tag, page, day, granted, " + strings.Join(countColumns, ", "), "TPiiiiiiiiiii", 0, "tag, page, day, granted"},
+	{"pairs", "tag, page, first, last, " + strings.Join(countColumns, ", "), "TPiiiiiiiiiii", 0, "tag, page"},
 	{"tag_days", "tag, day, " + strings.Join(countColumns, ", "), "Tiiiiiiiiii", 0, "tag, day"},
 	{"page_days", "page, day, " + strings.Join(countColumns, ", "), "Piiiiiiiiii", 0, "page, day"},
 	{"views", "page, day, views, asked", "Piii", 0, "page, day"},

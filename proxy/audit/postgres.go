@@ -21,7 +21,7 @@ const (
 	schema = "askfirst"
 	// connectWait is how long a new connection may take.
 	connectWait = 5 * time.Second
-	// viewWait is how long a query may take.
+	// viewWait is how long a query may take that nobody sets a time for.
 	viewWait = 30 * time.Second
 	// tries is how often a transaction is made that met another.
 	tries = 5
@@ -159,8 +159,11 @@ func (d *postgres) transact(ctx context.Context, c *pgx.Conn, begin string, f fu
 }
 
 func (d *postgres) view(ctx context.Context, f func(tx) error) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, viewWait)
-	defer cancel()
+	if _, set := ctx.Deadline(); !set {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, viewWait)
+		defer cancel()
+	}
 	var c *pgx.Conn
 	select {
 	case c = <-d.readers:
