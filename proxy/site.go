@@ -150,7 +150,7 @@ func newSite(cfg *configs.Config, c *configs.Site, aliases *rules.Aliases, o Opt
 	if err != nil {
 		return nil, err
 	}
-	seen := o.Observer.Seen(c.Name)
+	seen, _ := o.Observer.Seen(c.Name)
 	watch := watched{o.Observer, newLock(c, engine, seen), newArrivals(c, engine, seen, o.Observer.Since(c.Name))}
 	b, err := banner.New(bannerOptions(c, o), engine, o.Records, watch)
 	if err != nil {

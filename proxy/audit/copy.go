@@ -30,7 +30,7 @@ var copied = []columns{
 	{"choices", "site, day, action, method, regime, language, granted, n", "tittttti", 0, "day"},
 	{"countries", "site, day, country, action, granted, n", "tittti", 0, "day"},
 	{"pages", "site, path, first, last", "ttii", 'P', "id"},
-	{"tags", "site, vendor, name, category, kind, host, path, first, last", "tttttttii", 'T', "id"},
+	{"tags", "site, vendor, name, category, kind, host, path, first, last, served", "tttttttiii", 'T', "id"},
 	{"cookies", "site, name, vendor, category, source, first, last", "tttttii", 'K', "id"},
 	{"counts", "tag, page, day, granted, " + strings.Join(countColumns, ", "), "TPiiiiiiiiiii", 0, "tag, page, day, granted"},
 	{"pairs", "tag, page, first, last, " + strings.Join(countColumns, ", "), "TPiiiiiiiiiii", 0, "tag, page"},

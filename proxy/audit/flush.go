@@ -178,10 +178,14 @@ func (b *batch) write(t tx) error {
 			ON CONFLICT (site, path) DO UPDATE SET last = excluded.last RETURNING id`, into(&pages[i]), p.Site, p.Path, b.At)
 	}
 	for _, i := range order(b.Tags, func(a, b *tag) int { return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.key(), b.key())) }) {
-		k := &b.Tags[i]
-		t.queue(`INSERT INTO tags (site, vendor, name, category, kind, host, path, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
-			ON CONFLICT (site, host, path, kind, vendor, category) DO UPDATE SET name = excluded.name, last = excluded.last RETURNING id`,
-			into(&tags[i]), k.Site, k.Vendor, k.Name, k.Category.String(), k.Kind, k.Host, k.Path, b.At)
+		k, served := &b.Tags[i], int64(0)
+		if k.Served {
+			served = 1
+		}
+		t.queue(`INSERT INTO tags (site, vendor, name, category, kind, host, path, first, last, served) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)
+			ON CONFLICT (site, host, path, kind, vendor, category) DO UPDATE SET name = excluded.name, last = excluded.last,
+			served = CASE WHEN excluded.served > tags.served THEN excluded.served ELSE tags.served END RETURNING id`,
+			into(&tags[i]), k.Site, k.Vendor, k.Name, k.Category.String(), k.Kind, k.Host, k.Path, b.At, served)
 	}
 	for _, i := range order(b.Cookies, func(a, b *cookie) int {
 		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.key(), b.key()))
