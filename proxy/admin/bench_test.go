@@ -126,18 +126,8 @@ func crowd(b *testing.B, kind string) (*audit.Store, *rules.Engine) {
 	}
 	b.Cleanup(func() { store.Close() })
 	vendors := []string{"google-analytics", "meta-pixel", "hotjar", "youtube", "intercom", "google-fonts", "disqus", ""}
-	const tags, pages = 250, 400
-	for day := range 3 {
-		if day > 0 {
-			for _, table := range []string{"counts", "tag_days", "page_days", "views", "cookie_days", "choices"} {
-				if err := exec(`UPDATE ` + table + ` SET day = day - 1`); err != nil {
-					b.Fatal(err)
-				}
-			}
-			if err := exec(`UPDATE pairs SET first = first - 1, last = last - 1`); err != nil {
-				b.Fatal(err)
-			}
-		}
+	const tags, pages, days = 250, 400, 3
+	for day := range days {
 		for p := range pages {
 			page := fmt.Appendf(nil, "/p/x%c%c", 'a'+p%20, 'a'+p/20)
 			store.CountView("shop", page, p%2 == 0)
@@ -167,8 +157,16 @@ func crowd(b *testing.B, kind string) (*audit.Store, *rules.Engine) {
 				b.Fatal(err)
 			}
 		}
+		if err := store.Flush(ctx); err != nil {
+			b.Fatal(err)
+		}
+		for _, table := range []string{"counts", "tag_days", "page_days", "views", "cookie_days", "choices"} {
+			if err := exec(fmt.Sprintf(`UPDATE %s SET day = day - %d WHERE day = (SELECT max(day) FROM %[1]s)`, table, days-1-day)); err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
-	if err := store.Flush(ctx); err != nil {
+	if err := exec(fmt.Sprintf(`UPDATE pairs SET first = first - %d`, days-1)); err != nil {
 		b.Fatal(err)
 	}
 	rows, total, err := store.Tags(ctx, audit.ByPageAndTag, audit.Filter{}, audit.Slice{Limit: 1})
