@@ -24,7 +24,7 @@ type pairRow struct {
 func pairs(t tx, f Filter, part Slice, each func(*Row) error) (total int, err error) {
 	split := 0 // that have counts in the period and outside
 	q := pairQuery(f)
-	q.text("SELECT count(*), CAST(coalesce(sum(CASE WHEN" + q.within + " THEN 0 ELSE 1 END), 0) AS BIGINT) FROM pairs c")
+	q.text("SELECT count(*), CAST(coalesce(sum(CASE WHEN " + q.within + " THEN 0 ELSE 1 END), 0) AS BIGINT) FROM pairs c")
 	q.among(f)
 	err = q.run(t, func(r row) error {
 		total, split = int(r.ColumnInt64(0)), int(r.ColumnInt64(1))
@@ -83,8 +83,10 @@ func partOfPairs(t tx, f Filter, part Slice, split bool, each func(*Row) error) 
 		return err
 	}
 	known := newNames()
-	sums := pairQuery(f)
-	sums.text("SELECT CAST(sum(k." + strings.Join(countColumns, ") AS BIGINT), CAST(sum(k.") + ") AS BIGINT) FROM counts k, (SELECT CAST(?3 AS BIGINT) AS tag, CAST(?4 AS BIGINT) AS page) c WHERE" + sums.counted)
+	var sums query
+	sums.text("SELECT CAST(sum(c." + strings.Join(countColumns, ") AS BIGINT), CAST(sum(c.") + ") AS BIGINT) FROM counts c WHERE c.tag = ?1 AND c.page = ?2")
+	sums.args = []any{nil, nil}
+	sums.days(f)
 	for _, p := range shown {
 		if known.tags[p.tag] == nil {
 			known.tags[p.tag] = new(Row)
@@ -94,7 +96,7 @@ func partOfPairs(t tx, f Filter, part Slice, split bool, each func(*Row) error) 
 			known.pages[p.page] = ""
 			t.queue(pageNames+" WHERE id = ?1", known.addPage, p.page)
 		}
-		t.queue(sums.sql.String(), func(r row) error { p.counts = countsOf(r, 0); return nil }, sums.args[0], sums.args[1], p.tag, p.page)
+		t.queue(sums.sql.String(), func(r row) error { p.counts = countsOf(r, 0); return nil }, slices.Concat([]any{p.tag, p.page}, sums.args[2:])...)
 	}
 	if _, err := t.run("", nil); err != nil {
 		return err
@@ -113,41 +115,42 @@ func leastOf(t tx, f Filter, col string, n int) (least int64, err error) {
 	q := pairQuery(f)
 	q.text("SELECT coalesce(min(n), 0) FROM (SELECT CAST(coalesce(sum(k." + col + "), 0) AS BIGINT) AS n FROM (SELECT c.tag AS tag, c.page AS page FROM pairs c")
 	q.among(f)
-	q.text(" ORDER BY c." + col + " DESC LIMIT " + q.bind(n) + ") c CROSS JOIN counts k WHERE" + q.counted + " GROUP BY c.tag, c.page) sums")
+	q.text(" ORDER BY c." + col + " DESC LIMIT " + q.bind(n) + ") c CROSS JOIN counts k WHERE " + q.counted + " GROUP BY c.tag, c.page) sums")
 	return least, q.run(t, into(&least))
 }
 
 // pairQuery begins a query about pairs c in the period of f.
 func pairQuery(f Filter) *pairsQuery {
 	q := new(pairsQuery)
-	from, to := int64(math.MinInt32), int64(math.MaxInt32)
+	from := int64(math.MinInt32)
 	if !f.From.IsZero() {
 		from = dayOf(f.From)
 	}
+	first := q.bind(from)
+	q.met, q.within, q.counted = "c.last >= "+first, "c.first >= "+first, "k.tag = c.tag AND k.page = c.page AND k.day >= "+first
 	if !f.To.IsZero() {
-		to = dayOf(f.To)
+		last := q.bind(dayOf(f.To))
+		q.within += " AND c.last <= " + last
+		q.counted += " AND k.day <= " + last
+		q.met += " AND c.first <= " + last + " AND (c.last <= " + last + " OR EXISTS (SELECT 1 FROM counts k WHERE " + q.counted + "))"
 	}
-	q.from, q.to = q.bind(from), q.bind(to)
-	q.within = " (c.first >= " + q.from + " AND c.last <= " + q.to + ")"
-	q.counted = " k.tag = c.tag AND k.page = c.page AND k.day >= " + q.from + " AND k.day <= " + q.to
 	return q
 }
 
-// pairsQuery is a query about pairs c. Counts k are those of a pair that are
-// counted, and within says that these are all that it has.
+// pairsQuery is a query about pairs c, and counts k of theirs. Of conditions, met
+// says that a pair has counts in the period, within that it has no others, and
+// counted that a count is one of them.
 type pairsQuery struct {
 	query
-	from, to, within, counted string
+	met, within, counted string
 }
 
 // among leaves the pairs that f lets through.
 func (q *pairsQuery) among(f Filter) {
-	q.text(" WHERE c.last >= " + q.from + " AND c.first <= " + q.to)
+	q.text(" WHERE " + q.met)
 	q.narrow(f)
 	if col := eventColumn(f); col != "" {
-		q.text(" AND c." + col + " > 0 AND (" + q.within + " OR EXISTS (SELECT 1 FROM counts k WHERE" + q.counted + " AND k." + col + " > 0))")
-	} else {
-		q.text(" AND (c.last <= " + q.to + " OR EXISTS (SELECT 1 FROM counts k WHERE" + q.counted + "))")
+		q.text(" AND c." + col + " > 0 AND (" + q.within + " OR EXISTS (SELECT 1 FROM counts k WHERE " + q.counted + " AND k." + col + " > 0))")
 	}
 }
 
@@ -165,13 +168,13 @@ func (q *pairsQuery) list(f Filter, columns []string, split bool, rank, from, fu
 	if !split {
 		return
 	}
-	q.text(" AND" + q.within + " UNION ALL SELECT c.tag, c.page, " + rank)
+	q.text(" AND " + q.within + " UNION ALL SELECT c.tag, c.page, " + rank)
 	for _, col := range columns {
 		q.text(", CAST(sum(k." + col + ") AS BIGINT)")
 	}
 	q.text(" FROM " + from + "pairs c CROSS JOIN counts k")
 	q.among(f)
-	q.text(further + " AND NOT" + q.within + " AND" + q.counted + " GROUP BY c.tag, c.page")
+	q.text(further + " AND NOT (" + q.within + ") AND " + q.counted + " GROUP BY c.tag, c.page")
 	if from != "" {
 		q.text(", " + rank)
 	}

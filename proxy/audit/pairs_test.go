@@ -160,6 +160,12 @@ func TestPairsAreWhatAllCountsAddUpTo(t *testing.T) {
 				check(t, f, sort, true)
 			}
 		}
+		// The last day is today, which pages are about.
+		s.now = func() time.Time { return last }
+		for _, f := range []Filter{days(Filter{}, 0, 0), days(Filter{}, 10, 0), days(Filter{Event: "held"}, 10, 0)} {
+			check(t, f, "seen", false)
+			check(t, f, "page", true)
+		}
 		for _, sort := range ByPageAndTag.Columns() {
 			check(t, days(Filter{}, 20, 0), sort, false)
 			check(t, Filter{}, sort, true)

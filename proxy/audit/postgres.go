@@ -92,11 +92,15 @@ func (d *postgres) connect(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: connecting to PostgreSQL: %w", err)
 	}
-	// A server may be set up to acknowledge what is not on its disk.
-	var durable string
-	err = c.QueryRow(ctx, `SELECT coalesce(current_setting('synchronous_commit', true), '')`).Scan(&durable)
+	// A server may be set up to acknowledge what is not on its disk. To compile a
+	// query costs more than it saves where so few rows are read.
+	var durable, compiles string
+	err = c.QueryRow(ctx, `SELECT coalesce(current_setting('synchronous_commit', true), ''), coalesce(current_setting('jit', true), '')`).Scan(&durable, &compiles)
 	if err == nil && durable == "off" {
 		_, err = c.Exec(ctx, `SET synchronous_commit = on`)
+	}
+	if err == nil && compiles == "on" {
+		_, err = c.Exec(ctx, `SET jit = off`)
 	}
 	if err == nil {
 		err = migratePostgres(ctx, c)

@@ -102,6 +102,7 @@ type Row struct {
 // Tags returns the counts that f lets through, summed by g, and how many rows
 // there are in all.
 func (s *Store) Tags(ctx context.Context, g Grouping, f Filter, part Slice) (rows []Row, total int, err error) {
+	f = s.soFar(f)
 	err = s.read(ctx, func(t tx) (err error) {
 		if g == ByPageAndTag {
 			total, err = pairs(t, f, part, func(r *Row) error { rows = append(rows, *r); return nil })
@@ -125,7 +126,7 @@ func (s *Store) Tags(ctx context.Context, g Grouping, f Filter, part Slice) (row
 // come from the database. An error of each ends it. Other queries wait meanwhile
 // where more than one of these is under way.
 func (s *Store) EachTag(ctx context.Context, g Grouping, f Filter, part Slice, each func(*Row) error) error {
-	part.Limit = 0
+	f, part.Limit = s.soFar(f), 0
 	return errorf("reading tags", s.read(ctx, func(t tx) error {
 		if g == ByPageAndTag {
 			_, err := pairs(t, f, part, each)
@@ -138,6 +139,15 @@ func (s *Store) EachTag(ctx context.Context, g Grouping, f Filter, part Slice, e
 			return each(&r)
 		})
 	}))
+}
+
+// soFar drops the end of a period that is not over: nothing is counted yet of
+// days to come.
+func (s *Store) soFar(f Filter) Filter {
+	if dayOf(f.To) >= dayOf(s.now()) {
+		f.To = time.Time{}
+	}
+	return f
 }
 
 // The order of the columns of query.tags.
