@@ -73,7 +73,7 @@ func (a *Admin) unclassified(r *request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{Template: "unclassified", Title: "Unclassified", Table: t,
+	v := &view{Template: "unclassified", Title: "Unclassified", Table: t, Searchable: true,
 		Lead: "Third parties that no rule knows. Say what each is for, and it is treated so from then on."}
 	if hosts > 0 {
 		v.Unknown = &unknown{YAML: "overrides:\n" + yaml.String(), Hosts: hosts, Writable: writable, Categories: categories}

@@ -35,7 +35,7 @@ func (a *Admin) listing(l *listing) func(*request) (*view, error) {
 		if err != nil {
 			return nil, err
 		}
-		v := &view{Template: "listing", Title: l.title, Lead: l.lead, Table: t, Glossary: l.path != "/cookies" && l.path != "/choices"}
+		v := &view{Template: "listing", Title: l.title, Lead: l.lead, Table: t, Searchable: l.path != "/choices", Glossary: l.path != "/cookies" && l.path != "/choices"}
 		if l.tabs != nil {
 			v.Tabs = l.tabs(r)
 		}

@@ -68,6 +68,7 @@ type view struct {
 
 	Lead        string
 	Tabs        []link
+	Searchable  bool // for a text
 	Glossary    bool // explains the counts
 	Table       *table
 	Overview    *overview
