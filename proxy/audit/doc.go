@@ -45,11 +45,9 @@
 // not, so that there the tables stay on the coordinator.
 //
 // A choice through the whole proxy (BenchmarkChoice of proxy/cli), its receipt
-// durable before the answer, took on two shared cores that were loaded tenfold by
-// other work: one visitor at a time p50 1.0 ms and p99 14 ms on SQLite, 3.9 and
-// 92 ms on PostgreSQL; 16 at a time 5.1 and 56 ms, 10 and 125 ms; 64 at a time 26
-// and 181 ms, 18 and 217 ms. On a quiet machine 16 took 2.5 and 8.9 ms on SQLite,
-// at 5,480 choices a second, and 64 7.3 and 22 ms at 7,503.
+// durable before the answer, took on two shared cores without other work, on
+// SQLite: 16 visitors at a time p50 2.5 and p99 8.9 ms, at 5,480 choices a second;
+// 64 at a time 7.3 and 22 ms, at 7,503.
 //
 //	store, err := audit.Open(ctx, "/var/lib/askfirst", log)
 //	…

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/askfirst/askfirst/proxy/audit/postgrestest"
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
@@ -192,4 +195,41 @@ func TestPairsArePruned(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A listing whose connection is lost in the middle ends with an error, and not as
+// a short one.
+func TestListingCutShortIsAnError(t *testing.T) {
+	dsn := postgrestest.DSN(t)
+	s := openShared(t, dsn, "")
+	other, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(t.Context())
+	const tags, pages = 60, 100 // more than the buffers of a connection hold
+	for p := range pages {
+		list := make([]Sighting, tags)
+		for i := range list {
+			list[i] = Sighting{Category: consent.Unclassified, Kind: "script", Host: fmt.Appendf(nil, "t%d.example", i), Event: Held, Count: 1}
+		}
+		s.Count("shop", fmt.Appendf(nil, "/p%c%c", 'a'+p%10, 'a'+p/10), 0, list)
+	}
+	if err := s.flush(); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = s.EachTag(t.Context(), ByPageAndTag, Filter{}, Slice{}, func(*Row) error {
+		if n++; n > 1 {
+			return nil
+		}
+		_, err := other.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE '%FROM pairs%'`)
+		return err
+	})
+	if err == nil || n == 0 || n >= tags*pages {
+		t.Errorf("%d of %d rows, %v", n, tags*pages, err)
+	}
+	if rows, total, err := s.Tags(t.Context(), ByPageAndTag, Filter{}, Slice{Limit: 10}); err != nil || total != tags*pages || len(rows) != 10 {
+		t.Errorf("afterwards %d rows of %d, %v", len(rows), total, err)
+	}
 }
