@@ -100,8 +100,9 @@ type Records interface {
 // Observer learns what pages report, and tells what was seen on a site.
 type Observer interface {
 	Report(site string, r *Report)
-	// Seen returns the IDs of the vendors that were really seen.
-	Seen(site string) []string
+	// Seen returns the IDs of the vendors that were really seen, and third-party
+	// hosts in pages that no rule knew then.
+	Seen(site string) (vendors, unclassified []string)
 	// Since returns when the last category of vendors appeared that the site
 	// had used none of before; zero where nothing was seen.
 	Since(site string) time.Time

@@ -80,6 +80,7 @@ func (m *memory) Erase(_ context.Context, id consent.ID) error {
 type watcher struct {
 	mu      sync.Mutex
 	seen    []string
+	unknown []string
 	reports []*Report
 }
 
@@ -91,7 +92,9 @@ func (w *watcher) Report(_ string, r *Report) {
 
 func (w *watcher) Since(string) (t time.Time) { return t }
 
-func (w *watcher) Seen(string) []string { return append([]string(nil), w.seen...) }
+func (w *watcher) Seen(string) (vendors, unclassified []string) {
+	return slices.Clone(w.seen), slices.Clone(w.unknown)
+}
 
 func newEngine(t testing.TB) *rules.Engine {
 	t.Helper()

@@ -288,7 +288,8 @@ func (b *Banner) record(ctx *fasthttp.RequestCtx, v *Visit, a *answer, c *consen
 // listed returns the IDs of the vendors that the declaration lists.
 func (b *Banner) listed() []string {
 	var ids []string
-	for _, id := range b.observer.Seen(b.o.Site) {
+	seen, _ := b.observer.Seen(b.o.Site)
+	for _, id := range seen {
 		if v := b.engine.Vendor(id); v != nil && v.Category != consent.Necessary {
 			ids = append(ids, id)
 		}

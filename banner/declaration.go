@@ -18,6 +18,8 @@ type declaration struct {
 	Site    string            `json:"site"`
 	Vendors []declaredVendor  `json:"vendors"`
 	Own     []declaredStorage `json:"own"`
+	// Unclassified are third-party hosts in pages of the site that no rule knows.
+	Unclassified []string `json:"unclassified"`
 }
 
 type declaredVendor struct {
@@ -67,19 +69,21 @@ func (d *declaration) of(c consent.Category) (vendors []declaredVendor) {
 }
 
 type declarationPage struct {
-	Own        []declaredStorage
-	Categories []declaredCategory
+	Own          []declaredStorage
+	Categories   []declaredCategory
+	Unclassified []string
 }
 
 func (b *Banner) serveDeclaration(ctx *fasthttp.RequestCtx, v *Visit) {
 	p := b.newPage(ctx, v, "cookies")
 	d := b.declare(p.language, p.Title)
+	d.Unclassified = b.unclassified(v)
 	if strings.HasSuffix(string(ctx.Path()), ".json") {
 		serveJSON(ctx, d)
 		return
 	}
 	p.Heading, p.Lead = p.T["cookies"], p.T.fill("declaration_text", "{site}", p.Title)
-	body := declarationPage{Own: d.Own}
+	body := declarationPage{Own: d.Own, Unclassified: d.Unclassified}
 	for _, c := range append([]consent.Category{consent.Necessary}, consent.Optional[:]...) {
 		section := declaredCategory{Category: c, Name: p.T[c.String()], Text: p.T[c.String()+"_text"], Vendors: d.of(c)}
 		if section.Vendors != nil {
@@ -117,7 +121,7 @@ func (b *Banner) declare(l *language, title string) *declaration {
 		own.Name = OwnCookie
 		d.Own = append(d.Own, own)
 	}
-	seen := b.observer.Seen(b.o.Site)
+	seen, _ := b.observer.Seen(b.o.Site)
 	slices.Sort(seen)
 	for _, id := range slices.Compact(seen) {
 		v := b.engine.Vendor(id)
@@ -138,6 +142,22 @@ func (b *Banner) declare(l *language, title string) *declaration {
 		return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
 	})
 	return d
+}
+
+// unclassified lists third-party hosts in pages of the site that no rule knows,
+// by name. Some may have become known since they were seen.
+func (b *Banner) unclassified(v *Visit) []string {
+	_, hosts := b.observer.Seen(b.o.Site)
+	var page rules.Page
+	page.Reset([]byte(origin(v) + "/"))
+	unknown := []string{}
+	for _, host := range hosts {
+		if d := b.engine.URL(&page, []byte("https://"+host+"/"), rules.Script); d.Party == rules.ThirdParty && d.Category == consent.Unclassified {
+			unknown = append(unknown, host)
+		}
+	}
+	slices.Sort(unknown)
+	return unknown
 }
 
 func (v *declaredVendor) add(l *language, kind string, cookies []rules.Cookie) {

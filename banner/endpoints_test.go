@@ -791,6 +791,28 @@ func TestDeclaration(t *testing.T) {
 	}
 }
 
+// Hosts that nobody knows are listed in page, part and JSON, in the visitor's
+// language; those that have become known since, and the site's own, are not.
+func TestDeclarationListsUnclassifiedHosts(t *testing.T) {
+	e := serve(t, Options{})
+	if a := e.do("GET", "/_askfirst/cookies.json", ""); !strings.Contains(a.body, `"unclassified": []`) {
+		t.Errorf("JSON where there is none: %s", a.body)
+	}
+	e.watcher.unknown = []string{"z.nobody.example", `<b>"&.example`, "www.google-analytics.com", "a.nobody.example", "shop.example"}
+	var d declaration
+	if a := e.do("GET", "/_askfirst/cookies.json", ""); json.Unmarshal([]byte(a.body), &d) != nil || !slices.Equal(d.Unclassified, []string{"a.nobody.example", "z.nobody.example"}) {
+		t.Errorf("JSON: %s", a.body)
+	}
+	for _, path := range []string{"/_askfirst/cookies", "/_askfirst/cookies.html"} {
+		a := e.do("GET", path, "", "Accept-Language", "de")
+		e.status(a, 200)
+		if !strings.Contains(a.body, `<h2>Noch nicht eingeordnet</h2>`) || !strings.Contains(a.body, `<li><code>a.nobody.example</code></li><li><code>z.nobody.example</code></li></ul>`) ||
+			strings.Contains(a.body, "<b>") || strings.Contains(a.body, "google-analytics.com") || strings.Contains(a.body, "keine Dienste") {
+			t.Errorf("%s: %s", path, a.body)
+		}
+	}
+}
+
 func TestDeclarationSaysOnWhatDataAreTransferred(t *testing.T) {
 	for stated, want := range map[string]string{"": "nicht angegeben", "dpf": "EU-US Data Privacy Framework", "scc": "Standardvertragsklauseln"} {
 		e := serve(t, Options{Transfers: map[string]string{"google-analytics": stated}})

@@ -153,7 +153,7 @@ func newSite(cfg *configs.Config, c *configs.Site, aliases *rules.Aliases, o Opt
 	for _, list := range engine.Lists() {
 		o.Log.Info("list of trackers", "site", c.Name, "read", list.String())
 	}
-	seen := o.Observer.Seen(c.Name)
+	seen, _ := o.Observer.Seen(c.Name)
 	watch := watched{o.Observer, newLock(c, engine, seen), newArrivals(c, engine, seen, o.Observer.Since(c.Name))}
 	b, err := banner.New(bannerOptions(c, o), engine, o.Records, watch)
 	if err != nil {

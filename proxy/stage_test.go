@@ -66,9 +66,9 @@ func (noRecords) Erase(context.Context, consent.ID) error { return fs.ErrNotExis
 
 type noObserver struct{}
 
-func (noObserver) Report(string, *banner.Report) {}
-func (noObserver) Seen(string) []string          { return nil }
-func (noObserver) Since(string) (t time.Time)    { return t }
+func (noObserver) Report(string, *banner.Report)                {}
+func (noObserver) Seen(string) (vendors, unclassified []string) { return nil, nil }
+func (noObserver) Since(string) (t time.Time)                   { return t }
 
 type safeBuffer struct {
 	mu sync.Mutex

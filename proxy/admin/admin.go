@@ -67,6 +67,7 @@ type Admin struct {
 	begun   time.Time
 	door    *doorkeeper
 	streams chan struct{}
+	exports chan struct{} // taken by the one under way
 }
 
 // New returns an Admin.
@@ -74,7 +75,7 @@ func New(o Options) *Admin {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Admin{o: o, now: time.Now, begun: time.Now(), door: newDoorkeeper(o.Access, o.Trusted, time.Now), streams: make(chan struct{}, maxStreams)}
+	return &Admin{o: o, now: time.Now, begun: time.Now(), door: newDoorkeeper(o.Access, o.Trusted, time.Now), streams: make(chan struct{}, maxStreams), exports: make(chan struct{}, 1)}
 }
 
 // Handler returns the handler of the admin listener.
@@ -171,15 +172,22 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, r.PathValue("name"), time.Time{}, bytes.NewReader(data))
 }
 
+// pageTime is how long a page may take.
+const pageTime = 20 * time.Second
+
 // page makes a handler of a function that gathers what a template shows. What
 // is being counted is written first, so that the page is up to date.
 func (a *Admin) page(gather func(*request) (*view, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
+		format, most := r.FormValue("format"), pageTime
+		if format != "" {
+			most = exportTime
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), most)
 		defer cancel()
 		// Flush logs and counts what goes wrong; the page then shows what is there.
 		_ = a.o.Store.Flush(ctx)
-		req := &request{Request: r.WithContext(ctx), who: identityOf(r), filter: a.filterOf(r), format: r.FormValue("format")}
+		req := &request{Request: r.WithContext(ctx), who: identityOf(r), filter: a.filterOf(r), format: format}
 		var v *view
 		var err error
 		if req.sites, err = a.o.Store.Sites(ctx); err == nil {
@@ -197,7 +205,7 @@ func (a *Admin) page(gather func(*request) (*view, error)) http.HandlerFunc {
 			v.Status = http.StatusInternalServerError
 		}
 		if v.Table != nil && req.format != "" {
-			v.Table.export(w, req.format)
+			a.export(w, req, v.Table)
 			return
 		}
 		a.render(w, req, v)

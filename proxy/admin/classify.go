@@ -41,11 +41,7 @@ type Classifier interface {
 func (a *Admin) unclassified(r *request) (*view, error) {
 	part := r.part("seen")
 	r.filter.Category = "unclassified"
-	rows, total, err := a.o.Store.Tags(r.Context(), audit.ByHost, r.filter, r.slice(part))
-	if err != nil {
-		return nil, err
-	}
-	t := &table{Name: "unclassified", Caption: "Unclassified third parties", Total: total,
+	t := &table{Name: "unclassified", Caption: "Unclassified third parties",
 		Empty: "Every third party met in this period is known to a rule."}
 	sites := r.manySites()
 	if sites {
@@ -57,8 +53,7 @@ func (a *Admin) unclassified(r *request) (*view, error) {
 	var yaml strings.Builder
 	hosts := 0
 	var writable []unknownHost
-	for i := range rows {
-		row := &rows[i]
+	err := a.fill(r, t, audit.ByHost, part, func(row *audit.Row) []cell {
 		var cells []cell
 		if sites {
 			cells = append(cells, cell{Value: row.Site})
@@ -66,17 +61,19 @@ func (a *Admin) unclassified(r *request) (*view, error) {
 		cells = append(cells, cell{Value: row.Host, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "host", row.Host, "category", "unclassified")},
 			cell{Value: int64(row.Tags)})
 		cells = append(cells, eventCells(row.Counts)[:len(eventColumns)-1]...)
-		t.Rows = append(t.Rows, append(cells, cell{Value: row.First, Class: "quiet"}, cell{Value: row.Last, Class: "quiet"}))
-		if row.Host != "" && row.Host != audit.Other {
+		if r.format == "" && row.Host != "" && row.Host != audit.Other {
 			fmt.Fprintf(&yaml, "  - domain: %s\n    category: marketing\n", yamlText(row.Host))
 			hosts++
 			if c := a.o.Classifier; c != nil && r.who.operator && c.Writable(row.Site) {
 				writable = append(writable, unknownHost{row.Site, row.Host})
 			}
 		}
+		return append(cells, cell{Value: row.First, Class: "quiet"}, cell{Value: row.Last, Class: "quiet"})
+	})
+	if err != nil {
+		return nil, err
 	}
-	t.arrange(r.URL, audit.ByHost.Columns(), part)
-	v := &view{Template: "unclassified", Title: "Unclassified", Table: t,
+	v := &view{Template: "unclassified", Title: "Unclassified", Table: t, Searchable: true,
 		Lead: "Third parties that no rule knows. Say what each is for, and it is treated so from then on."}
 	if hosts > 0 {
 		v.Unknown = &unknown{YAML: "overrides:\n" + yaml.String(), Hosts: hosts, Writable: writable, Categories: categories}

@@ -35,7 +35,7 @@ func (a *Admin) listing(l *listing) func(*request) (*view, error) {
 		if err != nil {
 			return nil, err
 		}
-		v := &view{Template: "listing", Title: l.title, Lead: l.lead, Table: t, Glossary: l.path != "/cookies" && l.path != "/choices"}
+		v := &view{Template: "listing", Title: l.title, Lead: l.lead, Table: t, Searchable: l.path != "/choices", Glossary: l.path != "/cookies" && l.path != "/choices"}
 		if l.tabs != nil {
 			v.Tabs = l.tabs(r)
 		}
@@ -178,17 +178,34 @@ func categoryCell(name string) cell {
 	return cell{Value: name, Class: "category " + name}
 }
 
+// fill puts rows of counts into a table: those of the part, or all, one by one,
+// into an export.
+func (a *Admin) fill(r *request, t *table, by audit.Grouping, part extent, cells func(*audit.Row) []cell) error {
+	if r.format != "" {
+		t.each = func(write func([]cell) error) error {
+			return a.o.Store.EachTag(r.Context(), by, r.filter, r.slice(part), func(row *audit.Row) error { return write(cells(row)) })
+		}
+		return nil
+	}
+	rows, total, err := a.o.Store.Tags(r.Context(), by, r.filter, r.slice(part))
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		t.Rows = append(t.Rows, cells(&rows[i]))
+	}
+	t.Total = total
+	t.arrange(r.URL, by.Columns(), part)
+	return nil
+}
+
 func (a *Admin) tagTable(r *request) (*table, error) {
 	by := audit.ByTag
 	if r.FormValue("by") == "page" {
 		by = audit.ByPageAndTag
 	}
 	part := r.part("seen")
-	rows, total, err := a.o.Store.Tags(r.Context(), by, r.filter, r.slice(part))
-	if err != nil {
-		return nil, err
-	}
-	t := &table{Name: "tags", Caption: "Tags", Total: total, Empty: "No tag was met in this period."}
+	t := &table{Name: "tags", Caption: "Tags", Empty: "No tag was met in this period."}
 	sites := r.manySites()
 	if sites {
 		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
@@ -205,8 +222,7 @@ func (a *Admin) tagTable(r *request) (*table, error) {
 		t.Columns = append(t.Columns, column{Key: "pages", Title: "Pages", Number: true, Spare: true})
 	}
 	t.Columns = append(t.Columns, eventColumns...)
-	for i := range rows {
-		row := &rows[i]
+	err := a.fill(r, t, by, part, func(row *audit.Row) []cell {
 		var cells []cell
 		if sites {
 			cells = append(cells, cell{Value: row.Site})
@@ -226,19 +242,14 @@ func (a *Admin) tagTable(r *request) (*table, error) {
 		if by == audit.ByTag {
 			cells = append(cells, cell{Value: int64(row.Pages)})
 		}
-		t.Rows = append(t.Rows, append(cells, eventCells(row.Counts)...))
-	}
-	t.arrange(r.URL, by.Columns(), part)
-	return t, nil
+		return append(cells, eventCells(row.Counts)...)
+	})
+	return t, err
 }
 
 func (a *Admin) vendorTable(r *request) (*table, error) {
 	part := r.part("seen")
-	rows, total, err := a.o.Store.Tags(r.Context(), audit.ByVendor, r.filter, r.slice(part))
-	if err != nil {
-		return nil, err
-	}
-	t := &table{Name: "vendors", Caption: "Vendors", Total: total, Empty: "No vendor was met in this period."}
+	t := &table{Name: "vendors", Caption: "Vendors", Empty: "No vendor was met in this period."}
 	sites := r.manySites()
 	if sites {
 		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
@@ -247,8 +258,7 @@ func (a *Admin) vendorTable(r *request) (*table, error) {
 		column{Key: "category", Title: "Category"}, column{Key: "tags", Title: "Tags", Number: true, Spare: true})
 	t.Columns = append(t.Columns, eventColumns...)
 	t.Columns = append(t.Columns, column{Key: "first", Title: "First seen", Spare: true})
-	for i := range rows {
-		row := &rows[i]
+	err := a.fill(r, t, audit.ByVendor, part, func(row *audit.Row) []cell {
 		var cells []cell
 		if sites {
 			cells = append(cells, cell{Value: row.Site})
@@ -260,19 +270,14 @@ func (a *Admin) vendorTable(r *request) (*table, error) {
 		}
 		cells = append(cells, name, country, categoryCell(row.Category), cell{Value: int64(row.Tags)})
 		cells = append(cells, eventCells(row.Counts)...)
-		t.Rows = append(t.Rows, append(cells, cell{Value: row.First, Class: "quiet"}))
-	}
-	t.arrange(r.URL, audit.ByVendor.Columns(), part)
-	return t, nil
+		return append(cells, cell{Value: row.First, Class: "quiet"})
+	})
+	return t, err
 }
 
 func (a *Admin) pageTable(r *request) (*table, error) {
 	part := r.part("seen")
-	rows, total, err := a.o.Store.Tags(r.Context(), audit.ByPage, r.filter, r.slice(part))
-	if err != nil {
-		return nil, err
-	}
-	t := &table{Name: "pages", Caption: "Pages", Total: total, Empty: "No page with a tag was seen in this period."}
+	t := &table{Name: "pages", Caption: "Pages", Empty: "No page with a tag was seen in this period."}
 	sites := r.manySites()
 	if sites {
 		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
@@ -280,18 +285,16 @@ func (a *Admin) pageTable(r *request) (*table, error) {
 	t.Columns = append(t.Columns, column{Key: "page", Title: "Page"})
 	t.Columns = append(t.Columns, eventColumns...)
 	t.Columns = append(t.Columns, column{Key: "first", Title: "First seen", Spare: true})
-	for i := range rows {
-		row := &rows[i]
+	err := a.fill(r, t, audit.ByPage, part, func(row *audit.Row) []cell {
 		var cells []cell
 		if sites {
 			cells = append(cells, cell{Value: row.Site})
 		}
 		cells = append(cells, cell{Value: row.Page, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "page", row.Page)})
 		cells = append(cells, eventCells(row.Counts)...)
-		t.Rows = append(t.Rows, append(cells, cell{Value: row.First, Class: "quiet"}))
-	}
-	t.arrange(r.URL, audit.ByPage.Columns(), part)
-	return t, nil
+		return append(cells, cell{Value: row.First, Class: "quiet"})
+	})
+	return t, err
 }
 
 func (a *Admin) cookieTable(r *request) (*table, error) {

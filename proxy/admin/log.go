@@ -29,7 +29,7 @@ func (a *Admin) operations(r *request) (*view, error) {
 		})
 	}
 	t.arrange(r.URL, nil, extent{})
-	return &view{Template: "listing", Title: "Log", Table: t, Lead: "Who signed in, and who changed what."}, nil
+	return &view{Template: "listing", Title: "Log", Table: t, Searchable: true, Lead: "Who signed in, and who changed what."}, nil
 }
 
 // note puts on record what somebody did. It is in the process's log as well, so

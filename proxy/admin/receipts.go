@@ -39,33 +39,39 @@ func (a *Admin) receipts(r *request) (*view, error) {
 		v.Lookup = id
 		v.Message = "There is no receipt with this ID. An ID has 22 letters, digits, hyphens and underscores: the last part of the cookie “askfirst”."
 	}
-	limit := recentReceipts
-	if r.format != "" {
-		limit = maxExport
-	}
-	list, err := a.o.Store.Receipts(r.Context(), r.filter, limit)
-	if err != nil {
-		return nil, err
-	}
-	t := &table{Name: "receipts", Caption: "Newest receipts", Total: len(list), Empty: "No choice was made in this period.",
+	t := &table{Name: "receipts", Caption: "Newest receipts", Empty: "No choice was made in this period.",
 		Columns: []column{{Key: "at", Title: "When"}, {Key: "id", Title: "ID"}, {Key: "site", Title: "Site", Spare: true},
 			{Key: "action", Title: "Choice"}, {Key: "agreed", Title: "Agreed to"}, {Key: "method", Title: "By", Spare: true},
 			{Key: "regime", Title: "Regime", Spare: true}, {Key: "language", Title: "Language", Spare: true}}}
-	for _, k := range list {
+	cells := func(k *consent.Receipt) []cell {
 		p := describe(k)
 		agreed := cell{Value: p.Agreed, Text: joined(p.Agreed)}
 		if len(p.Agreed) == 0 {
 			agreed.Class = "quiet"
 		}
-		t.Rows = append(t.Rows, []cell{
+		return []cell{
 			{Value: k.At.UTC(), Text: k.At.UTC().Format("2 Jan, 15:04:05")},
 			{Value: k.ID.String(), Class: "path", Link: narrowed(r, "/receipts/"+k.ID.String())},
 			{Value: k.Site}, {Value: k.Action, Text: p.Action}, agreed, {Value: string(k.Method), Text: p.Method},
 			{Value: k.Regime.String()}, {Value: k.Language},
-		})
+		}
 	}
-	t.arrange(r.URL, nil, extent{})
 	v.Table = t
+	if r.format != "" {
+		t.each = func(write func([]cell) error) error {
+			return a.o.Store.EachReceipt(r.Context(), r.filter, func(k *consent.Receipt) error { return write(cells(k)) })
+		}
+		return v, nil
+	}
+	list, err := a.o.Store.Receipts(r.Context(), r.filter, recentReceipts)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range list {
+		t.Rows = append(t.Rows, cells(k))
+	}
+	t.Total = len(list)
+	t.arrange(r.URL, nil, extent{})
 	v.Requests, err = a.openRequests(r)
 	return v, err
 }

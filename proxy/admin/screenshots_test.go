@@ -47,7 +47,7 @@ func month(t *testing.T) (*audit.Store, *rules.Engine) {
 	languages := []string{"en", "en", "en", "de", "de", "fr", "pl"}
 	for day := range 28 {
 		if day > 0 {
-			if err := db.Exec(`UPDATE counts SET day = day - 1; UPDATE tag_days SET day = day - 1; UPDATE page_days SET day = day - 1; UPDATE views SET day = day - 1; UPDATE cookie_days SET day = day - 1; UPDATE choices SET day = day - 1`); err != nil {
+			if err := db.Exec(`UPDATE counts SET day = day - 1; UPDATE pairs SET first = first - 1, last = last - 1; UPDATE tag_days SET day = day - 1; UPDATE page_days SET day = day - 1; UPDATE views SET day = day - 1; UPDATE cookie_days SET day = day - 1; UPDATE choices SET day = day - 1`); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bufio"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,9 @@ type table struct {
 	Caption string
 	Columns []column
 	Rows    [][]cell
+	// each writes the rows of an export as they come from the store; nil where
+	// they are in Rows.
+	each func(write func([]cell) error) error
 	// Total is how many rows there are, of which Rows are a part.
 	Total int
 	// Empty is said where there are no rows.
@@ -135,34 +139,98 @@ type extent struct {
 	offset  int
 }
 
-// export writes the table in the format csv or json.
-func (t *table) export(w http.ResponseWriter, format string) {
-	switch format {
-	case "csv":
-		w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
-		w.Header().Set("Content-Disposition", `attachment; filename="`+t.Name+`.csv"`)
-		t.writeCSV(w)
-	case "json":
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Disposition", `attachment; filename="`+t.Name+`.json"`)
-		t.writeJSON(w)
-	default:
-		http.Error(w, "The formats are csv and json.", http.StatusBadRequest)
-	}
+// formats are those of exports.
+var formats = map[string]struct {
+	contentType string
+	write       func(*table, *bufio.Writer) error
+}{
+	"csv":  {"text/csv; charset=utf-8; header=present", (*table).writeCSV},
+	"json": {"application/json", (*table).writeJSON},
 }
 
-func (t *table) writeCSV(w http.ResponseWriter) {
+const (
+	// exportTime is how long an export may take.
+	exportTime = 10 * time.Minute
+	// exportStall is how long its client may take none of it.
+	exportStall = 30 * time.Second
+)
+
+// export writes a table as it comes from the store, one export at a time, so that
+// pages need not wait for the client. What goes wrong in the middle breaks the
+// connection: a file cut short must not look whole.
+func (a *Admin) export(w http.ResponseWriter, r *request, t *table) {
+	format, ok := formats[r.format]
+	if !ok {
+		http.Error(w, "The formats are csv and json.", http.StatusBadRequest)
+		return
+	}
+	select {
+	case a.exports <- struct{}{}:
+		defer func() { <-a.exports }()
+	case <-r.Context().Done():
+		return
+	}
+	w.Header().Set("Content-Type", format.contentType)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+t.Name+"."+r.format+`"`)
+	body := &patient{w: w}
+	out := bufio.NewWriterSize(body, 32<<10)
+	err := format.write(t, out)
+	if err == nil {
+		err = out.Flush()
+	}
+	switch {
+	case err == nil:
+		return
+	case r.Context().Err() == nil:
+		a.o.Log.Error("export cut short", "path", r.URL.Path, "error", err)
+	}
+	if body.begun {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Del("Content-Disposition")
+	http.Error(w, "The records could not be read. The log says why.", http.StatusInternalServerError)
+}
+
+// patient writes a response that may take long, as long as the client takes it.
+type patient struct {
+	w     http.ResponseWriter
+	begun bool
+}
+
+func (p *patient) Write(data []byte) (int, error) {
+	p.begun = true
+	// Not every ResponseWriter has deadlines; the export's own holds there.
+	_ = http.NewResponseController(p.w).SetWriteDeadline(time.Now().Add(exportStall))
+	return p.w.Write(data)
+}
+
+// rows calls write for each row.
+func (t *table) rows(write func([]cell) error) error {
+	if t.each != nil {
+		return t.each(write)
+	}
+	for _, row := range t.Rows {
+		if err := write(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *table) writeCSV(w *bufio.Writer) error {
 	out := csv.NewWriter(w)
 	record := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		record[i] = c.Key
 	}
 	out.Write(record)
-	for _, row := range t.Rows {
+	err := t.rows(func(row []cell) error {
 		for i, c := range row {
 			switch v := c.Value.(type) {
 			case string:
 				record[i] = inert(v)
+			case int64:
+				record[i] = strconv.FormatInt(v, 10)
 			case time.Time:
 				record[i] = v.Format(time.RFC3339)
 			case []string:
@@ -171,9 +239,13 @@ func (t *table) writeCSV(w http.ResponseWriter) {
 				record[i] = fmt.Sprint(v)
 			}
 		}
-		out.Write(record)
+		return out.Write(record)
+	})
+	if err != nil {
+		return err
 	}
 	out.Flush()
+	return out.Error()
 }
 
 // inert keeps spreadsheets from taking a text for a formula.
@@ -184,35 +256,39 @@ func inert(s string) string {
 	return s
 }
 
-func (t *table) writeJSON(w http.ResponseWriter) {
-	list := make([]object, len(t.Rows))
-	for i, row := range t.Rows {
-		list[i] = object{t.Columns, row}
-	}
-	json.NewEncoder(w).Encode(list)
-}
-
-// object is a row as a JSON object whose members stand in the order of the
+// writeJSON writes each row as an object whose members stand in the order of the
 // columns.
-type object struct {
-	columns []column
-	row     []cell
-}
-
-func (o object) MarshalJSON() ([]byte, error) {
-	b := []byte{'{'}
-	for i, c := range o.row {
-		if i > 0 {
-			b = append(b, ',')
+func (t *table) writeJSON(w *bufio.Writer) error {
+	before := byte('[')
+	err := t.rows(func(row []cell) error {
+		w.WriteByte(before)
+		before = ','
+		for i, c := range row {
+			if i == 0 {
+				w.WriteString("\n{")
+			} else {
+				w.WriteByte(',')
+			}
+			value, err := json.Marshal(c.Value)
+			if err != nil {
+				return err
+			}
+			w.Write(strconv.AppendQuote(w.AvailableBuffer(), t.Columns[i].Key))
+			w.WriteByte(':')
+			if _, err := w.Write(value); err != nil {
+				return err
+			}
 		}
-		b = strconv.AppendQuote(b, o.columns[i].Key)
-		value, err := json.Marshal(c.Value)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(b, ':'), value...)
+		return w.WriteByte('}')
+	})
+	if err != nil {
+		return err
 	}
-	return append(b, '}'), nil
+	if before == '[' {
+		w.WriteByte('[')
+	}
+	_, err = w.WriteString("\n]\n")
+	return err
 }
 
 // count writes a number with its thousands apart.

@@ -35,14 +35,14 @@ func (r *request) part(usual string) extent {
 
 // slice returns the part as the store takes it; an export has all rows.
 func (r *request) slice(p extent) audit.Slice {
-	s := audit.Slice{Sort: p.sort, Reverse: p.reverse, Limit: pageRows, Offset: p.offset}
-	if r.format != "" {
-		s.Limit, s.Offset = maxExport, 0
+	s := audit.Slice{Sort: p.sort, Reverse: p.reverse}
+	if r.format == "" {
+		s.Limit, s.Offset = pageRows, p.offset
 	}
 	return s
 }
 
-// maxExport is how many rows an export has at most.
+// maxExport is how many operations an export has at most.
 const maxExport = 1_000_000
 
 // view is what a template shows: the frame, and what the page adds.
@@ -68,6 +68,7 @@ type view struct {
 
 	Lead        string
 	Tabs        []link
+	Searchable  bool // for a text
 	Glossary    bool // explains the counts
 	Table       *table
 	Overview    *overview

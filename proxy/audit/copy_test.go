@@ -158,6 +158,9 @@ func TestOperatorsAreOnRecord(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("done: %q, %v", got, err)
 		}
+		if found, err := s.Operations(t.Context(), Filter{Text: "ACCESS"}, 10); err != nil || len(found) != 2 {
+			t.Errorf("of access: %+v, %v", found, err)
+		}
 		// A visitor who erases their own record is no operator.
 		own := sample("shop")
 		if err := s.Record(t.Context(), own); err != nil {

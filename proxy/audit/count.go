@@ -103,6 +103,8 @@ type page struct{ Site, Path string }
 type tag struct {
 	Site, Vendor, Name, Kind, Host, Path string
 	Category                             consent.Category
+	// Served says that a response had it, and not only a report.
+	Served bool
 }
 
 type cookie struct {
@@ -146,7 +148,11 @@ func (s *Store) count(site string, page []byte, granted consent.Set, sightings [
 	p := c.page(sc, page, reported)
 	for i := range sightings {
 		if n := &sightings[i]; n.Event < events {
-			c.add(sc, pair{p, c.tag(sc, n, reported), granted}, n.Event, n.Count)
+			tag := c.tag(sc, n, reported)
+			if !reported {
+				c.tags[tag].Served = true
+			}
+			c.add(sc, pair{p, tag, granted}, n.Event, n.Count)
 		}
 	}
 	full := len(c.tallies) >= flushPairs

@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/askfirst/askfirst/rules/consent"
@@ -264,4 +265,48 @@ func BenchmarkFlood(b *testing.B) {
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MB-held")
 		s.Close()
 	}
+}
+
+// Hosts that no rule knows are named once a response had them, not for what
+// browsers report, which anyone can; also after a restart, and not without bound.
+func TestUnclassifiedHostsAreThoseOfResponses(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		unknown := func(host string, e Event) []Sighting {
+			return []Sighting{{Category: consent.Unclassified, Kind: "script", Host: []byte(host), Path: []byte("/a.js"), Event: e, Count: 1}}
+		}
+		s.Count("shop", []byte("/"), 0, unknown("held.example", Held))
+		s.Count("shop", []byte("/"), 0, unknown("passed.example", Passed))
+		s.Count("club", []byte("/"), 0, unknown("elsewhere.example", Passed))
+		s.Count("shop", []byte("/"), 0, []Sighting{{Category: consent.Unclassified, Kind: "script", Event: Passed, Count: 1}})
+		s.Count("shop", []byte("/"), 0, pixel(Held))
+		for _, e := range []Event{Held, Released, Fired, Stopped, FiredAnyway} {
+			s.CountReported("shop", []byte("/"), 0, unknown("reported.example", e))
+		}
+		s.CountReported("shop", []byte("/"), 0, unknown("held.example", Fired))
+		expect := func(want ...string) {
+			t.Helper()
+			if err := s.flush(); err != nil {
+				t.Fatal(err)
+			}
+			s.met.sites = nil
+			_, hosts, err := s.Met(t.Context(), "shop")
+			if slices.Sort(hosts); err != nil || !slices.Equal(hosts, want) {
+				t.Errorf("%q, %v; want %q", hosts, err, want)
+			}
+		}
+		expect("held.example", "passed.example")
+		s.CountReported("shop", []byte("/"), 0, unknown("passed.example", Fired))
+		s.Count("shop", []byte("/"), 0, unknown("reported.example", Held))
+		expect("held.example", "passed.example", "reported.example")
+		for i := range 2 * maxUnclassified {
+			s.Count("shop", []byte("/"), 0, unknown(fmt.Sprintf("h%d.example", i), Held))
+		}
+		if err := s.flush(); err != nil {
+			t.Fatal(err)
+		}
+		s.met.sites = nil
+		if _, hosts, err := s.Met(t.Context(), "shop"); err != nil || len(hosts) != maxUnclassified {
+			t.Errorf("%d hosts, %v", len(hosts), err)
+		}
+	})
 }

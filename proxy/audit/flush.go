@@ -178,10 +178,14 @@ func (b *batch) write(t tx) error {
 			ON CONFLICT (site, path) DO UPDATE SET last = excluded.last RETURNING id`, into(&pages[i]), p.Site, p.Path, b.At)
 	}
 	for _, i := range order(b.Tags, func(a, b *tag) int { return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.key(), b.key())) }) {
-		k := &b.Tags[i]
-		t.queue(`INSERT INTO tags (site, vendor, name, category, kind, host, path, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
-			ON CONFLICT (site, host, path, kind, vendor, category) DO UPDATE SET name = excluded.name, last = excluded.last RETURNING id`,
-			into(&tags[i]), k.Site, k.Vendor, k.Name, k.Category.String(), k.Kind, k.Host, k.Path, b.At)
+		k, served := &b.Tags[i], int64(0)
+		if k.Served {
+			served = 1
+		}
+		t.queue(`INSERT INTO tags (site, vendor, name, category, kind, host, path, first, last, served) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)
+			ON CONFLICT (site, host, path, kind, vendor, category) DO UPDATE SET name = excluded.name, last = excluded.last,
+			served = CASE WHEN excluded.served > tags.served THEN excluded.served ELSE tags.served END RETURNING id`,
+			into(&tags[i]), k.Site, k.Vendor, k.Name, k.Category.String(), k.Kind, k.Host, k.Path, b.At, served)
 	}
 	for _, i := range order(b.Cookies, func(a, b *cookie) int {
 		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.key(), b.key()))
@@ -211,16 +215,21 @@ func order[T any](list []T, compare func(a, b *T) int) []int {
 // add queues the counts of a batch, given the rows of what they refer to.
 func (b *batch) add(t tx, pages, tags, cookies []int64) {
 	day := b.At / 86400
-	byPair, byTag, byPage := make(map[[3]int64]sum), make(map[[1]int64]sum), make(map[[1]int64]sum)
+	byCount, byPair := make(map[[3]int64]sum), make(map[[2]int64]sum)
+	byTag, byPage := make(map[[1]int64]sum), make(map[[1]int64]sum)
 	for i := range b.Tallies {
 		n := &b.Tallies[i]
 		tag, page, m := tags[n.Tag], pages[n.Page], n.sum()
-		byPair[[3]int64{tag, page, int64(n.Granted & consent.All)}] = byPair[[3]int64{tag, page, int64(n.Granted & consent.All)}].plus(m)
+		byCount[[3]int64{tag, page, int64(n.Granted & consent.All)}] = byCount[[3]int64{tag, page, int64(n.Granted & consent.All)}].plus(m)
+		byPair[[2]int64{tag, page}] = byPair[[2]int64{tag, page}].plus(m)
 		byTag[[1]int64{tag}] = byTag[[1]int64{tag}].plus(m)
 		byPage[[1]int64{page}] = byPage[[1]int64{page}].plus(m)
 	}
-	for _, k := range slices.SortedFunc(maps.Keys(byPair), func(a, b [3]int64) int { return slices.Compare(a[:], b[:]) }) {
-		t.queue(insertCounts, nil, byPair[k].args(k[0], k[1], day, k[2])...)
+	for _, k := range slices.SortedFunc(maps.Keys(byCount), func(a, b [3]int64) int { return slices.Compare(a[:], b[:]) }) {
+		t.queue(insertCounts, nil, byCount[k].args(k[0], k[1], day, k[2])...)
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(byPair), func(a, b [2]int64) int { return slices.Compare(a[:], b[:]) }) {
+		t.queue(insertPairs, nil, byPair[k].args(k[0], k[1], day, day)...)
 	}
 	ascending := func(a, b [1]int64) int { return cmp.Compare(a[0], b[0]) }
 	for _, k := range slices.SortedFunc(maps.Keys(byTag), ascending) {
@@ -278,6 +287,9 @@ var (
 	insertCounts   = upsertCounts("counts", "tag", "page", "day", "granted")
 	insertTagDays  = upsertCounts("tag_days", "tag", "day")
 	insertPageDays = upsertCounts("page_days", "page", "day")
+	insertPairs    = strings.Replace(upsertCounts("pairs", "tag", "page", "first", "last"), "(tag, page, first, last) DO UPDATE SET ",
+		`(tag, page) DO UPDATE SET first = CASE WHEN excluded.first < pairs.first THEN excluded.first ELSE pairs.first END,
+		last = CASE WHEN excluded.last > pairs.last THEN excluded.last ELSE pairs.last END, `, 1)
 )
 
 // upsertCounts returns the statement that adds counts to a table.

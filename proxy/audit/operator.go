@@ -34,11 +34,12 @@ func queueOperation(t tx, at time.Time, o *Operation) {
 }
 
 // Operations returns what operators did, the newest first: at most limit. Only
-// From and To of f apply.
+// Text, which who, action, about or detail must have, From and To of f apply.
 func (s *Store) Operations(ctx context.Context, f Filter, limit int) (list []Operation, err error) {
 	var q query
 	q.text("SELECT l.at, l.who, l.action, l.about, l.detail FROM operations l WHERE 1 = 1")
 	q.made(Filter{From: f.From, To: f.To})
+	q.contains(f.Text, "l.who", "l.action", "l.about", "l.detail")
 	q.text(" ORDER BY l.at DESC, l.id DESC LIMIT " + q.bind(limit))
 	err = s.read(ctx, func(t tx) error {
 		return q.run(t, func(r row) error {

@@ -21,7 +21,7 @@ const (
 	schema = "askfirst"
 	// connectWait is how long a new connection may take.
 	connectWait = 5 * time.Second
-	// viewWait is how long a query may take.
+	// viewWait is how long a query may take that nobody sets a time for.
 	viewWait = 30 * time.Second
 	// tries is how often a transaction is made that met another.
 	tries = 5
@@ -92,11 +92,15 @@ func (d *postgres) connect(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: connecting to PostgreSQL: %w", err)
 	}
-	// A server may be set up to acknowledge what is not on its disk.
-	var durable string
-	err = c.QueryRow(ctx, `SELECT coalesce(current_setting('synchronous_commit', true), '')`).Scan(&durable)
+	// A server may be set up to acknowledge what is not on its disk. To compile a
+	// query costs more than it saves where so few rows are read.
+	var durable, compiles string
+	err = c.QueryRow(ctx, `SELECT coalesce(current_setting('synchronous_commit', true), ''), coalesce(current_setting('jit', true), '')`).Scan(&durable, &compiles)
 	if err == nil && durable == "off" {
 		_, err = c.Exec(ctx, `SET synchronous_commit = on`)
+	}
+	if err == nil && compiles == "on" {
+		_, err = c.Exec(ctx, `SET jit = off`)
 	}
 	if err == nil {
 		err = migratePostgres(ctx, c)
@@ -159,8 +163,11 @@ func (d *postgres) transact(ctx context.Context, c *pgx.Conn, begin string, f fu
 }
 
 func (d *postgres) view(ctx context.Context, f func(tx) error) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, viewWait)
-	defer cancel()
+	if _, set := ctx.Deadline(); !set {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, viewWait)
+		defer cancel()
+	}
 	var c *pgx.Conn
 	select {
 	case c = <-d.readers:

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -182,13 +185,21 @@ func shorten(t tx, site, writer string, before int64) (int64, error) {
 // has no counts any more.
 func (s *Store) pruneCounts(ctx context.Context, before time.Time, p *Pruned) error {
 	day := dayOf(before)
-	for _, table := range []string{"counts", "tag_days", "page_days", "views", "cookie_days", "choices", "countries"} {
-		n, err := s.deleteInBatches(ctx, table, "day < ?1", day)
+	for n := pruneBatch; n == pruneBatch; p.Counts += int64(n) {
+		err := s.submit(ctx, &op{do: func(t tx, _ *chains) (err error) {
+			n, err = pruneBatchOfCounts(t, day)
+			return err
+		}})
 		if err != nil {
 			return err
 		}
-		if table == "counts" {
-			p.Counts = n
+	}
+	if _, err := s.deleteInBatches(ctx, "pairs", "last < ?1", day); err != nil {
+		return err
+	}
+	for _, table := range []string{"tag_days", "page_days", "views", "cookie_days", "choices", "countries"} {
+		if _, err := s.deleteInBatches(ctx, table, "day < ?1", day); err != nil {
+			return err
 		}
 	}
 	for table, unused := range map[string]string{
@@ -206,9 +217,41 @@ func (s *Store) pruneCounts(ctx context.Context, before time.Time, p *Pruned) er
 	return err
 }
 
+// pruneBatchOfCounts takes out counts of days before the given one, a batch at
+// most, and takes them off the sums of their pairs.
+func pruneBatchOfCounts(t tx, day int64) (n int, err error) {
+	sums := make(map[[2]int64]sum)
+	_, err = t.run("DELETE FROM counts WHERE ("+keys["counts"]+") IN (SELECT "+keys["counts"]+" FROM counts WHERE day < ?1 LIMIT ?2) RETURNING tag, page, "+
+		strings.Join(countColumns, ", "), func(r row) error {
+		k, m := [2]int64{r.ColumnInt64(0), r.ColumnInt64(1)}, sum{}
+		for e := range m {
+			m[e] = r.ColumnInt64(2 + e)
+		}
+		sums[k] = sums[k].plus(m)
+		n++
+		return nil
+	}, day, pruneBatch)
+	if err != nil {
+		return 0, err
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(sums), func(a, b [2]int64) int { return slices.Compare(a[:], b[:]) }) {
+		t.queue(takeOff, nil, sums[k].args(k[0], k[1], day)...)
+	}
+	return n, nil
+}
+
+// takeOff takes counts of days before ?3 off the sums of a pair.
+var takeOff = func() string {
+	s := "UPDATE pairs SET first = CASE WHEN first < ?3 THEN ?3 ELSE first END"
+	for i, col := range countColumns {
+		s += fmt.Sprintf(", %s = %s - ?%d", col, col, i+4)
+	}
+	return s + " WHERE tag = ?1 AND page = ?2"
+}()
+
 // keys are the columns of each table's primary key.
 var keys = map[string]string{
-	"counts": "tag, page, day, granted", "tag_days": "tag, day", "page_days": "page, day", "views": "page, day",
+	"counts": "tag, page, day, granted", "pairs": "tag, page", "tag_days": "tag, day", "page_days": "page, day", "views": "page, day",
 	"cookie_days": "cookie, day", "choices": "site, day, action, method, regime, language, granted",
 	"countries": "site, day, country, action, granted",
 	"tags":      "id", "pages": "id", "cookies": "id", "runs": "run", "operations": "id", "requests": "receipt, kind, received",

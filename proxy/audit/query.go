@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -103,27 +102,19 @@ type Row struct {
 // Tags returns the counts that f lets through, summed by g, and how many rows
 // there are in all.
 func (s *Store) Tags(ctx context.Context, g Grouping, f Filter, part Slice) (rows []Row, total int, err error) {
-	var q query
-	q.tags(g, f, part)
-	err = s.read(ctx, func(t tx) error {
-		var ids []int64
-		err := q.run(t, func(st row) error {
+	f = s.soFar(f)
+	err = s.read(ctx, func(t tx) (err error) {
+		if g == ByPageAndTag {
+			total, err = pairs(t, f, part, func(r *Row) error { rows = append(rows, *r); return nil })
+			return err
+		}
+		var q query
+		q.tags(g, f, part, "count(*) OVER ()")
+		return q.run(t, func(st row) error {
 			total = int(st.ColumnInt64(0))
-			ids = append(ids, st.ColumnInt64(1))
 			rows = append(rows, rowOf(st, g))
 			return nil
 		})
-		if err != nil || g != ByTag {
-			return err
-		}
-		for i, id := range ids {
-			t.queue(`SELECT count(DISTINCT page) FROM counts WHERE tag = ?1`, func(st row) error {
-				rows[i].Pages = int(st.ColumnInt64(0))
-				return nil
-			}, id)
-		}
-		_, err = t.run("", nil)
-		return err
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("audit: reading tags: %w", err)
@@ -131,38 +122,64 @@ func (s *Store) Tags(ctx context.Context, g Grouping, f Filter, part Slice) (row
 	return rows, total, nil
 }
 
+// EachTag calls each for the rows that Tags would return, all of them, as they
+// come from the database. An error of each ends it. Other queries wait meanwhile
+// where more than one of these is under way.
+func (s *Store) EachTag(ctx context.Context, g Grouping, f Filter, part Slice, each func(*Row) error) error {
+	f, part.Limit = s.soFar(f), 0
+	return errorf("reading tags", s.read(ctx, func(t tx) error {
+		if g == ByPageAndTag {
+			_, err := pairs(t, f, part, each)
+			return err
+		}
+		var q query
+		q.tags(g, f, part, "0")
+		return q.run(t, func(st row) error {
+			r := rowOf(st, g)
+			return each(&r)
+		})
+	}))
+}
+
+// soFar drops the end of a period that is not over: nothing is counted yet of
+// days to come.
+func (s *Store) soFar(f Filter) Filter {
+	if dayOf(f.To) >= dayOf(s.now()) {
+		f.To = time.Time{}
+	}
+	return f
+}
+
 // The order of the columns of query.tags.
 const (
-	nameColumn  = 2
+	nameColumn  = 1
 	countColumn = 6
 )
 
-// tags asks for counts from the smallest table that can tell.
-func (q *query) tags(g Grouping, f Filter, part Slice) {
+// tags asks for counts from the smallest table that can tell. total is the
+// expression of the first column.
+func (q *query) tags(g Grouping, f Filter, part Slice, total string) {
 	aboutTags := f.Vendor+f.Category+f.Kind+f.Host != ""
 	columns := map[string]string{
 		"site": "t.site", "vendor": "t.vendor", "category": "t.category", "kind": "t.kind", "host": "t.host", "path": "t.path",
 		"page": "p.path", "day": "c.day",
 	}
-	var from string
-	head := "SELECT count(*) OVER (), min(c.tag), max(t.name), count(DISTINCT c.tag) AS tags, min(t.first) AS first, max(t.last) AS last"
+	from, pages := "", "0"
+	if g == ByTag {
+		pages = "(SELECT count(*) FROM pairs d WHERE d.tag = t.id)"
+	}
+	head := ", max(t.name), count(DISTINCT c.tag) AS tags, min(t.first) AS first, max(t.last) AS last, " + pages
 	switch {
-	case g == ByPageAndTag && part.Limit > 0 && slices.Contains(countColumns, cmp.Or(part.Sort, "seen")):
-		q.pairs(f, part)
-		return
-	case g == ByPageAndTag:
-		q.everyPair(f, part)
-		return
 	case g != ByPage && f.Page == "":
 		from = " FROM tag_days c JOIN tags t ON t.id = c.tag"
 	case g == ByPage && !aboutTags:
 		from = " FROM page_days c JOIN pages p ON p.id = c.page"
-		head = "SELECT count(*) OVER (), 0, '', 0 AS tags, min(p.first) AS first, max(p.last) AS last"
+		head = ", '', 0 AS tags, min(p.first) AS first, max(p.last) AS last, 0"
 		columns["site"] = "p.site"
 	default:
 		from = " FROM counts c JOIN tags t ON t.id = c.tag JOIN pages p ON p.id = c.page"
 	}
-	q.text(head)
+	q.text("SELECT " + total + head)
 	for _, col := range countColumns {
 		q.text(", CAST(sum(c." + col + ") AS BIGINT) AS " + col)
 	}
@@ -172,6 +189,7 @@ func (q *query) tags(g Grouping, f Filter, part Slice) {
 	q.text(from + " WHERE 1 = 1")
 	if strings.HasPrefix(from, " FROM counts") {
 		q.narrow(f) // or else SQLite goes by the day, through most of the table
+		q.happened(f)
 	}
 	q.equal(columns["site"], f.Site)
 	q.equal("p.path", f.Page)
@@ -188,65 +206,16 @@ func (q *query) tags(g Grouping, f Filter, part Slice) {
 		searched = append(searched, "p.path")
 	}
 	q.contains(f.Text, searched...)
-	q.text(" GROUP BY ")
-	for i, col := range groupings[g] {
-		if i > 0 {
-			q.text(", ")
+	by := []string{"t.id"}
+	if g != ByTag {
+		by = nil
+		for _, col := range groupings[g] {
+			by = append(by, columns[col])
 		}
-		q.text(columns[col])
 	}
+	q.text(" GROUP BY " + strings.Join(by, ", "))
 	q.having(f)
 	q.slice(g.Columns(), part, "seen", groupings[g])
-}
-
-// pairs asks for the largest pairs of page and tag: it finds them by the one
-// column that they are sorted by, before it sums the others and looks up what
-// they are called.
-func (q *query) pairs(f Filter, part Slice) {
-	col := cmp.Or(part.Sort, "seen")
-	q.text("SELECT (SELECT count(*) FROM (SELECT 1")
-	q.pairsFrom(f)
-	q.text(") every), t.id, t.name, 1, t.first, t.last")
-	for _, col := range countColumns {
-		q.text(", CAST(sum(c." + col + ") AS BIGINT)")
-	}
-	q.text(", t.site, p.path, t.vendor, t.category, t.kind, t.host, t.path FROM (SELECT c.tag, c.page, CAST(sum(c." + col + ") AS BIGINT) AS " + col)
-	q.pairsFrom(f)
-	q.slice(countColumns, part, "seen", []string{"c.tag", "c.page"})
-	q.text(") top JOIN counts c ON c.tag = top.tag AND c.page = top.page JOIN tags t ON t.id = c.tag JOIN pages p ON p.id = c.page WHERE 1 = 1")
-	q.days(f)
-	q.text(" GROUP BY t.id, p.id, top." + col)
-	q.text(" ORDER BY top." + col)
-	if !part.Reverse {
-		q.text(" DESC")
-	}
-	q.text(", t.site, p.path, t.vendor, t.host, t.path")
-}
-
-// everyPair asks for all pairs of page and tag, or for a part of them by what
-// they are called. A pair is of one tag and one page, so nothing is summed up
-// by names.
-func (q *query) everyPair(f Filter, part Slice) {
-	q.text("SELECT count(*) OVER (), t.id, t.name, 1 AS tags, t.first AS first, t.last AS last")
-	for _, col := range countColumns {
-		q.text(", c." + col)
-	}
-	q.text(", t.site AS site, p.path AS page, t.vendor AS vendor, t.category AS category, t.kind AS kind, t.host AS host, t.path AS path FROM (SELECT c.tag, c.page")
-	for _, col := range countColumns {
-		q.text(", CAST(sum(c." + col + ") AS BIGINT) AS " + col)
-	}
-	q.pairsFrom(f)
-	q.text(") c JOIN tags t ON t.id = c.tag JOIN pages p ON p.id = c.page")
-	q.slice(ByPageAndTag.Columns(), part, "seen", groupings[ByPageAndTag])
-}
-
-// pairsFrom is the part of pairs that says which counts are meant.
-func (q *query) pairsFrom(f Filter) {
-	q.text(" FROM counts c WHERE 1 = 1")
-	q.narrow(f)
-	q.days(f)
-	q.text(" GROUP BY c.tag, c.page")
-	q.having(f)
 }
 
 // narrow leaves the counts of the tags and pages that f lets through.
@@ -263,17 +232,21 @@ func (q *query) narrow(f Filter) {
 	if f.Page != "" {
 		q.text(" AND c.page IN (SELECT p.id FROM pages p WHERE p.path = " + q.bind(f.Page) + ")")
 	}
-	if col := eventColumn(f); col != "" {
-		q.text(" AND c." + col + " > 0 AND c.tag IN (SELECT c.tag FROM tag_days c WHERE c." + col + " > 0")
-		q.days(f)
-		q.text(")")
-	}
 	if f.Text != "" {
 		q.text(" AND (c.tag IN (SELECT t.id FROM tags t WHERE 1 = 1")
 		q.contains(f.Text, "t.vendor", "t.name", "t.host", "t.path")
 		q.text(") OR c.page IN (SELECT p.id FROM pages p WHERE 1 = 1")
 		q.contains(f.Text, "p.path")
 		q.text("))")
+	}
+}
+
+// happened leaves the counts in which the event of f occurred.
+func (q *query) happened(f Filter) {
+	if col := eventColumn(f); col != "" {
+		q.text(" AND c." + col + " > 0 AND c.tag IN (SELECT c.tag FROM tag_days c WHERE c." + col + " > 0")
+		q.days(f)
+		q.text(")")
 	}
 }
 
@@ -294,7 +267,7 @@ func eventColumn(f Filter) string {
 
 func rowOf(st row, g Grouping) Row {
 	r := Row{
-		VendorName: st.ColumnText(nameColumn), Tags: int(st.ColumnInt64(nameColumn + 1)),
+		VendorName: st.ColumnText(nameColumn), Tags: int(st.ColumnInt64(nameColumn + 1)), Pages: int(st.ColumnInt64(nameColumn + 4)),
 		First: time.Unix(st.ColumnInt64(nameColumn+2), 0).UTC(), Last: time.Unix(st.ColumnInt64(nameColumn+3), 0).UTC(),
 		Counts: countsOf(st, countColumn),
 	}
@@ -619,9 +592,8 @@ func (q *query) slice(columns []string, part Slice, usual string, ties []string)
 	if !slices.Contains(columns, col) {
 		col = usual
 	}
-	falls := slices.Contains(countColumns, col) || slices.Contains([]string{"tags", "first", "last", "day"}, col)
 	q.text(" ORDER BY " + col)
-	if falls != part.Reverse {
+	if falling(col) != part.Reverse {
 		q.text(" DESC")
 	}
 	for _, tie := range ties {
@@ -630,6 +602,11 @@ func (q *query) slice(columns []string, part Slice, usual string, ties []string)
 	if part.Limit > 0 {
 		q.text(" LIMIT " + q.bind(part.Limit) + " OFFSET " + q.bind(max(part.Offset, 0)))
 	}
+}
+
+// falling reports whether a column descends unless it is reversed.
+func falling(col string) bool {
+	return slices.Contains(countColumns, col) || slices.Contains([]string{"tags", "first", "last", "day"}, col)
 }
 
 func (q *query) run(t tx, each func(row) error) error {

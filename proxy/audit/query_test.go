@@ -172,7 +172,7 @@ func TestOtherQueries(t *testing.T) {
 		if err != nil || !slices.Equal(sites, []string{"club", "shop"}) {
 			t.Errorf("sites: %q, %v", sites, err)
 		}
-		vendors, err := s.Vendors(t.Context(), "shop")
+		vendors, _, err := s.Met(t.Context(), "shop")
 		if err != nil || !slices.Equal(vendors, []string{"google-analytics", "meta"}) {
 			t.Errorf("vendors: %q, %v", vendors, err)
 		}

@@ -297,9 +297,9 @@ func TestReceiptsWaitWhileTheDatabaseIsAway(t *testing.T) {
 	if err := s.Erase(t.Context(), r.ID); !errors.Is(err, ErrAway) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("erasing while away: %v", err)
 	}
-	if _, err := s.Vendors(t.Context(), "site0"); err == nil {
+	if _, _, err := s.Met(t.Context(), "site0"); err == nil {
 		t.Error("vendors were read from a database that is away")
-	} else if ids, err := s.Vendors(t.Context(), "site0"); err != nil || len(ids) != 1 {
+	} else if ids, _, err := s.Met(t.Context(), "site0"); err != nil || len(ids) != 1 {
 		t.Errorf("vendors known in memory: %q, %v", ids, err)
 	}
 	// It ends and starts while the database is away.

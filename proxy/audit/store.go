@@ -57,7 +57,7 @@ type Store struct {
 	closeErr error
 
 	counters counters
-	vendors  vendorCache
+	met      metCache
 	texts    knownTexts
 	health   health
 }

@@ -6,67 +6,77 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 const (
-	// vendorsAge is how old an answer of Vendors may be.
-	vendorsAge = time.Minute
-	// vendorsWait is how long Vendors waits for the database before it answers
-	// what it knew.
-	vendorsWait = time.Second
+	// metAge is how old an answer of Met may be.
+	metAge = time.Minute
+	// metWait is how long Met waits for the database before it answers what it
+	// knew.
+	metWait = time.Second
+	// maxUnclassified is how many unclassified hosts Met names.
+	maxUnclassified = 100
 )
 
-// vendorCache remembers which vendors were met on each site, since every
-// receipt lists them.
-type vendorCache struct {
+// metCache remembers what was met on each site, since every receipt lists the
+// vendors.
+type metCache struct {
 	mu    sync.Mutex
-	sites map[string]vendorList
+	sites map[string]met
 }
 
-type vendorList struct {
-	ids []string
-	at  time.Time
+type met struct {
+	vendors, unclassified []string
+	at                    time.Time
 }
 
-// Vendors returns the IDs of the vendors that were met on a site, in order, as
-// of a minute ago at most; older where the database cannot be reached.
-func (s *Store) Vendors(ctx context.Context, site string) ([]string, error) {
-	s.vendors.mu.Lock()
-	known, ok := s.vendors.sites[site]
-	s.vendors.mu.Unlock()
-	if ok && s.now().Sub(known.at).Abs() < vendorsAge {
-		return known.ids, nil
+// Met returns what was met on a site, as of a minute ago at most; older where the
+// database cannot be reached: the IDs of vendors, in order, and third-party hosts
+// that no rule knew, the last met first, at most 100. Of these only those that
+// responses had are named: what was only reported may be made up.
+func (s *Store) Met(ctx context.Context, site string) (vendors, unclassified []string, err error) {
+	s.met.mu.Lock()
+	known, ok := s.met.sites[site]
+	s.met.mu.Unlock()
+	if ok && s.now().Sub(known.at).Abs() < metAge {
+		return known.vendors, known.unclassified, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, vendorsWait)
+	ctx, cancel := context.WithTimeout(ctx, metWait)
 	defer cancel()
-	var ids []string
-	err := s.read(ctx, func(t tx) error {
-		_, err := t.run(`SELECT vendor FROM tags WHERE site = ?1 AND vendor <> '' AND vendor <> ?2
-			UNION SELECT vendor FROM cookies WHERE site = ?1 AND vendor <> '' ORDER BY 1`,
-			func(r row) error {
-				ids = append(ids, r.ColumnText(0))
+	var is met
+	err = s.read(ctx, func(t tx) error {
+		list := func(to *[]string) func(row) error {
+			return func(r row) error {
+				*to = append(*to, r.ColumnText(0))
 				return nil
-			}, site, Other)
+			}
+		}
+		t.queue(`SELECT vendor FROM tags WHERE site = ?1 AND vendor <> '' AND vendor <> ?2
+			UNION SELECT vendor FROM cookies WHERE site = ?1 AND vendor <> '' ORDER BY 1`, list(&is.vendors), site, Other)
+		_, err := t.run(`SELECT host FROM tags WHERE site = ?1 AND category = ?2 AND vendor = '' AND served = 1 AND host <> '' AND host <> ?3
+			GROUP BY host ORDER BY max(last) DESC, host LIMIT ?4`, list(&is.unclassified), site, consent.Unclassified.String(), Other, maxUnclassified)
 		return err
 	})
 	if err != nil {
-		ids = s.counters.vendors(site)
+		is = met{vendors: s.counters.vendors(site)}
 	}
-	s.vendors.mu.Lock()
-	defer s.vendors.mu.Unlock()
-	if s.vendors.sites == nil || len(s.vendors.sites) > maxSites {
-		s.vendors.sites = make(map[string]vendorList)
+	s.met.mu.Lock()
+	defer s.met.mu.Unlock()
+	if s.met.sites == nil || len(s.met.sites) > maxSites {
+		s.met.sites = make(map[string]met)
 	}
 	if err == nil || !ok {
-		known.ids = ids
+		known = is
 	}
 	// Where it failed, the next try waits a minute too: choices must not.
 	known.at = s.now()
-	s.vendors.sites[site] = known
+	s.met.sites[site] = known
 	if err != nil {
-		err = fmt.Errorf("audit: reading vendors: %w", err)
+		err = fmt.Errorf("audit: reading what was met: %w", err)
 	}
-	return known.ids, err
+	return known.vendors, known.unclassified, err
 }
 
 // vendors returns those that this process knows of.

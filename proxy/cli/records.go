@@ -117,12 +117,12 @@ func (o *observer) Report(site string, r *banner.Report) {
 	}
 }
 
-func (o *observer) Seen(site string) []string {
-	ids, err := o.store.Vendors(context.Background(), site)
+func (o *observer) Seen(site string) (vendors, unclassified []string) {
+	vendors, unclassified, err := o.store.Met(context.Background(), site)
 	if err != nil {
 		o.log.Error("vendors that were seen not read", "site", site, "error", err)
 	}
-	return ids
+	return vendors, unclassified
 }
 
 func (o *observer) Since(site string) time.Time {

@@ -17,6 +17,9 @@ for (const button of document.querySelectorAll<HTMLElement>("button[data-copy]")
 	});
 }
 
+// On a narrow screen the menu scrolls; where one is, shows.
+document.querySelector("header nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
 // Figures marked so are fetched anew every few seconds. A document that comes as
 // an answer runs no scripts.
 const figures = document.querySelector<HTMLElement>("[data-refresh]");
