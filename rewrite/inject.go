@@ -155,9 +155,6 @@ func (rw *Rewriter) end() {
 	}
 	in.sawText(rw, unfinished)
 	rw.copyTo(unfinished)
-	if s.InCDATA() {
-		rw.readCDATA(len(rw.in))
-	}
 	if in.stage == waiting {
 		in.open(rw)
 	}

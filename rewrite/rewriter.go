@@ -48,6 +48,7 @@ type Rewriter struct {
 	err error
 
 	scan scan.Scanner
+	flat flat
 	page *rules.Page
 	own  rules.Page // what page points to, but in a nested document
 	// bases are the pages that page may be instead, where it is not plain which
@@ -111,6 +112,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	}
 	rw.scan.Names = attributeTable
 	rw.scan.Reset(syntax)
+	rw.flat.reset()
 	rw.out, rw.done, rw.written, rw.seams = rw.out[:0], 0, 0, rw.seams[:0]
 	rw.pending, rw.skip, rw.skipText = 0, false, false
 	rw.boxes = boxes{}
@@ -142,6 +144,9 @@ func (rw *Rewriter) trim() {
 	}
 	if cap(rw.seams) > 512 {
 		rw.seams = nil
+	}
+	if cap(rw.flat.mends) > 512 {
+		rw.flat.mends = nil
 	}
 	for _, b := range [...]*[]byte{&rw.out, &rw.text, &rw.extra, &rw.css} {
 		if cap(*b) > keepBuffer {
@@ -287,7 +292,11 @@ func (rw *Rewriter) Close() error {
 func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 	rw.in, rw.done = b, 0
 	for {
-		switch rw.scan.Next(b, eof) {
+		token := rw.scan.Next(b, eof)
+		if rw.flat.InRaw() || token == scan.StartTag && rw.scan.Foreign || token == scan.CDATA {
+			rw.follow(token, eof)
+		}
+		switch token {
 		case scan.StartTag:
 			rw.startTag()
 		case scan.EndTag:
@@ -299,10 +308,9 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 		case scan.Doctype:
 			rw.inject.sawDoctype(rw)
 		case scan.CDATA:
-			rw.readCDATA(rw.scan.End)
+			rw.endSkipped()
 		case scan.Comment:
-			if rw.skip {
-				rw.done = rw.scan.End
+			if rw.endSkipped() {
 			} else if rw.inject.stage < opened {
 				rw.inject.sawText(rw, rw.scan.Start)
 				rw.copyTo(rw.scan.End)
@@ -313,6 +321,7 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 		if at := rw.scan.End; at >= enough && rw.pending == 0 {
 			rw.copyTo(at)
 			rw.scan.Shift(at)
+			rw.flat.shift(at)
 			return at
 		}
 	}
@@ -334,17 +343,19 @@ func (rw *Rewriter) more(eof bool) int {
 			// A tag that is out already does not come again.
 			keep = max(rw.tag.start, rw.done)
 		}
-	} else if s.InCDATA() && rw.holdsCDATA() && !rw.skip {
+	} else if !rw.skip && (s.InCDATA() && !rw.doc.XML || s.InComment() && rw.flat.InRaw()) {
 		if len(rw.in)-s.Start > Limit {
-			rw.copyTo(s.Start)
-			rw.skip = true
+			rw.leaveOut()
 		} else {
 			keep = s.Start
 		}
 	} else if s.InTag() && len(rw.in)-s.Start > Limit {
-		rw.copyTo(s.Start)
 		// What stands in an end tag does nothing.
-		rw.skip = rw.skip || !s.InEndTag()
+		if !rw.skip && !s.InEndTag() {
+			rw.leaveOut()
+		}
+		rw.resync(s.Start)
+		rw.copyTo(s.Start)
 		s.DropTag(rw.in)
 		keep = len(rw.in)
 	}
@@ -353,14 +364,36 @@ func (rw *Rewriter) more(eof bool) int {
 	}
 	rw.copyTo(keep)
 	s.Shift(keep)
+	rw.flat.shift(keep)
 	rw.tag.start -= keep
 	rw.tag.nameEnd -= keep
 	rw.tag.end -= keep
 	return keep
 }
 
+// leaveOut has what begins at the scanner's token, which is not to be looked at, left
+// out up to its end.
+func (rw *Rewriter) leaveOut() {
+	rw.resync(rw.scan.Start)
+	rw.copyTo(rw.scan.Start)
+	rw.skip = true
+}
+
+// endSkipped ends the leaving out of a comment or CDATA section.
+func (rw *Rewriter) endSkipped() bool {
+	if !rw.skip {
+		return false
+	}
+	rw.done = rw.scan.End
+	rw.skip = false
+	return true
+}
+
 // copyTo passes b on up to i.
 func (rw *Rewriter) copyTo(i int) {
+	if len(rw.flat.mends) > 0 {
+		rw.mend(i)
+	}
 	if i > rw.done {
 		rw.write(rw.in[rw.done:i])
 		rw.done = i
@@ -445,6 +478,7 @@ func (rw *Rewriter) holdUnread(why *rules.Rule) {
 	}
 	if aside {
 		rw.swapAside()
+		rw.skipText = why == &oversizeRule
 	}
 }
 
@@ -460,7 +494,6 @@ func (rw *Rewriter) unfinished() {
 	switch {
 	case rw.pending == scan.Script && rw.aside.pending:
 		rw.aside.pending = false
-		rw.readHidden(len(rw.in))
 	case rw.pending == scan.Script:
 		rw.readFrames(rw.tag.end, len(rw.in), rw.enclosed)
 	case rw.aside.pending:

@@ -272,6 +272,9 @@ func (rw *Rewriter) markup(end int, unscripted, enclosed bool) {
 		inner.w, inner.enclosed = (*outer)(rw), enclosed
 		inner.elementless = rw.framed && (rw.elementless || rw.tag.elem != scan.Noscript)
 		inner.read(text, len(text)+1, true)
+		if enclosed && inner.flat.InRaw() {
+			inner.out = appendEnd(inner.out, inner.flat.Element)
+		}
 		inner.flush()
 		rw.bases = append(rw.bases, inner.bases[len(rw.bases):]...)
 		Release(inner)

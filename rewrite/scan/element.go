@@ -193,3 +193,7 @@ var traits = func() (t [elements]trait) {
 
 // Void reports whether an HTML element of this name never has an end tag.
 func (e Element) Void() bool { return traits[e]&void != 0 }
+
+// Raw reports whether in HTML the text of an element of this name is no markup. That
+// of noscript is where scripting is off.
+func (e Element) Raw() bool { return traits[e]&rawText != 0 }
