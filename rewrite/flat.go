@@ -163,7 +163,7 @@ func (rw *Rewriter) mend(i int) {
 	mends := rw.flat.mends
 	n := 0
 	for _, m := range mends {
-		if m.at > i || m.at == i && m.elem == 0 {
+		if m.at >= i {
 			break
 		}
 		n++

@@ -333,11 +333,12 @@ func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) (changed bool) {
 		inner.nested, inner.out = true, rw.srcdoc.room(len(text)+len(text)/8)
 		inner.read(text, len(text)+1, true)
 		rw.srcdoc.b, inner.out = inner.out, small
-		if inner.holds {
+		holds := inner.holds
+		if holds {
 			d = inner.worst
 		}
 		Release(inner)
-		if bytes.Equal(rw.srcdoc.b, text) {
+		if bytes.Equal(rw.srcdoc.b, text) || !holds && d.Allowed(rw.doc.Granted) {
 			return false
 		}
 	} else {
