@@ -26,14 +26,15 @@ type flat struct {
 }
 
 // mend is what is to be written before the byte at some place: what ends the text of
-// elem, or for elem 0 what parts a CDATA section around that byte, a '<'.
+// elem, or for elem 0 what parts a CDATA section around that byte, a '<'; or end tags
+// of elem.
 type mend struct {
-	at   int
-	elem scan.Element
+	at, ends int
+	elem     scan.Element
 }
 
 func (f *flat) reset() {
-	f.Scanner.Reset(scan.HTML)
+	f.Reset(scan.HTML)
 	f.mends = f.mends[:0]
 }
 
@@ -49,6 +50,10 @@ func (rw *Rewriter) follow(token scan.Token, eof bool) {
 	s, f := &rw.scan, &rw.flat
 	if rw.doc.XML || rw.elementless {
 		return
+	}
+	if s.Around > 0 {
+		f.mends = append(f.mends, mend{at: s.Start, ends: s.Around, elem: s.Root})
+		s.Around = 0
 	}
 	if (token == scan.CDATA || token == scan.Comment) && !rw.skip && rw.pending == 0 && s.End-s.Start > Limit {
 		rw.leaveOut()
@@ -108,7 +113,7 @@ func (rw *Rewriter) followText(token scan.Token, eof bool) {
 	case token == scan.StartTag && (rw.rawFlat() || rw.leavesOut()):
 		rw.resync(s.Start)
 	case f.Next(rw.in[:end], eof) == scan.Raw && !(token == scan.EndTag && f.End == s.Start):
-		rw.flat.mends = append(f.mends, mend{s.Start, f.Element})
+		rw.flat.mends = append(f.mends, mend{at: s.Start, elem: f.Element})
 	}
 }
 
@@ -129,7 +134,7 @@ func (rw *Rewriter) afterEmpty(end int) bool {
 // resync ends the text for the preload scanner before the byte at i, if it is in any.
 func (rw *Rewriter) resync(i int) {
 	if f := &rw.flat; f.InRaw() {
-		f.mends = append(f.mends, mend{i, f.Element})
+		f.mends = append(f.mends, mend{at: i, elem: f.Element})
 		f.Reset(scan.HTML)
 	}
 }
@@ -171,9 +176,12 @@ func (rw *Rewriter) mend(i int) {
 			rw.write(rw.in[rw.done:m.at])
 			rw.done = m.at
 		}
-		if m.elem != 0 {
+		for range m.ends {
+			rw.out = append(append(append(rw.out, "</"...), m.elem.String()...), endMark...)
+		}
+		if m.elem != 0 && m.ends == 0 {
 			rw.out = appendEnd(rw.out, m.elem)
-		} else if m.at == rw.done {
+		} else if m.elem == 0 && m.at == rw.done {
 			rw.out = append(rw.out, partedCDATA...)
 			rw.done++
 		}
@@ -181,13 +189,14 @@ func (rw *Rewriter) mend(i int) {
 	rw.flat.mends = mends[:copy(mends, mends[n:])]
 }
 
+// endMark ends an end tag of ours.
+const endMark = " data-askfirst>"
+
 const partedCDATA = "]]>&lt;<![CDATA["
 
 // appendEnd appends what ends the text of e for the preload scanner: twice, for a
 // script within a comment takes two.
 func appendEnd(dst []byte, e scan.Element) []byte {
-	name := e.String()
-	dst = append(append(dst, "<!--</"...), name...)
-	dst = append(append(dst, "></"...), name...)
-	return append(dst, ">-->"...)
+	dst = e.AppendEndTag(e.AppendEndTag(append(dst, "<!--"...)))
+	return append(dst, "-->"...)
 }

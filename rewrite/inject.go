@@ -188,9 +188,7 @@ func (rw *Rewriter) cutOff() bool {
 		}
 		rw.copyTo(len(rw.in))
 		if !rw.elementless || s.Element == scan.Noframes {
-			rw.out = append(rw.out, "</"...)
-			rw.out = append(rw.out, s.Element.String()...)
-			rw.out = append(rw.out, '>')
+			rw.out = s.Element.AppendEndTag(rw.out)
 		}
 		return true
 	}
@@ -230,9 +228,7 @@ func (rw *Rewriter) closeOpen() bool {
 		if s.Element == scan.Plaintext || s.Element == scan.Script {
 			return false
 		}
-		rw.out = append(rw.out, "</"...)
-		rw.out = append(rw.out, s.Element.String()...)
-		rw.out = append(rw.out, '>')
+		rw.out = s.Element.AppendEndTag(rw.out)
 	}
 	return true
 }

@@ -14,7 +14,7 @@ var (
 	addedFirst   = regexp.MustCompile(`(?i) (?:href|src|xlink:href)="[^"]*"`)
 	addedStyle   = regexp.MustCompile(` style="[^"]*"`)
 	heldTwice    = regexp.MustCompile(`(?s)data-askfirst-(?:xlink-)?(?:href\b.*\bdata-askfirst-(?:xlink-)?href|src\b.*\bdata-askfirst-src)\b`)
-	ledBack      = regexp.MustCompile(`<!--</([a-z]+)></([a-z]+)>-->`)
+	ledBack      = regexp.MustCompile(`<!--</([a-z]+)></([a-z]+)>-->|</[a-z]+ data-askfirst>`)
 	injectedHook = regexp.MustCompile(`<!--(HEAD|FOOT) [^>]*-->`)
 )
 
@@ -25,7 +25,7 @@ func undo(page []byte) []byte {
 	return undoIn(page, bytes.Contains(bytes.ToLower(page), []byte("<frameset")))
 }
 
-// unmend takes back what was added for the preload scanner.
+// unmend takes back what was added so that all read the page alike.
 func unmend(page []byte) []byte {
 	return bytes.ReplaceAll(ledBack.ReplaceAll(page, nil), []byte(partedCDATA), []byte("<"))
 }
