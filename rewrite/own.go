@@ -158,15 +158,16 @@ var iubendaClass = []byte("_iub_cs_activate")
 // parkedSources are the attributes in which other tools keep the URL of a
 // script or frame that they have parked.
 var parkedSources = []string{"data-src", "data-cookieblock-src", "data-cmplz-src", "data-suppressedsrc", "suppressedsrc",
-	"data-cli-src", "data-uc-src", "data-iub-src", "data-borlabs-cookie-script-blocker-src", "data-borlabs-script-blocker-src"}
+	"data-cli-src", "data-uc-src", "data-iub-src", "data-src-cmplz", "data-borlabs-cookie-script-blocker-src", "data-borlabs-script-blocker-src"}
 
-// parkedSource finds where a parked element without src keeps its URL.
+// parkedSource finds where a parked element keeps its URL: one without src, or with
+// one that stands in, as Complianz puts on frames and images.
 func (t *tag) parkedSource(rw *Rewriter, src int) {
 	t.sourceAt = -1
-	if src >= 0 {
-		return
-	}
 	for _, id := range attrParkedSources {
+		if src >= 0 && (id != attrComplianz || t.elem == scan.Script) {
+			continue
+		}
 		if a := rw.find(id); a >= 0 {
 			t.sourceAt = a
 			return
@@ -224,10 +225,11 @@ func (rw *Rewriter) parkedScript(text []byte) {
 // tool has put aside.
 func (rw *Rewriter) readParkedSource() {
 	t := &rw.tag
-	if t.elem != scan.Iframe && t.elem != scan.Img && t.elem != scan.Embed && t.elem != scan.Video && t.elem != scan.Audio || t.fate != consent.Pass {
+	if t.elem != scan.Iframe && t.elem != scan.Img && t.elem != scan.Embed && t.elem != scan.Video && t.elem != scan.Audio {
 		return
 	}
-	if t.parkedSource(rw, rw.find(attrSrc)); t.sourceAt < 0 || t.ids[t.sourceAt] == attrDataSrc && !rw.parkedByOthers() {
+	src := rw.find(attrSrc)
+	if t.parkedSource(rw, src); t.sourceAt < 0 || t.fate != consent.Pass && src < 0 || t.ids[t.sourceAt] == attrDataSrc && !rw.parkedByOthers() {
 		return
 	}
 	rw.readScriptMarks()
@@ -237,11 +239,14 @@ func (rw *Rewriter) readParkedSource() {
 		return
 	}
 	host, path := page.Target()
-	e := source
-	if rw.hold(-1, d, v, host, path) {
-		e = heldSource
+	isHeld := rw.hold(-1, d, v, host, path)
+	t.edits[t.sourceAt] = source
+	if isHeld {
+		t.edits[t.sourceAt] = heldSource
 	}
-	t.edits[t.sourceAt] = e
+	if src >= 0 && !(isHeld && t.edits[src] == asWritten) {
+		t.edits[src] = unparked
+	}
 	t.edited = true
 }
 

@@ -244,7 +244,7 @@ var (
 	attrClass, attrID, attrType, attrRel, attrName, attrLang, attrWidth, attrHeight, attrTitle,
 	attrHTTPEquiv, attrHref, attrSrc, attrCategory, attrHeld, attrLanguage, attrStyle, attrHidden, attrSrcdoc, attrRocketSrc,
 	attrDataSrc, attrDataType, attrDataName, attrXlinkHref, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory,
-	attrOsano, attrPurposes, attrService, attrUsercentrics, attrBorlabs, attrBorlabsBlocker, attrBorlabsBlocker2 attribute
+	attrOsano, attrPurposes, attrService, attrUsercentrics, attrBorlabs, attrBorlabsBlocker, attrBorlabsBlocker2, attrComplianz attribute
 	attrParkedSources []attribute
 )
 
@@ -284,6 +284,7 @@ func init() {
 		"data-cli-category": &attrCLICategory, "data-osano": &attrOsano, "data-iub-purposes": &attrPurposes,
 		"data-service": &attrService, "data-usercentrics": &attrUsercentrics, "data-borlabs-cookie-id": &attrBorlabs,
 		"data-borlabs-cookie-script-blocker-id": &attrBorlabsBlocker, "data-borlabs-script-blocker-id": &attrBorlabsBlocker2,
+		"data-src-cmplz": &attrComplianz,
 	} {
 		*a = attributeOf(name)
 	}
