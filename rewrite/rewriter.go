@@ -293,7 +293,8 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 	rw.in, rw.done = b, 0
 	for {
 		token := rw.scan.Next(b, eof)
-		if rw.flat.InRaw() || token == scan.StartTag && rw.scan.Foreign || token == scan.CDATA || rw.scan.Around > 0 {
+		if rw.flat.InRaw() || token == scan.StartTag && rw.scan.Foreign ||
+			token == scan.CDATA || eof && rw.scan.InCDATA() || rw.scan.Around > 0 {
 			rw.follow(token, eof)
 		}
 		switch token {

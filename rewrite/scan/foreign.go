@@ -66,19 +66,10 @@ func (n *node) mathText() bool {
 	return n.space == mathSpace && (n.elem == Mi || n.elem == Mo || n.elem == Mn || n.elem == Ms || n.elem == Mtext)
 }
 
-// cdataAllowed reports whether "<![CDATA[" opens a CDATA section here. By the
-// standard it does where the adjusted current node is not in the HTML
-// namespace. Directly in an integration point Chromium's preload scanner reads
-// a bogus comment all the same, and markup after it, which is what is reported.
+// cdataAllowed reports whether "<![CDATA[" opens a CDATA section here: where the
+// adjusted current node is not in the HTML namespace.
 func (s *Scanner) cdataAllowed() bool {
-	if s.syntax == XML {
-		return true
-	}
-	if len(s.open) == 0 {
-		return false
-	}
-	top := &s.open[len(s.open)-1]
-	return top.space != htmlSpace && !top.html && !top.mathText()
+	return s.syntax == XML || len(s.open) > 0 && s.open[len(s.open)-1].space != htmlSpace
 }
 
 // startForeign follows a start tag while SVG or MathML is open. It reports
