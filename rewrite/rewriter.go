@@ -16,7 +16,7 @@ import (
 // larger does not pass unexamined:
 //
 //   - a tag is left out, up to its '>';
-//   - a script or style element is held for marketing;
+//   - a script or style element is held for marketing, and one of SVG loses its text;
 //   - the content of a noscript element, and a CDATA section of SVG or MathML, is
 //     left out.
 const Limit = 1 << 20
