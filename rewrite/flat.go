@@ -26,12 +26,17 @@ type flat struct {
 }
 
 // mend is what is to be written before the byte at some place: what ends the text of
-// elem, or for elem 0 what parts a CDATA section around that byte, a '<'; or end tags
-// of elem.
+// elem, or so many end tags of it. For elem 0 a CDATA section goes on there for size
+// bytes that is to be parted.
 type mend struct {
-	at, ends int
-	elem     scan.Element
+	at   int
+	size int32
+	ends int16
+	elem scan.Element
 }
+
+// maxMends is how many mends are put by, where they need not be.
+const maxMends = 64
 
 func (f *flat) reset() {
 	f.Reset(scan.HTML)
@@ -52,10 +57,10 @@ func (rw *Rewriter) follow(token scan.Token, eof bool) {
 		return
 	}
 	if s.Around > 0 {
-		f.mends = append(f.mends, mend{at: s.Start, ends: s.Around, elem: s.Root})
+		f.mends = append(f.mends, mend{at: s.Start, ends: int16(s.Around), elem: s.Root})
 		s.Around = 0
 	}
-	if (token == scan.CDATA || token == scan.Comment) && !rw.skip && rw.pending == 0 && s.End-s.Start > Limit {
+	if (token == scan.CDATA || token == scan.Comment) && !rw.leaves() && rw.pending == 0 && s.End-s.Start > Limit {
 		rw.leaveOut()
 	}
 	if f.InRaw() {
@@ -67,7 +72,7 @@ func (rw *Rewriter) follow(token scan.Token, eof bool) {
 			f.ReadText(s.Element, s.End)
 			f.empty = s.SelfClosing && s.Element == scan.Style
 		}
-	case (token == scan.CDATA || s.InCDATA() && eof) && !f.InRaw() && !rw.skip:
+	case (token == scan.CDATA || s.InCDATA() && eof) && !f.InRaw() && !rw.leaves():
 		end := s.End
 		if token == scan.More {
 			end = len(rw.in)
@@ -96,14 +101,6 @@ func (rw *Rewriter) followText(token scan.Token, eof bool) {
 		end = s.Start
 	default:
 		end = s.Keep()
-	}
-	if rw.skipText {
-		// It is left out.
-		if token != scan.StartTag && token != scan.EndTag {
-			f.ReadText(f.Element, end)
-			return
-		}
-		f.ReadText(f.Element, s.Start)
 	}
 	rw.text = appendEnd(rw.text[:0], f.Element)
 	switch {
@@ -139,17 +136,42 @@ func (rw *Rewriter) resync(i int) {
 	}
 }
 
-// partCDATA parts a CDATA section before what the preload scanner takes for a tag.
+// dropText has the text of the element whose start tag is written left out, up to the
+// scanner's token.
+func (rw *Rewriter) dropText() {
+	f, t := &rw.flat, &rw.tag
+	f.mends = f.mends[:0]
+	if f.InRaw() && f.End == t.end {
+		f.Reset(scan.HTML)
+	}
+	rw.out = appendEnd(rw.out, t.elem)
+	rw.skipText = true
+}
+
+// partCDATA has a CDATA section parted before each '<' that the preload scanner takes
+// for that of a tag.
 func (rw *Rewriter) partCDATA(from, to int) {
-	section := rw.in[from:to]
-	for i := bytes.IndexByte(section, '>'); i >= 0; i++ {
-		n := bytes.IndexByte(section[i:], '<')
+	n := bytes.IndexByte(rw.in[from:to], '>')
+	if n < 0 || nextTag(rw.in[from+n:to]) < 0 {
+		return
+	}
+	if len(rw.flat.mends) > maxMends && rw.pending == 0 {
+		rw.copyTo(from)
+	}
+	rw.flat.mends = append(rw.flat.mends, mend{at: from + n, size: int32(to - from - n)})
+}
+
+// nextTag returns where in text there is a '<' that begins markup, -1 where there is
+// none.
+func nextTag(text []byte) int {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(text[i:], '<')
 		if n < 0 {
-			return
+			return -1
 		}
 		i += n
-		if i+1 < len(section) && begins[section[i+1]] {
-			rw.flat.mends = append(rw.flat.mends, mend{at: from + i})
+		if i+1 < len(text) && begins[text[i+1]] {
+			return i
 		}
 	}
 }
@@ -162,28 +184,30 @@ var begins = func() (b [256]bool) {
 	return b
 }()
 
-// mend writes what is to be written up to rw.in[i], with what is to lead back the
-// preload scanner.
+// mend writes what is to be written up to rw.in[i], with the mends.
 func (rw *Rewriter) mend(i int) {
 	mends := rw.flat.mends
 	n := 0
-	for _, m := range mends {
-		if m.at >= i {
-			break
-		}
-		n++
-		if m.at > rw.done {
-			rw.write(rw.in[rw.done:m.at])
-			rw.done = m.at
-		}
-		for range m.ends {
-			rw.out = append(append(append(rw.out, "</"...), m.elem.String()...), endMark...)
-		}
-		if m.elem != 0 && m.ends == 0 {
+	for ; n < len(mends) && mends[n].at < i; n++ {
+		m := &mends[n]
+		rw.pass(m.at)
+		switch {
+		case m.elem == 0:
+			for rw.done < m.at+int(m.size) && rw.done >= m.at {
+				next := nextTag(rw.in[rw.done : m.at+int(m.size)])
+				if next < 0 {
+					break
+				}
+				rw.pass(rw.done + next)
+				rw.out = append(rw.out, partedCDATA...)
+				rw.done++
+			}
+		case m.ends == 0:
 			rw.out = appendEnd(rw.out, m.elem)
-		} else if m.elem == 0 && m.at == rw.done {
-			rw.out = append(rw.out, partedCDATA...)
-			rw.done++
+		default:
+			for range m.ends {
+				rw.out = append(append(append(rw.out, "</"...), m.elem.String()...), endMark...)
+			}
 		}
 	}
 	rw.flat.mends = mends[:copy(mends, mends[n:])]

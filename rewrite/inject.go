@@ -146,7 +146,7 @@ func (in *injection) close(rw *Rewriter) {
 // what is unfinished beginning at its Start.
 func (rw *Rewriter) end() {
 	s, in := &rw.scan, &rw.inject
-	if rw.skip || rw.skipText {
+	if rw.leaves() {
 		rw.done = len(rw.in)
 	}
 	unfinished := s.Start

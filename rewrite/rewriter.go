@@ -320,6 +320,9 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 			return rw.more(eof)
 		}
 		if at := rw.scan.End; at >= enough && rw.pending == 0 {
+			if rw.leaves() {
+				rw.done = at
+			}
 			rw.copyTo(at)
 			rw.scan.Shift(at)
 			rw.flat.shift(at)
@@ -344,7 +347,7 @@ func (rw *Rewriter) more(eof bool) int {
 			// A tag that is out already does not come again.
 			keep = max(rw.tag.start, rw.done)
 		}
-	} else if !rw.skip && (s.InCDATA() && !rw.doc.XML || s.InComment() && rw.flat.InRaw()) {
+	} else if !rw.leaves() && (s.InCDATA() && !rw.doc.XML || s.InComment() && rw.flat.InRaw()) {
 		if len(rw.in)-s.Start > Limit {
 			rw.leaveOut()
 		} else {
@@ -360,7 +363,11 @@ func (rw *Rewriter) more(eof bool) int {
 		s.DropTag(rw.in)
 		keep = len(rw.in)
 	}
-	if (rw.skip || rw.skipText) && keep > rw.done {
+	if rw.flat.InRaw() {
+		// A '<' before another is text, which the flat scanner does not yet know.
+		keep = max(min(keep, rw.flat.Keep()), rw.done)
+	}
+	if rw.leaves() && keep > rw.done {
 		rw.done = keep
 	}
 	rw.copyTo(keep)
@@ -371,6 +378,9 @@ func (rw *Rewriter) more(eof bool) int {
 	rw.tag.end -= keep
 	return keep
 }
+
+// leaves reports whether what is read is left out.
+func (rw *Rewriter) leaves() bool { return rw.skip || rw.skipText }
 
 // leaveOut has what begins at the scanner's token, which is not to be looked at, left
 // out up to its end.
@@ -395,6 +405,11 @@ func (rw *Rewriter) copyTo(i int) {
 	if len(rw.flat.mends) > 0 {
 		rw.mend(i)
 	}
+	rw.pass(i)
+}
+
+// pass is copyTo without mends.
+func (rw *Rewriter) pass(i int) {
 	if i > rw.done {
 		rw.write(rw.in[rw.done:i])
 		rw.done = i
@@ -479,7 +494,9 @@ func (rw *Rewriter) holdUnread(why *rules.Rule) {
 	}
 	if aside {
 		rw.swapAside()
-		rw.skipText = why == &oversizeRule
+		if why == &oversizeRule {
+			rw.dropText()
+		}
 	}
 }
 

@@ -166,7 +166,7 @@ func (rw *Rewriter) rawText() {
 	if rw.pending != 0 && s.End-rw.tag.start > Limit {
 		rw.oversize()
 	}
-	if rw.skip || rw.skipText {
+	if rw.leaves() {
 		rw.done = s.End
 		return
 	}
