@@ -32,6 +32,7 @@ type tag struct {
 	// sourceAt is the attribute in which another tool keeps the URL of a
 	// parked element; -1 for none.
 	sourceAt int
+	before   []byte // is written before the tag
 }
 
 // edit is what becomes of an attribute's name.
@@ -79,7 +80,7 @@ func (t *tag) begin(attrs []scan.Attr) {
 	t.reason, t.fate, t.mark = rules.Decision{}, consent.Pass, false
 	t.owned, t.script, t.hide, t.stops, t.gone, t.edited = false, notScript, false, false, false, false
 	t.stands = [2]standIn{}
-	t.sourceAt = -1
+	t.sourceAt, t.before = -1, nil
 	t.edits = t.edits[:0]
 	t.ids = t.ids[:0]
 	for i := range attrs {
@@ -263,6 +264,7 @@ func (rw *Rewriter) decide() {
 	}
 	rw.readVectors()
 	rw.readParkedSource()
+	rw.readBlocked()
 	rw.readMarks()
 	rw.emit()
 }

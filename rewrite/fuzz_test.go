@@ -81,8 +81,9 @@ var xlinkHref = []byte("xlink:href")
 var parks = regexp.MustCompile(`text/(plain|template)|suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|blocker)-src|data-src|&`)
 
 // revives matches what another tool has parked under another name than src: it
-// is held under the name that will act, and so cannot be told from src.
-var revives = regexp.MustCompile(`suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|blocker)-src|data-src`)
+// is held under the name that will act, or as markup, and so cannot be told from
+// what was there.
+var revives = regexp.MustCompile(`suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|blocker)-src|data-src|data-borlabs-cookie-content`)
 
 // cutOff reports whether a noscript element of the page, or another in a page of
 // frames whose text is read as markup, leaves something unfinished, which the

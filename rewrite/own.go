@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bytes"
+	"encoding/base64"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
 	"github.com/askfirst/askfirst/rules"
@@ -249,6 +250,38 @@ func (rw *Rewriter) readParkedSource() {
 	}
 	t.edited = true
 }
+
+// readBlocked takes the place of a box that Borlabs Cookie has put where it blocks
+// something, if banners of its kind are removed: what it blocks, markup in base64, is
+// rewritten and comes before it, and the box is hidden. As the tool knew of all of that
+// markup that it needs consent, what no rule knows in it is held for marketing.
+func (rw *Rewriter) readBlocked() {
+	t := &rw.tag
+	a := rw.find(attrBorlabsContent)
+	if a < 0 || !rw.doc.RemoveBanners || t.foreign || t.elem == scan.Iframe || rw.framed {
+		return
+	}
+	markup, err := base64.StdEncoding.AppendDecode(rw.extra[:0], bytes.TrimSpace(rw.valueOf(a)))
+	rw.extra = markup
+	inner := rw.within(rw.scan.Unscripted)
+	if err != nil || inner == nil {
+		return
+	}
+	doc := *rw.doc
+	doc.HoldUnclassified = true
+	inner.doc, inner.blocked, inner.enclosed = &doc, true, true
+	t.before = rw.nest(inner, markup)
+	rw.bases = append(rw.bases, inner.bases[len(rw.bases):]...)
+	Release(inner)
+	rw.removeBanner(-1)
+	t.rename(a)
+	if a := rw.find(attrStyle); a >= 0 {
+		t.rename(a)
+	}
+	t.stand("style", hiddenStyle)
+}
+
+var hiddenStyle = []byte("display:none")
 
 // rivals are the addresses of other consent tools' banners, as parts of a URL.
 var rivals = [][]byte{

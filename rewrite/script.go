@@ -216,6 +216,9 @@ func (rw *Rewriter) inlineScript(text []byte) {
 			break
 		}
 		d := rw.doc.Rules.Inline(rw.page, text)
+		if d.Rule == nil && rw.blocked && !t.owned {
+			t.take(consent.Marketing)
+		}
 		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
 			rw.hold(-1, d, &inlineVector, nil, nil)
 		}
@@ -307,6 +310,18 @@ func (rw *Rewriter) within(unscripted bool) *Rewriter {
 	return inner
 }
 
+// nest has inner rewrite text to rw.srcdoc, which it returns.
+func (rw *Rewriter) nest(inner *Rewriter, text []byte) []byte {
+	small := inner.out
+	inner.nested, inner.out = true, rw.srcdoc.room(len(text)+len(text)/8)
+	inner.read(text, len(text)+1, true)
+	if inner.enclosed && inner.flat.InRaw() {
+		inner.out = appendEnd(inner.out, inner.flat.Element)
+	}
+	rw.srcdoc.b, inner.out = inner.out, small
+	return rw.srcdoc.b
+}
+
 // maxNesting is how deep documents may stand in one another.
 const maxNesting = 4
 
@@ -329,13 +344,9 @@ func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) (changed bool) {
 	}
 	d := rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}
 	if inner := rw.within(rw.scan.Unscripted); inner != nil {
-		small := inner.out
-		inner.nested, inner.out = true, rw.srcdoc.room(len(text)+len(text)/8)
-		inner.read(text, len(text)+1, true)
-		rw.srcdoc.b, inner.out = inner.out, small
-		holds := inner.holds
-		if holds {
-			d = inner.worst
+		holds := false
+		if rw.nest(inner, text); inner.holds {
+			holds, d = true, inner.worst
 		}
 		Release(inner)
 		if bytes.Equal(rw.srcdoc.b, text) || !holds && d.Allowed(rw.doc.Granted) {
