@@ -63,7 +63,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	only := strings.FieldsFunc(os.Getenv("ASKFIRST_SCREENSHOTS_ONLY"), func(r rune) bool { return r == ',' })
 	for _, s := range shots {
-		if only != nil && !slices.Contains(only, s.name) {
+		if len(only) > 0 && !slices.Contains(only, s.name) {
 			continue
 		}
 		for _, width := range []int64{360, 768, 1440} {

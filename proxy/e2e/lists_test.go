@@ -21,8 +21,8 @@ func TestScriptsAskAboutTheOperatorsList(t *testing.T) {
 	}
 	site := pages{"/icon.svg": "", "/": `<!doctype html><html lang="en"><head><title>Shop</title></head><body><h1>Shop</h1><script>
 	const add = src => document.body.append(Object.assign(document.createElement("script"), {src}));
-	add("https://cdn.listed.example/tag.js");
-	add("https://cdn.fine.example/tag.js");
+	add("https://cdn.listed.example/lib.js");
+	add("https://cdn.fine.example/lib.js");
 	window.calls = Promise.allSettled(["https://cdn.listed.example/call", "https://cdn.fine.example/call"].map(a => fetch(a, {mode: "no-cors"})));
 	document.body.insertAdjacentHTML("beforeend", '<img alt="" width=9 height=9 src="https://cdn.listed.example/picture.png">');
 </script></body></html>`}
@@ -38,12 +38,12 @@ func TestScriptsAskAboutTheOperatorsList(t *testing.T) {
 		return slices.Compact(list)
 	}
 	v.open("/")
-	if got := reached(); !slices.Equal(got, []string{"cdn.fine.example/call", "cdn.fine.example/tag.js"}) {
+	if got := reached(); !slices.Equal(got, []string{"cdn.fine.example/call", "cdn.fine.example/lib.js"}) {
 		t.Errorf("before a choice %q are reached", got)
 	}
 	eval[bool](v, `askfirst.set(["analytics"]).then(() => true)`)
-	v.until(`document.querySelector("img").complete && performance.getEntriesByName("https://cdn.listed.example/tag.js").length`)
-	if got := reached(); !slices.Equal(got, []string{"cdn.listed.example/picture.png", "cdn.listed.example/tag.js"}) {
+	v.until(`document.querySelector("img").complete && performance.getEntriesByName("https://cdn.listed.example/lib.js").length`)
+	if got := reached(); !slices.Equal(got, []string{"cdn.listed.example/lib.js", "cdn.listed.example/picture.png"}) {
 		t.Errorf("with analytics %q are released", got)
 	}
 	v.open("/")
