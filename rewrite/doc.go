@@ -24,6 +24,12 @@
 // the second is held, and before a held style element a copy of it, marked
 // data-askfirst-copy, without those URLs.
 //
+// Markup in SVG and MathML that a tree builder and a preload scanner, or two tree
+// builders, would read in two ways gets something before it that has them agree: a
+// comment that ends an element's text for the scanner, the end and beginning of a CDATA
+// section around a "<" in it, or an end tag with the attribute data-askfirst. What the
+// page says is the same with all of them.
+//
 // An element that nothing but an override holds for good has the category
 // "never"; a banner of another consent tool, where those are removed, has
 // data-askfirst-removed and no category.
@@ -39,6 +45,7 @@
 // The files follow a tag on its way: rewriter.go (bytes in and out), element.go
 // (a start tag), judge.go, script.go, css.go, srcset.go and data.go (what it
 // refers to, with the table in vector.go), own.go and marks.go (what the page
-// says of it), hold.go (what is written), inject.go (what is added to the page).
+// says of it), hold.go (what is written), flat.go (what is read in two ways),
+// inject.go (what is added to the page).
 // revise.go takes over from the last version of a page what has not changed.
 package rewrite

@@ -32,6 +32,7 @@ type tag struct {
 	// sourceAt is the attribute in which another tool keeps the URL of a
 	// parked element; -1 for none.
 	sourceAt int
+	before   []byte // is written before the tag
 }
 
 // edit is what becomes of an attribute's name.
@@ -79,7 +80,7 @@ func (t *tag) begin(attrs []scan.Attr) {
 	t.reason, t.fate, t.mark = rules.Decision{}, consent.Pass, false
 	t.owned, t.script, t.hide, t.stops, t.gone, t.edited = false, notScript, false, false, false, false
 	t.stands = [2]standIn{}
-	t.sourceAt = -1
+	t.sourceAt, t.before = -1, nil
 	t.edits = t.edits[:0]
 	t.ids = t.ids[:0]
 	for i := range attrs {
@@ -95,7 +96,7 @@ const onHandler attribute = 255
 // the text of its element.
 func (rw *Rewriter) startTag() {
 	s := &rw.scan
-	if rw.skip || s.Overflow || s.End-s.Start > Limit {
+	if rw.leavesOut() {
 		// A tag that was too large is over; the text of its element goes too.
 		rw.copyTo(s.Start)
 		rw.done = s.End
@@ -105,6 +106,7 @@ func (rw *Rewriter) startTag() {
 	if rw.aside.pending {
 		rw.settle(s.Depth() < rw.aside.depth)
 	}
+	rw.endSkippedText()
 	t := &rw.tag
 	e := s.Element
 	t.start, t.nameEnd, t.end, t.elem, t.foreign = s.Start, s.NameEnd, s.End, e, s.Foreign
@@ -125,6 +127,20 @@ func (rw *Rewriter) startTag() {
 	} else if rw.inject.stage < opened {
 		rw.copyTo(s.End)
 	}
+}
+
+// endSkippedText ends the leaving out of an element's text.
+func (rw *Rewriter) endSkippedText() {
+	if rw.skipText {
+		rw.done = max(rw.done, rw.scan.Start)
+		rw.skipText = false
+	}
+}
+
+// leavesOut reports whether the start tag is too large to be looked at.
+func (rw *Rewriter) leavesOut() bool {
+	s := &rw.scan
+	return rw.skip || s.Overflow || s.End-s.Start > Limit
 }
 
 // watched are the elements that matter without any attribute.
@@ -248,6 +264,7 @@ func (rw *Rewriter) decide() {
 	}
 	rw.readVectors()
 	rw.readParkedSource()
+	rw.readBlocked()
 	rw.readMarks()
 	rw.emit()
 }
@@ -298,58 +315,7 @@ func (rw *Rewriter) settle(closed bool) {
 	rw.swapAside()
 	rw.decideText(content)
 	rw.swapAside()
-	rw.readHidden(s.Start)
 }
-
-// readHidden decides about what the text of an SVG script or style element, up to
-// end, hides in a comment or CDATA section. Chromium's preload scanner, which knows
-// no SVG, takes it for markup from an end tag of the element's name on.
-func (rw *Rewriter) readHidden(end int) {
-	t := &rw.tag
-	if n := endTagIn(rw.in[t.end:end], t.elem); n >= 0 && !rw.doc.XML {
-		rw.copyTo(t.end + n)
-		rw.markup(end, rw.scan.Unscripted, false)
-	}
-}
-
-// readCDATA decides about a CDATA section that ends at end. Chromium's preload
-// scanner takes it for a comment that ends with the first '>', and for markup after
-// that.
-func (rw *Rewriter) readCDATA(end int) {
-	s := &rw.scan
-	switch {
-	case !rw.holdsCDATA():
-	case rw.skip || end-s.Start > Limit:
-		rw.copyTo(s.Start)
-		rw.done = end
-		rw.skip = false
-	default:
-		if n := bytes.IndexByte(rw.in[s.Start:end], '>'); n >= 0 {
-			rw.copyTo(s.Start + n + 1)
-			rw.markup(end, s.Unscripted, false)
-		}
-	}
-}
-
-// holdsCDATA reports whether a CDATA section is kept back to be decided about: not
-// one in a script or style element, which is decided about with that.
-func (rw *Rewriter) holdsCDATA() bool { return !rw.doc.XML && !rw.aside.pending }
-
-// endTagIn returns where an end tag of e stands in text, -1 where none does.
-func endTagIn(text []byte, e scan.Element) int {
-	for i := 0; ; i += 2 {
-		n := bytes.Index(text[i:], endTagOpen)
-		if n < 0 {
-			return -1
-		}
-		i += n
-		if name := e.String(); len(text)-i-2 >= len(name) && scan.EqualFold(text[i+2:i+2+len(name)], name) {
-			return i
-		}
-	}
-}
-
-var endTagOpen = []byte("</")
 
 // swapAside puts the attributes of the tag put aside in the place of those of
 // the scanner's, or back.
@@ -367,10 +333,10 @@ func (rw *Rewriter) endTag() {
 		rw.skip = false
 		return
 	}
-	rw.skipText = false
 	if rw.aside.pending {
 		rw.settle(s.Depth() < rw.aside.depth || rw.doc.XML)
 	}
+	rw.endSkippedText()
 	rw.pending = 0
 	if s.Element == scan.AmpAnalytics {
 		rw.counting = false

@@ -20,6 +20,7 @@ func (rw *Rewriter) emit() {
 		rw.noteWorst()
 	}
 	rw.copyTo(t.start)
+	rw.write(t.before)
 	if t.fate == consent.Placeholder {
 		rw.box()
 	}

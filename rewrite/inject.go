@@ -146,7 +146,7 @@ func (in *injection) close(rw *Rewriter) {
 // what is unfinished beginning at its Start.
 func (rw *Rewriter) end() {
 	s, in := &rw.scan, &rw.inject
-	if rw.skip || rw.skipText {
+	if rw.leaves() {
 		rw.done = len(rw.in)
 	}
 	unfinished := s.Start
@@ -155,9 +155,6 @@ func (rw *Rewriter) end() {
 	}
 	in.sawText(rw, unfinished)
 	rw.copyTo(unfinished)
-	if s.InCDATA() {
-		rw.readCDATA(len(rw.in))
-	}
 	if in.stage == waiting {
 		in.open(rw)
 	}
@@ -191,9 +188,7 @@ func (rw *Rewriter) cutOff() bool {
 		}
 		rw.copyTo(len(rw.in))
 		if !rw.elementless || s.Element == scan.Noframes {
-			rw.out = append(rw.out, "</"...)
-			rw.out = append(rw.out, s.Element.String()...)
-			rw.out = append(rw.out, '>')
+			rw.out = s.Element.AppendEndTag(rw.out)
 		}
 		return true
 	}
@@ -233,9 +228,7 @@ func (rw *Rewriter) closeOpen() bool {
 		if s.Element == scan.Plaintext || s.Element == scan.Script {
 			return false
 		}
-		rw.out = append(rw.out, "</"...)
-		rw.out = append(rw.out, s.Element.String()...)
-		rw.out = append(rw.out, '>')
+		rw.out = s.Element.AppendEndTag(rw.out)
 	}
 	return true
 }

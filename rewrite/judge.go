@@ -39,10 +39,11 @@ func (rw *Rewriter) readVectors() {
 
 // counts reports whether some reader takes the i-th attribute: the parser takes
 // the first of a name, Chromium's preload scanner one after an empty one too,
-// and in SVG the last.
+// and in SVG, of which it takes a script with such an address to be, the last.
 func (rw *Rewriter) counts(i int) bool {
-	first := rw.find(rw.tag.ids[i])
-	return first == i || rw.tag.foreign || len(rw.rawValue(first)) == 0
+	id := rw.tag.ids[i]
+	first := rw.find(id)
+	return first == i || rw.tag.foreign || rw.tag.elem == scan.Script && (id == attrHref || id == attrXlinkHref) || len(rw.rawValue(first)) == 0
 }
 
 // repeats reports whether an earlier attribute has the name of the i-th, which

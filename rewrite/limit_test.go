@@ -35,6 +35,11 @@ var endless = map[string][3]string{
 	"plaintext":        {"<plaintext>", "<p>", "<p>after"},
 	"foreign elements": {"<svg>", "<g><a>", "</svg><p>after"},
 	"foreign style":    {"<svg><style>", "a{color:red}", "@import 'https://www.facebook.com/tr?id=1'</style></svg><p>after"},
+	"foreign CDATA":    {"<svg><style><![CDATA[", "</style><a>", "]]></style></svg><p>after"},
+	"tags in CDATA":    {"<svg><![CDATA[>", "<a", ">]]></svg><p>after"},
+	"foreign title":    {"<svg><title>", "<!--</title>-->", "</title></svg><p>after"},
+	"foreign comment":  {"<svg><title><!--", "</title><a>", "--></title></svg><p>after"},
+	"foreign script":   {"<svg><script type=a>", "<![CDATA[></script><a>]]>", "</script></svg><p>after"},
 	"nested boxes":     {"", `<object data="https://www.youtube.com/embed/x">`, "<p>after"},
 	"nested documents": {"", `<iframe srcdoc="<noscript><img src=https://www.facebook.com/tr?id=1>"></iframe>`, "<p>after"},
 }

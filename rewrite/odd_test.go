@@ -492,9 +492,7 @@ func (p *oddPage) element(v *vector) {
 	}
 }
 
-// node writes anything but elements in a script or style element of SVG: to the
-// preload scanner such a text goes on up to the next end tag of that name, wherever
-// in the page that is.
+// node writes anything.
 func (p *oddPage) node() {
 	if p.depth > 5 || p.Len() > 6000 {
 		return
@@ -515,7 +513,7 @@ func (p *oddPage) node() {
 	case 0:
 		inside(pick(p, "<svg>", "<SVG>", "<svg >", "<svg/>", "<svg xmlns=x>"), "</svg>")
 	case 1:
-		inside("<svg>"+pick(p, "<g>", "<foreignObject>", "<desc>", "<title>", "<p>", "<font color=x>", "<font>", "</p>", "</br>", "<mi>", "<a>", "<table>", "<![CDATA["), pick(p, "</svg>", "</foreignObject></svg>", "]]></svg>", "</desc>"))
+		inside("<svg>"+pick(p, "<g>", "<foreignObject>", "<desc>", "<title>", "<title/>", "<style>", "<style/>", "<script type=a>", "<script/>", "<xmp>", "<textarea>", "<noscript>", "</div>", "</select>", "</td>", "<p>", "<font color=x>", "<font>", "</p>", "</br>", "<mi>", "<a>", "<table>", "<![CDATA["), pick(p, "</svg>", "</foreignObject></svg>", "]]></svg>", "</desc>"))
 	case 2:
 		inside("<math>"+pick(p, "<mi>", "<annotation-xml encoding=text/html>", "<annotation-xml>", "<mtext>", "<ms><mglyph>", "<svg>", "<mo><malignmark>", "<annotation-xml encoding=APPLICATION/XHTML+XML>", "<mi><svg><mi>"), pick(p, "</math>", "</mi></math>"))
 	case 3:

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bytes"
+	"encoding/base64"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
 	"github.com/askfirst/askfirst/rules"
@@ -158,15 +159,16 @@ var iubendaClass = []byte("_iub_cs_activate")
 // parkedSources are the attributes in which other tools keep the URL of a
 // script or frame that they have parked.
 var parkedSources = []string{"data-src", "data-cookieblock-src", "data-cmplz-src", "data-suppressedsrc", "suppressedsrc",
-	"data-cli-src", "data-uc-src", "data-iub-src", "data-borlabs-cookie-script-blocker-src", "data-borlabs-script-blocker-src"}
+	"data-cli-src", "data-uc-src", "data-iub-src", "data-src-cmplz", "data-borlabs-cookie-script-blocker-src", "data-borlabs-script-blocker-src"}
 
-// parkedSource finds where a parked element without src keeps its URL.
+// parkedSource finds where a parked element keeps its URL: one without src, or with
+// one that stands in, as Complianz puts on frames and images.
 func (t *tag) parkedSource(rw *Rewriter, src int) {
 	t.sourceAt = -1
-	if src >= 0 {
-		return
-	}
 	for _, id := range attrParkedSources {
+		if src >= 0 && (id != attrComplianz || t.elem == scan.Script) {
+			continue
+		}
 		if a := rw.find(id); a >= 0 {
 			t.sourceAt = a
 			return
@@ -224,10 +226,11 @@ func (rw *Rewriter) parkedScript(text []byte) {
 // tool has put aside.
 func (rw *Rewriter) readParkedSource() {
 	t := &rw.tag
-	if t.elem != scan.Iframe && t.elem != scan.Img && t.elem != scan.Embed && t.elem != scan.Video && t.elem != scan.Audio || t.fate != consent.Pass {
+	if t.elem != scan.Iframe && t.elem != scan.Img && t.elem != scan.Embed && t.elem != scan.Video && t.elem != scan.Audio {
 		return
 	}
-	if t.parkedSource(rw, rw.find(attrSrc)); t.sourceAt < 0 || t.ids[t.sourceAt] == attrDataSrc && !rw.parkedByOthers() {
+	src := rw.find(attrSrc)
+	if t.parkedSource(rw, src); t.sourceAt < 0 || t.fate != consent.Pass && src < 0 || t.ids[t.sourceAt] == attrDataSrc && !rw.parkedByOthers() {
 		return
 	}
 	rw.readScriptMarks()
@@ -237,13 +240,48 @@ func (rw *Rewriter) readParkedSource() {
 		return
 	}
 	host, path := page.Target()
-	e := source
-	if rw.hold(-1, d, v, host, path) {
-		e = heldSource
+	isHeld := rw.hold(-1, d, v, host, path)
+	t.edits[t.sourceAt] = source
+	if isHeld {
+		t.edits[t.sourceAt] = heldSource
 	}
-	t.edits[t.sourceAt] = e
+	if src >= 0 && !(isHeld && t.edits[src] == asWritten) {
+		t.edits[src] = unparked
+	}
 	t.edited = true
 }
+
+// readBlocked takes the place of a box that Borlabs Cookie has put where it blocks
+// something, if banners of its kind are removed: what it blocks, markup in base64, is
+// rewritten and comes before it, and the box is hidden. As the tool knew of all of that
+// markup that it needs consent, what no rule knows in it is held for marketing.
+func (rw *Rewriter) readBlocked() {
+	t := &rw.tag
+	a := rw.find(attrBorlabsContent)
+	if a < 0 || !rw.doc.RemoveBanners || t.foreign || t.elem == scan.Iframe || rw.framed {
+		return
+	}
+	markup, err := base64.StdEncoding.AppendDecode(rw.extra[:0], bytes.TrimSpace(rw.valueOf(a)))
+	rw.extra = markup
+	inner := rw.within(rw.scan.Unscripted)
+	if err != nil || inner == nil {
+		return
+	}
+	doc := *rw.doc
+	doc.HoldUnclassified = true
+	inner.doc, inner.blocked, inner.enclosed = &doc, true, true
+	t.before = rw.nest(inner, markup)
+	rw.bases = append(rw.bases, inner.bases[len(rw.bases):]...)
+	Release(inner)
+	rw.removeBanner(-1)
+	t.rename(a)
+	if a := rw.find(attrStyle); a >= 0 {
+		t.rename(a)
+	}
+	t.stand("style", hiddenStyle)
+}
+
+var hiddenStyle = []byte("display:none")
 
 // rivals are the addresses of other consent tools' banners, as parts of a URL.
 var rivals = [][]byte{

@@ -16,7 +16,7 @@ import (
 // larger does not pass unexamined:
 //
 //   - a tag is left out, up to its '>';
-//   - a script or style element is held for marketing;
+//   - a script or style element is held for marketing, and one of SVG loses its text;
 //   - the content of a noscript element, and a CDATA section of SVG or MathML, is
 //     left out.
 const Limit = 1 << 20
@@ -48,6 +48,7 @@ type Rewriter struct {
 	err error
 
 	scan scan.Scanner
+	flat flat
 	page *rules.Page
 	own  rules.Page // what page points to, but in a nested document
 	// bases are the pages that page may be instead, where it is not plain which
@@ -89,6 +90,7 @@ type Rewriter struct {
 	seams                  []seam // of the page that Revise takes
 	closed, nested         bool
 	enclosed               bool // what comes after is part of the same page
+	blocked                bool // it is markup that another tool holds back
 	elementless            bool // it is markup in a page of frames alone, where it makes no element
 }
 
@@ -111,13 +113,14 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	}
 	rw.scan.Names = attributeTable
 	rw.scan.Reset(syntax)
+	rw.flat.reset()
 	rw.out, rw.done, rw.written, rw.seams = rw.out[:0], 0, 0, rw.seams[:0]
 	rw.pending, rw.skip, rw.skipText = 0, false, false
 	rw.boxes = boxes{}
 	rw.inject.reset(doc)
 	rw.marks = marksOf(doc.Rules)
 	rw.closed, rw.nested, rw.enclosed, rw.based, rw.counting, rw.depth = false, false, false, false, false, 0
-	rw.bodied, rw.framed, rw.elementless = false, false, false
+	rw.bodied, rw.framed, rw.elementless, rw.blocked = false, false, false, false
 	rw.worst, rw.holds = rules.Decision{}, false
 	rw.aside.pending = false
 	rw.bases = rw.bases[:0]
@@ -142,6 +145,9 @@ func (rw *Rewriter) trim() {
 	}
 	if cap(rw.seams) > 512 {
 		rw.seams = nil
+	}
+	if cap(rw.flat.mends) > 512 {
+		rw.flat.mends = nil
 	}
 	for _, b := range [...]*[]byte{&rw.out, &rw.text, &rw.extra, &rw.css} {
 		if cap(*b) > keepBuffer {
@@ -287,7 +293,12 @@ func (rw *Rewriter) Close() error {
 func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 	rw.in, rw.done = b, 0
 	for {
-		switch rw.scan.Next(b, eof) {
+		token := rw.scan.Next(b, eof)
+		if rw.flat.InRaw() || token == scan.StartTag && rw.scan.Foreign ||
+			token == scan.CDATA || eof && rw.scan.InCDATA() || rw.scan.Around > 0 {
+			rw.follow(token, eof)
+		}
+		switch token {
 		case scan.StartTag:
 			rw.startTag()
 		case scan.EndTag:
@@ -299,10 +310,9 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 		case scan.Doctype:
 			rw.inject.sawDoctype(rw)
 		case scan.CDATA:
-			rw.readCDATA(rw.scan.End)
+			rw.endSkipped()
 		case scan.Comment:
-			if rw.skip {
-				rw.done = rw.scan.End
+			if rw.endSkipped() {
 			} else if rw.inject.stage < opened {
 				rw.inject.sawText(rw, rw.scan.Start)
 				rw.copyTo(rw.scan.End)
@@ -311,8 +321,12 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 			return rw.more(eof)
 		}
 		if at := rw.scan.End; at >= enough && rw.pending == 0 {
+			if rw.leaves() {
+				rw.done = at
+			}
 			rw.copyTo(at)
 			rw.scan.Shift(at)
+			rw.flat.shift(at)
 			return at
 		}
 	}
@@ -334,33 +348,69 @@ func (rw *Rewriter) more(eof bool) int {
 			// A tag that is out already does not come again.
 			keep = max(rw.tag.start, rw.done)
 		}
-	} else if s.InCDATA() && rw.holdsCDATA() && !rw.skip {
+	} else if !rw.leaves() && (s.InCDATA() && !rw.doc.XML || s.InComment() && rw.flat.InRaw()) {
 		if len(rw.in)-s.Start > Limit {
-			rw.copyTo(s.Start)
-			rw.skip = true
+			rw.leaveOut()
 		} else {
 			keep = s.Start
 		}
 	} else if s.InTag() && len(rw.in)-s.Start > Limit {
-		rw.copyTo(s.Start)
 		// What stands in an end tag does nothing.
-		rw.skip = rw.skip || !s.InEndTag()
+		if !rw.skip && !s.InEndTag() {
+			rw.leaveOut()
+		}
+		rw.resync(s.Start)
+		rw.copyTo(s.Start)
 		s.DropTag(rw.in)
 		keep = len(rw.in)
 	}
-	if (rw.skip || rw.skipText) && keep > rw.done {
+	if rw.flat.InRaw() {
+		// A '<' before another is text, which the flat scanner does not yet know.
+		keep = max(min(keep, rw.flat.Keep()), rw.done)
+	}
+	if rw.leaves() && keep > rw.done {
 		rw.done = keep
 	}
 	rw.copyTo(keep)
 	s.Shift(keep)
+	rw.flat.shift(keep)
 	rw.tag.start -= keep
 	rw.tag.nameEnd -= keep
 	rw.tag.end -= keep
 	return keep
 }
 
+// leaves reports whether what is read is left out.
+func (rw *Rewriter) leaves() bool { return rw.skip || rw.skipText }
+
+// leaveOut has what begins at the scanner's token, which is not to be looked at, left
+// out up to its end.
+func (rw *Rewriter) leaveOut() {
+	rw.resync(rw.scan.Start)
+	rw.copyTo(rw.scan.Start)
+	rw.skip = true
+}
+
+// endSkipped ends the leaving out of a comment or CDATA section.
+func (rw *Rewriter) endSkipped() bool {
+	if !rw.skip {
+		return false
+	}
+	rw.done = rw.scan.End
+	rw.skip = false
+	return true
+}
+
 // copyTo passes b on up to i.
 func (rw *Rewriter) copyTo(i int) {
+	if len(rw.flat.mends) > 0 {
+		rw.mend(i)
+	}
+	rw.pass(i)
+}
+
+// pass is copyTo without mends.
+func (rw *Rewriter) pass(i int) {
 	if i > rw.done {
 		rw.write(rw.in[rw.done:i])
 		rw.done = i
@@ -445,6 +495,9 @@ func (rw *Rewriter) holdUnread(why *rules.Rule) {
 	}
 	if aside {
 		rw.swapAside()
+		if why == &oversizeRule {
+			rw.dropText()
+		}
 	}
 }
 
@@ -460,7 +513,6 @@ func (rw *Rewriter) unfinished() {
 	switch {
 	case rw.pending == scan.Script && rw.aside.pending:
 		rw.aside.pending = false
-		rw.readHidden(len(rw.in))
 	case rw.pending == scan.Script:
 		rw.readFrames(rw.tag.end, len(rw.in), rw.enclosed)
 	case rw.aside.pending:

@@ -166,7 +166,7 @@ func (rw *Rewriter) rawText() {
 	if rw.pending != 0 && s.End-rw.tag.start > Limit {
 		rw.oversize()
 	}
-	if rw.skip || rw.skipText {
+	if rw.leaves() {
 		rw.done = s.End
 		return
 	}
@@ -216,6 +216,9 @@ func (rw *Rewriter) inlineScript(text []byte) {
 			break
 		}
 		d := rw.doc.Rules.Inline(rw.page, text)
+		if d.Rule == nil && rw.blocked && !t.owned {
+			t.take(consent.Marketing)
+		}
 		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
 			rw.hold(-1, d, &inlineVector, nil, nil)
 		}
@@ -272,6 +275,9 @@ func (rw *Rewriter) markup(end int, unscripted, enclosed bool) {
 		inner.w, inner.enclosed = (*outer)(rw), enclosed
 		inner.elementless = rw.framed && (rw.elementless || rw.tag.elem != scan.Noscript)
 		inner.read(text, len(text)+1, true)
+		if enclosed && inner.flat.InRaw() {
+			inner.out = appendEnd(inner.out, inner.flat.Element)
+		}
 		inner.flush()
 		rw.bases = append(rw.bases, inner.bases[len(rw.bases):]...)
 		Release(inner)
@@ -304,6 +310,18 @@ func (rw *Rewriter) within(unscripted bool) *Rewriter {
 	return inner
 }
 
+// nest has inner rewrite text to rw.srcdoc, which it returns.
+func (rw *Rewriter) nest(inner *Rewriter, text []byte) []byte {
+	small := inner.out
+	inner.nested, inner.out = true, rw.srcdoc.room(len(text)+len(text)/8)
+	inner.read(text, len(text)+1, true)
+	if inner.enclosed && inner.flat.InRaw() {
+		inner.out = appendEnd(inner.out, inner.flat.Element)
+	}
+	rw.srcdoc.b, inner.out = inner.out, small
+	return rw.srcdoc.b
+}
+
 // maxNesting is how deep documents may stand in one another.
 const maxNesting = 4
 
@@ -326,15 +344,12 @@ func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) (changed bool) {
 	}
 	d := rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}
 	if inner := rw.within(rw.scan.Unscripted); inner != nil {
-		small := inner.out
-		inner.nested, inner.out = true, rw.srcdoc.room(len(text)+len(text)/8)
-		inner.read(text, len(text)+1, true)
-		rw.srcdoc.b, inner.out = inner.out, small
-		if inner.holds {
-			d = inner.worst
+		holds := false
+		if rw.nest(inner, text); inner.holds {
+			holds, d = true, inner.worst
 		}
 		Release(inner)
-		if bytes.Equal(rw.srcdoc.b, text) {
+		if bytes.Equal(rw.srcdoc.b, text) || !holds && d.Allowed(rw.doc.Granted) {
 			return false
 		}
 	} else {

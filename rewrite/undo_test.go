@@ -11,16 +11,23 @@ var (
 	addedMarks   = regexp.MustCompile(`( type="text/plain")?( data-askfirst-category="[a-z]+"( data-askfirst-vendor="[^"]*")?| data-askfirst-removed)`)
 	parkedMarks  = regexp.MustCompile(`^(<[A-Za-z]+) data-askfirst-category="[a-z]+"( data-askfirst-vendor="[^"]*")?`)
 	addedDoc     = regexp.MustCompile(` srcdoc="[^"]*"`)
-	addedFirst   = regexp.MustCompile(`(?i) (?:href|src|xlink:href)="[^"]*"`)
+	addedFirst   = regexp.MustCompile(`(?i) (?:href|src|xlink:href|from|to|by|values)="[^"]*"`)
 	addedStyle   = regexp.MustCompile(` style="[^"]*"`)
-	heldTwice    = regexp.MustCompile(`(?s)data-askfirst-(?:xlink-)?(?:href\b.*\bdata-askfirst-(?:xlink-)?href|src\b.*\bdata-askfirst-src)\b`)
+	heldTwice    = regexp.MustCompile(`(?s)data-askfirst-(?:xlink-)?(?:href\b.*\bdata-askfirst-(?:xlink-)?href|src\b.*\bdata-askfirst-src|from\b.*\bdata-askfirst-from|to\b.*\bdata-askfirst-to|by\b.*\bdata-askfirst-by|values\b.*\bdata-askfirst-values)\b`)
+	ledBack      = regexp.MustCompile(`<!--</([a-z]+)></([a-z]+)>-->|</[a-z]+ data-askfirst>`)
 	injectedHook = regexp.MustCompile(`<!--(HEAD|FOOT) [^>]*-->`)
 )
 
 // undo takes back by regular expressions all that the rewriter did to a page
 // that has no marks of ours in it by itself.
 func undo(page []byte) []byte {
+	page = unmend(page)
 	return undoIn(page, bytes.Contains(bytes.ToLower(page), []byte("<frameset")))
+}
+
+// unmend takes back what was added so that all read the page alike.
+func unmend(page []byte) []byte {
+	return bytes.ReplaceAll(ledBack.ReplaceAll(page, nil), []byte(partedCDATA), []byte("<"))
 }
 
 // undoIn is undo for a page, or text in one, of frames or not.
@@ -32,7 +39,6 @@ func undoIn(page []byte, framed bool) []byte {
 	done := 0
 	markup := false // the text of an element is, of a noscript or of any in a page of frames
 	copied, restored := false, false
-	inert := false // the last tag was that of a script or style element in SVG
 	for {
 		token := s.Next(page, true)
 		if token == scan.More {
@@ -44,19 +50,10 @@ func undoIn(page []byte, framed bool) []byte {
 				from := max(s.Start, done)
 				return append(append(out, page[done:from]...), undoIn(page[from:], framed)...)
 			}
-			if from := inComment(page[done:], s.InCDATA() && !inert); s.InComment() && from >= 0 {
-				return append(append(out, page[done:done+from]...), undoIn(page[done+from:], framed)...)
-			}
 			return append(out, page[done:]...)
 		}
 		name := bytes.ToLower(page[s.Start:min(s.End, len(page))])
 		switch token {
-		case scan.Comment, scan.CDATA:
-			from := max(s.Start, done)
-			if n := inComment(page[from:s.End], token == scan.CDATA && !inert); n >= 0 {
-				out = append(append(out, page[done:from+n]...), undoIn(page[from+n:s.End], framed)...)
-				done = s.End
-			}
 		case scan.Raw:
 			if copied {
 				done = s.End
@@ -73,7 +70,6 @@ func undoIn(page []byte, framed bool) []byte {
 			}
 		case scan.EndTag:
 			restored = false
-			inert = false
 			markup = false
 			if s.Element == scan.Askfirst {
 				out = append(out, page[done:s.Start]...)
@@ -85,7 +81,6 @@ func undoIn(page []byte, framed bool) []byte {
 			}
 		case scan.StartTag:
 			markup = s.Element == scan.Noscript || framed && s.InRaw()
-			inert = s.Foreign && !s.SelfClosing && (s.Element == scan.Script || s.Element == scan.Style)
 			tag := page[s.Start:s.End]
 			if bytes.HasPrefix(name, []byte("<askfirst-placeholder")) {
 				out = append(out, page[done:s.Start]...)
@@ -111,19 +106,6 @@ func undoIn(page []byte, framed bool) []byte {
 			}
 		}
 	}
-}
-
-// inComment returns where in a comment markup begins that the preload scanner
-// reads, -1 where nothing in it is held. In a section of SVG that is no script or
-// style it does after the first '>'.
-func inComment(text []byte, section bool) int {
-	if !bytes.Contains(text, []byte(prefix)) {
-		return -1
-	}
-	if section {
-		return bytes.IndexByte(text, '>') + 1
-	}
-	return bytes.Index(text, []byte("</"))
 }
 
 func undoTag(tag []byte) []byte {

@@ -192,7 +192,7 @@ var others = []string{
 	"class", "id", "type", "rel", "name", "lang", "width", "height", "title", "http-equiv", "nonce",
 	"data-category", "data-cookieconsent", "data-cookiecategory", "data-cookieyes", "data-cli-category", "data-osano",
 	"data-iub-purposes", "data-service", "data-name", "data-type", "data-usercentrics", "data-vendor",
-	"data-borlabs-cookie-id", "data-borlabs-cookie-script-blocker-id", "data-borlabs-script-blocker-id", "data-askfirst-category", "language", "hidden",
+	"data-borlabs-cookie-id", "data-borlabs-cookie-script-blocker-id", "data-borlabs-script-blocker-id", "data-borlabs-cookie-content", "data-askfirst-category", "language", "hidden",
 }
 
 var (
@@ -244,7 +244,7 @@ var (
 	attrClass, attrID, attrType, attrRel, attrName, attrLang, attrWidth, attrHeight, attrTitle,
 	attrHTTPEquiv, attrHref, attrSrc, attrCategory, attrHeld, attrLanguage, attrStyle, attrHidden, attrSrcdoc, attrRocketSrc,
 	attrDataSrc, attrDataType, attrDataName, attrXlinkHref, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory,
-	attrOsano, attrPurposes, attrService, attrUsercentrics, attrBorlabs, attrBorlabsBlocker, attrBorlabsBlocker2 attribute
+	attrOsano, attrPurposes, attrService, attrUsercentrics, attrBorlabs, attrBorlabsBlocker, attrBorlabsBlocker2, attrComplianz, attrBorlabsContent attribute
 	attrParkedSources []attribute
 )
 
@@ -284,6 +284,7 @@ func init() {
 		"data-cli-category": &attrCLICategory, "data-osano": &attrOsano, "data-iub-purposes": &attrPurposes,
 		"data-service": &attrService, "data-usercentrics": &attrUsercentrics, "data-borlabs-cookie-id": &attrBorlabs,
 		"data-borlabs-cookie-script-blocker-id": &attrBorlabsBlocker, "data-borlabs-script-blocker-id": &attrBorlabsBlocker2,
+		"data-src-cmplz": &attrComplianz, "data-borlabs-cookie-content": &attrBorlabsContent,
 	} {
 		*a = attributeOf(name)
 	}
@@ -321,6 +322,7 @@ func init() {
 	for e := range roles {
 		r := &roles[e]
 		r.effect[attrClass], r.effect[attrID], r.effect[attrCategory] = isClass, isID, acts
+		r.effect[attrBorlabsContent] = acts
 		for _, a := range attrParkedSources {
 			r.effect[a] = acts
 		}

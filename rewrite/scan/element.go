@@ -171,6 +171,7 @@ const (
 	void                       // has no end tag
 	breakout                   // as a start tag leaves foreign content
 	special                    // changes how what follows is read
+	foreign                    // does so in SVG or MathML
 )
 
 var traits = func() (t [elements]trait) {
@@ -186,6 +187,10 @@ var traits = func() (t [elements]trait) {
 		Sup, Table, Tt, U, Ul, Var} {
 		t[e] |= breakout
 	}
+	for _, e := range []Element{Script, Style, Title, Textarea, Xmp, Iframe, Noembed, Noframes, Noscript, Plaintext,
+		ForeignObject, Desc, Annotation, Mi, Mo, Mn, Ms, Mtext} {
+		t[e] |= foreign
+	}
 	t[SVG] |= special
 	t[Math] |= special
 	return t
@@ -193,3 +198,12 @@ var traits = func() (t [elements]trait) {
 
 // Void reports whether an HTML element of this name never has an end tag.
 func (e Element) Void() bool { return traits[e]&void != 0 }
+
+// Raw reports whether in HTML the text of an element of this name is no markup. That
+// of noscript is where scripting is off.
+func (e Element) Raw() bool { return traits[e]&rawText != 0 }
+
+// AppendEndTag appends the element's end tag.
+func (e Element) AppendEndTag(dst []byte) []byte {
+	return append(append(append(dst, "</"...), e.String()...), '>')
+}

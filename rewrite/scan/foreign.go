@@ -52,8 +52,11 @@ func (s *Scanner) push(name []byte, e Element, space namespace) {
 func (s *Scanner) AppendClosing(dst []byte) []byte {
 	for i := len(s.open) - 1; i >= 0; i-- {
 		if e := s.open[i].elem; e != Unknown {
-			dst = append(append(append(dst, "</"...), e.String()...), '>')
+			dst = e.AppendEndTag(dst)
 		}
+	}
+	for range s.doubt {
+		dst = s.Root.AppendEndTag(dst)
 	}
 	return dst
 }
@@ -63,19 +66,10 @@ func (n *node) mathText() bool {
 	return n.space == mathSpace && (n.elem == Mi || n.elem == Mo || n.elem == Mn || n.elem == Ms || n.elem == Mtext)
 }
 
-// cdataAllowed reports whether "<![CDATA[" opens a CDATA section here. By the
-// standard it does where the adjusted current node is not in the HTML
-// namespace. Directly in an integration point Chromium's preload scanner reads
-// a bogus comment all the same, and markup after it, which is what is reported.
+// cdataAllowed reports whether "<![CDATA[" opens a CDATA section here: where the
+// adjusted current node is not in the HTML namespace.
 func (s *Scanner) cdataAllowed() bool {
-	if s.syntax == XML {
-		return true
-	}
-	if len(s.open) == 0 {
-		return false
-	}
-	top := &s.open[len(s.open)-1]
-	return top.space != htmlSpace && !top.html && !top.mathText()
+	return s.syntax == XML || len(s.open) > 0 && s.open[len(s.open)-1].space != htmlSpace
 }
 
 // startForeign follows a start tag while SVG or MathML is open. It reports
@@ -141,15 +135,45 @@ func (s *Scanner) endForeign(name []byte, e Element) {
 			inHTML = true
 		}
 	}
-	// What it closes, if anything, is outside of the outermost <svg>, and
-	// takes that with it.
+	// What it closes, if anything, is outside of the outermost <svg>, and takes
+	// that with it. If nothing, SVG goes on.
 	if e != Unknown && !inHTML && closesAround(e) {
-		s.open = s.open[:0]
+		s.leave(e)
 	}
 }
 
-// closesAround reports whether the end tag of e, met in foreign content,
-// closes an HTML element around it.
+// leave follows an end tag of e that may close an HTML element around SVG. What is
+// reported is as if it does.
+func (s *Scanner) leave(e Element) {
+	n, integrates := 0, false
+	for i := range s.open {
+		if s.open[i].elem == s.open[0].elem {
+			n++
+		}
+		integrates = integrates || s.open[i].html || s.open[i].mathText()
+	}
+	if integrates && !tabular(e) {
+		return // It has no such element in scope.
+	}
+	s.Root, s.doubt = s.open[0].elem, n
+	s.open = s.open[:0]
+	if integrates {
+		s.depend()
+	}
+}
+
+// tabular reports whether the end tag of e closes elements around one in which HTML
+// is integrated in SVG, too.
+func tabular(e Element) bool {
+	switch e {
+	case Table, Td, Th, Tr, Tbody, Thead, Tfoot, Caption, Select, Template:
+		return true
+	}
+	return false
+}
+
+// closesAround reports whether the end tag of e, met in foreign content, may
+// close an HTML element around it.
 func closesAround(e Element) bool {
 	switch e {
 	case Div, Table, Td, Th, Tr, Tbody, Thead, Tfoot, Caption, Button, Ul, Ol, Dl, Li, Dd, Dt, Center, Blockquote, Pre, Menu, Listing,
@@ -158,6 +182,29 @@ func closesAround(e Element) bool {
 	}
 	return false
 }
+
+// startAround follows a start tag where SVG may be open around it.
+func (s *Scanner) startAround(e Element) {
+	switch {
+	case traits[e]&foreign != 0:
+		s.depend()
+	case traits[e]&breakout != 0:
+		s.doubt = 0
+	}
+}
+
+// endAround follows an end tag where SVG may be open around it.
+func (s *Scanner) endAround(e Element) {
+	switch e {
+	case s.Root:
+		s.doubt--
+	case P, Br:
+		s.doubt = 0
+	}
+}
+
+// depend says that how the token is read depends on whether SVG is open around it.
+func (s *Scanner) depend() { s.Around, s.doubt = s.doubt, 0 }
 
 func (s *Scanner) fontBreaksOut(b []byte) bool {
 	for _, a := range s.Attrs {

@@ -2,6 +2,12 @@ package scan
 
 import "bytes"
 
+// ReadText has s read on at b[at], b being the buffer given to Next, as in the text
+// of e, a raw text element.
+func (s *Scanner) ReadText(e Element, at int) {
+	*s = Scanner{Attrs: s.Attrs[:0], open: s.open[:0], Element: e, End: at, pos: at, state: rawData}
+}
+
 // raw reads the text of a raw text element: the RCDATA, RAWTEXT, script data
 // and PLAINTEXT states. It reports whether the text is complete.
 func (s *Scanner) raw(b []byte, eof bool) bool {

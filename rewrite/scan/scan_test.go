@@ -223,3 +223,40 @@ func lowerASCII(b []byte) []byte {
 	}
 	return b
 }
+
+// TestAround says where it depends on the tree whether SVG is open.
+func TestAround(t *testing.T) {
+	for _, c := range []struct{ page, want string }{
+		{`<svg></div><g></g><style></style>`, `</svg><style>`},
+		{`<svg><svg></li><title>x</title>`, `</svg></svg><title>`},
+		{`<math><mi><svg></h1></svg></mi><mo><style></style>`, ``},
+		{`<svg></div></svg><style></style>`, ``},
+		{`<svg></div><p><style></style>`, ``},
+		{`<svg></div></p><style></style>`, ``},
+		{`<svg></div><svg><style></style></svg><![CDATA[x]]>`, `</svg><!`},
+		{`<svg><foreignObject></div></foreignObject><style></style>`, ``},
+		{`<svg><foreignObject></table><style></style>`, `</svg></table>`},
+		{`<div><svg><g></div><div><style></style>`, ``},
+		{`<svg></svg></div><style></style>`, ``},
+	} {
+		var s Scanner
+		s.Reset(HTML)
+		var got strings.Builder
+		for token := s.Next([]byte(c.page), true); token != More; token = s.Next([]byte(c.page), true) {
+			if s.Around > 0 {
+				for range s.Around {
+					got.Write(s.Root.AppendEndTag(nil))
+				}
+				if token == Comment {
+					got.WriteString("<!")
+				} else {
+					got.WriteString(c.page[s.Start:s.NameEnd] + ">")
+				}
+				s.Around = 0
+			}
+		}
+		if got.String() != c.want {
+			t.Errorf("%s: %q, want %q", c.page, got.String(), c.want)
+		}
+	}
+}

@@ -95,6 +95,13 @@ type Scanner struct {
 	// included.
 	Attrs []Attr
 
+	// Around is how many end tags of Root before the token make it sure that it is
+	// read as reported, 0 where it is: SVG or MathML may still be open around it,
+	// after an end tag of which only the tree knows whether it has closed that. It
+	// is for the caller to set back.
+	Around int
+	Root   Element
+
 	// Names numbers the names of attributes; nil gives all the number 0. It has
 	// at most 256.
 	Names *Names
@@ -114,6 +121,7 @@ type Scanner struct {
 	mark    int   // where a comment's text begins
 	attr    Attr  // the attribute being read
 	open    []node
+	doubt   int // what Around will be
 }
 
 // Reset makes s ready for another document. Names stay.
@@ -174,10 +182,10 @@ func (s *Scanner) InCDATA() bool { return s.state == cdata }
 
 // Idle reports whether nothing is open of what has been read, so that what
 // follows is read as if nothing had been.
-func (s *Scanner) Idle() bool { return s.state == data && len(s.open) == 0 }
+func (s *Scanner) Idle() bool { return s.state == data && len(s.open) == 0 && s.doubt == 0 }
 
-// InForeign reports whether SVG or MathML is open.
-func (s *Scanner) InForeign() bool { return len(s.open) > 0 || s.syntax == XML }
+// InForeign reports whether SVG or MathML is open, or may be.
+func (s *Scanner) InForeign() bool { return len(s.open) > 0 || s.doubt > 0 || s.syntax == XML }
 
 // Depth returns how many elements are open from the outermost <svg> or <math>
 // on, at most 512. It is 0 in XML.
@@ -318,6 +326,8 @@ func (s *Scanner) declaration(rest []byte, eof bool) bool {
 			s.pos = s.Start + 9
 			s.mark = s.pos
 			s.state = cdata
+		case string(after[:7]) == cdataWord && len(s.open) == 0:
+			s.depend()
 		}
 	}
 	return true

@@ -164,6 +164,8 @@ func (s *Scanner) usual(b []byte) Token {
 		s.pos = s.End
 		if len(s.open) > 0 {
 			s.endForeign(b[i:j], e)
+		} else if s.doubt > 0 {
+			s.endAround(e)
 		}
 		return EndTag
 	}
@@ -299,12 +301,17 @@ func (s *Scanner) closeTag(b []byte, i int) bool {
 		s.opened(b, b[name:s.NameEnd], e)
 	} else if len(s.open) > 0 {
 		s.endForeign(b[name:s.NameEnd], e)
+	} else if s.doubt > 0 {
+		s.endAround(e)
 	}
 	return true
 }
 
 // opened decides how what follows a start tag is read.
 func (s *Scanner) opened(b, name []byte, e Element) {
+	if s.doubt > 0 && len(s.open) == 0 {
+		s.startAround(e)
+	}
 	if len(s.open) > 0 && s.startForeign(b, name, e) {
 		return
 	}

@@ -3,13 +3,16 @@ import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isH
 import { stay } from './asking'
 import { srcdoc } from './markup'
 import { parse } from './matcher'
-import { type Answer, get, live, set, wrap, wrapProperty } from './native'
+import { type Answer, apply, get, live, set, wrap, wrapProperty } from './native'
 import { type Realm, being } from './page'
 
 /** Attributes beside those by which elements make requests that bear on whether they do. */
 const also: Record<string, string[]> = { script: ['type'], iframe: ['srcdoc'], link: ['rel'] }
 
 const done = { value: undefined }
+
+/** The elements of SVG whose addresses scripts have taken hold of. */
+const owners = new WeakMap<object, Element>()
 
 /** An attribute is about to get a value. */
 function assign(el: Element, attribute: string, args: unknown[], at: number): Answer {
@@ -73,7 +76,7 @@ export function retext(el: Node, args: unknown[]): void {
 }
 
 export function guardNodes(win: Realm): void {
-	const { Element, Node, Document, DocumentFragment, CharacterData, Range, HTMLElement, HTMLScriptElement, CSSStyleDeclaration } = win
+	const { Element, Node, Document, DocumentFragment, CharacterData, Range, HTMLElement, HTMLScriptElement, CSSStyleDeclaration, SVGImageElement, SVGUseElement, SVGFEImageElement, SVGScriptElement, SVGAnimatedString } = win
 	for (const [localName, attributes] of Object.entries(acting)) {
 		for (const attribute of [...attributes, ...(also[localName] ?? [])]) {
 			const name = attribute.replace('srcset', 'Srcset').replace(/^S/, 's')
@@ -92,6 +95,17 @@ export function guardNodes(win: Realm): void {
 			)
 		}
 	}
+	for (const { prototype } of [SVGImageElement, SVGUseElement, SVGFEImageElement, SVGScriptElement]) {
+		wrapProperty(prototype, 'href', undefined, (el: Element, _, native) => {
+			const value = apply(native, el, [])
+			owners.set(value, el)
+			return { value }
+		})
+	}
+	wrapProperty(SVGAnimatedString.prototype, 'baseVal', (value: object, args) => {
+		const el = owners.get(value)
+		return el && assign(el, 'href', args, 0)
+	})
 	for (const owner of [HTMLScriptElement, HTMLElement, Node]) for (const name of ['text', 'textContent', 'innerText']) wrapProperty(owner.prototype, name, retext)
 	wrap(Element.prototype, 'setAttribute', (el: Element, args) => assign(el, String(args[0]).toLowerCase(), args, 1))
 	wrap(Element.prototype, 'setAttributeNS', (el: Element, args) => assign(el, String(args[1]), args, 2))
