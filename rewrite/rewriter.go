@@ -320,7 +320,7 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 		case scan.More:
 			return rw.more(eof)
 		}
-		if at := rw.scan.End; at >= enough && rw.pending == 0 {
+		if at := rw.scan.End; at >= enough && rw.pending == 0 && !(rw.flat.InRaw() && rw.flat.Keep() < at) {
 			if rw.leaves() {
 				rw.done = at
 			}

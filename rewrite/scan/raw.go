@@ -8,6 +8,8 @@ func (s *Scanner) ReadText(e Element, at int) {
 	*s = Scanner{Attrs: s.Attrs[:0], open: s.open[:0], Element: e, End: at, pos: at, state: rawData}
 }
 
+var commentOpen = []byte("<!--")
+
 // raw reads the text of a raw text element: the RCDATA, RAWTEXT, script data
 // and PLAINTEXT states. It reports whether the text is complete.
 func (s *Scanner) raw(b []byte, eof bool) bool {
@@ -43,10 +45,10 @@ func (s *Scanner) raw(b []byte, eof bool) bool {
 				return false
 			}
 		case s.Element == Script && len(rest) >= 2 && rest[1] == '!':
-			if len(rest) < 4 && !eof {
+			if len(rest) < len(commentOpen) && bytes.HasPrefix(commentOpen, rest) && !eof {
 				return false
 			}
-			if len(rest) >= 4 && rest[2] == '-' && rest[3] == '-' {
+			if bytes.HasPrefix(rest, commentOpen) {
 				s.pos += 4
 				s.dashes = 2
 				s.state = scriptEscaped
