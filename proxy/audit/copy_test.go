@@ -44,7 +44,7 @@ func contents(t *testing.T, s *Store) string {
 func TestCopyThereAndBack(t *testing.T) {
 	a := openStore(t, "")
 	furnish(t, a)
-	a.now = time.Now
+	a.setClock(time.Now)
 	var erased consent.ID
 	for i := range 1200 {
 		r := sample(fmt.Sprintf("site%d", i%3))
@@ -115,7 +115,7 @@ func TestCopyThereAndBack(t *testing.T) {
 func TestOperatorsAreOnRecord(t *testing.T) {
 	direct(t, func(t *testing.T, s *Store) {
 		now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-		s.now = func() time.Time { return now }
+		s.setClock(func() time.Time { return now })
 		r := sample("shop")
 		if err := s.Record(t.Context(), r); err != nil {
 			t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 func TestOldRecordsArePruned(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-		s.now = func() time.Time { return now.AddDate(-6, 0, 0) }
+		s.setClock(func() time.Time { return now.AddDate(-6, 0, 0) })
 		old, kept := []byte("old texts"), []byte("texts that are named still")
 		var gone, young []*consent.Receipt
 		for i := range 1200 {
@@ -46,14 +46,14 @@ func TestOldRecordsArePruned(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.now = func() time.Time { return now.AddDate(-2, 0, 0) }
+		s.setClock(func() time.Time { return now.AddDate(-2, 0, 0) })
 		s.Count("site0", []byte("/gone"), 0, pixel(Held))
 		s.CountView("site0", []byte("/gone"), true)
 		s.CountCookie("site0", []byte("gone"), "", consent.Necessary, "response", false)
 		if err := s.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s.now = func() time.Time { return now }
+		s.setClock(func() time.Time { return now })
 		s.Count("site0", []byte("/"), 0, tenTags())
 		if err := s.Flush(t.Context()); err != nil {
 			t.Fatal(err)
@@ -190,7 +190,7 @@ func TestPruningEverythingKeepsTheChain(t *testing.T) {
 			}
 		}
 		at := sample("shop").At
-		s.now = func() time.Time { return at.AddDate(10, 0, 0) }
+		s.setClock(func() time.Time { return at.AddDate(10, 0, 0) })
 		if _, err := s.Prune(t.Context(), DefaultRetention); err != nil {
 			t.Fatal(err)
 		}

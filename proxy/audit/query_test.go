@@ -16,7 +16,7 @@ func furnish(t testing.TB, s *Store) {
 	t.Helper()
 	day := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	for i := range 7 {
-		s.now = func() time.Time { return day.AddDate(0, 0, i) }
+		s.setClock(func() time.Time { return day.AddDate(0, 0, i) })
 		s.Count("shop", []byte("/"), 0, append(pixel(Held), tenTags()...))
 		s.Count("shop", []byte("/blog/"), consent.All, pixel(Fired))
 		s.CountView("shop", []byte("/"), true)
@@ -53,7 +53,7 @@ func TestNewestCategory(t *testing.T) {
 			t.Errorf("at first %v, want %v", at, day)
 		}
 		later := day.AddDate(0, 1, 0)
-		s.now = func() time.Time { return later }
+		s.setClock(func() time.Time { return later })
 		s.Count("shop", []byte("/"), 0, append(pixel(Held), Sighting{Vendor: "x", Category: consent.Social, Kind: "script", Host: []byte("platform.twitter.com"), Event: Held, Count: 1}))
 		if err := s.flush(); err != nil {
 			t.Fatal(err)

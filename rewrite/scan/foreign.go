@@ -48,10 +48,11 @@ func (s *Scanner) push(name []byte, e Element, space namespace) {
 }
 
 // AppendClosing appends the end tags of the SVG and MathML that is open, and of
-// the HTML in it, as far as names are known.
+// the HTML in it, as far as names are known; but none of a noscript element, which
+// would end the text of one around to who takes it for text.
 func (s *Scanner) AppendClosing(dst []byte) []byte {
 	for i := len(s.open) - 1; i >= 0; i-- {
-		if e := s.open[i].elem; e != Unknown {
+		if e := s.open[i].elem; e != Unknown && e != Noscript {
 			dst = e.AppendEndTag(dst)
 		}
 	}
