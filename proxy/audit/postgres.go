@@ -92,15 +92,16 @@ func (d *postgres) connect(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: connecting to PostgreSQL: %w", err)
 	}
-	// A server may be set up to acknowledge what is not on its disk. To compile a
-	// query costs more than it saves where so few rows are read.
+	// A server may be set up to acknowledge what is not on its disk.
 	var durable, compiles string
 	err = c.QueryRow(ctx, `SELECT coalesce(current_setting('synchronous_commit', true), ''), coalesce(current_setting('jit', true), '')`).Scan(&durable, &compiles)
 	if err == nil && durable == "off" {
 		_, err = c.Exec(ctx, `SET synchronous_commit = on`)
 	}
-	if err == nil && compiles == "on" {
-		_, err = c.Exec(ctx, `SET jit = off`)
+	// To compile a query or to start workers for it costs more than it saves where so
+	// few rows are read, and to sort them on disk does too.
+	if err == nil && compiles != "" {
+		_, err = c.Exec(ctx, `SELECT set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false), set_config('work_mem', '64MB', false)`)
 	}
 	if err == nil {
 		err = migratePostgres(ctx, c)
