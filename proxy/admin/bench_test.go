@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 // BenchmarkPages serves each page and each export of 100,000 different pairs of
 // tag and page, each met on three days, from each kind of store. ms/first is when
-// the first bytes came; each page goes with less than 200. One and two days are
+// the first bytes came; each page should go with less than 200. One and two days are
 // the worst case: all pairs have counts in the period and before it, and much
 // the same.
 func BenchmarkPages(b *testing.B) {
