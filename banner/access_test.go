@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -28,40 +27,34 @@ func TestKeyboard(t *testing.T) {
 			t.Errorf("after %q the focus is on %q, want %q", key, got, want)
 		}
 	}
-	until := func(condition string) {
-		t.Helper()
-		if _, err := chromedp.Run(ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(10*time.Second))); err != nil {
-			t.Fatalf("not %s: %v", condition, err)
-		}
-	}
 	const open, panel = shadow + `.querySelector('details').open`, `getComputedStyle(` + shadow + `.querySelector('.panel')).display!='none'`
-	until(active + `=='panel'`)
+	until(t, ctx, active+`=='panel'`)
 	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent("\t"))
 	press("\t", "settings")
 	do(t, ctx, chromedp.KeyEvent(" "))
-	until(open)
+	until(t, ctx, open)
 	// Focus is seen: the browser's own ring is replaced by one of ours.
 	if ring := get(t, ctx, chromedp.Evaluate[string](`(()=>{const s=getComputedStyle(`+shadow+`.activeElement);return s.outlineStyle+' '+s.outlineWidth})()`)); ring != "solid 3px" {
 		t.Errorf("the focused control is outlined %s", ring)
 	}
 	press("\t", "input")
 	press("\x1b", "settings")
-	until(`!` + open + `&&` + panel)
+	until(t, ctx, `!`+open+`&&`+panel)
 	press("\x1b", "settings")
-	until(`!` + open + `&&` + panel)
+	until(t, ctx, `!`+open+`&&`+panel)
 	press("\t", "reject-all")
 	do(t, ctx, chromedp.KeyEvent("\r"))
-	until(`!(` + panel + `)`)
+	until(t, ctx, `!(`+panel+`)`)
 	if got := get(t, ctx, chromedp.Evaluate[string](active)); got != "reopen" {
 		t.Errorf("after the choice the focus is on %q", got)
 	}
 	do(t, ctx, chromedp.KeyEvent("\r"))
-	until(panel)
+	until(t, ctx, panel)
 	if got := get(t, ctx, chromedp.Evaluate[string](active)); got != "panel" {
 		t.Errorf("in the reopened settings the focus is on %q", got)
 	}
 	press("\x1b", "reopen")
-	until(`!(` + panel + `)`)
+	until(t, ctx, `!(`+panel+`)`)
 }
 
 // TestModal: in the centre nothing beside the banner can be clicked or focused
@@ -85,9 +78,7 @@ func TestModal(t *testing.T) {
 		}
 	}
 	do(t, ctx, script(shadow+`.querySelector('[data-askfirst=reject-all]').click()`))
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](at+`!='askfirst-banner'`, chromedp.WithPollingTimeout(10*time.Second))); err != nil {
-		t.Errorf("after refusing the page cannot be used: %v", err)
-	}
+	until(t, ctx, at+`!='askfirst-banner'`) // else the page cannot be used after refusing
 }
 
 // TestNames reads what a screen reader would say of the banner.

@@ -2,6 +2,7 @@ package banner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -80,6 +82,24 @@ func get[T any](t *testing.T, ctx context.Context, a chromedp.Action[T]) T {
 		t.Fatal(err)
 	}
 	return got
+}
+
+// until waits until a condition holds in the page, for 10 seconds at most. A
+// document that goes while it is asked is not the end: the one that comes is
+// asked anew.
+func until(t *testing.T, ctx context.Context, condition string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void](condition))
+		if err == nil {
+			return
+		}
+		if gone := (*cdproto.Error)(nil); !errors.As(err, &gone) || ctx.Err() != nil {
+			t.Fatalf("not %s: %v", condition, err)
+		}
+	}
 }
 
 // script runs an expression in the page and waits for its promise, if it is one.
@@ -450,9 +470,7 @@ func TestWithScript(t *testing.T) {
 	after := func(control, condition string) {
 		t.Helper()
 		do(t, ctx, script(shadow+`.querySelector('`+control+`').click()`))
-		if _, err := chromedp.Run(ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(10*time.Second))); err != nil {
-			t.Fatalf("after %s: not %s: %v", control, condition, err)
-		}
+		until(t, ctx, condition)
 	}
 	const state = `document.querySelector('askfirst-banner').dataset.askfirstState`
 	const panel = `getComputedStyle(` + shadow + `.querySelector('.panel')).display`

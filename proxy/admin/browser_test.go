@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules/consent"
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -88,10 +90,17 @@ func call[P, R any](o *operator, c cdp.Command[P, R], p P) {
 	o.must(err)
 }
 
-// until waits until an expression is true in the page.
+// until waits until an expression is true in the page. A document that goes
+// while it is asked is not the end: the one that comes is asked anew.
 func (o *operator) until(expression string) {
 	o.t.Helper()
-	o.must(chromedp.Do(o.ctx, chromedp.Poll[chromedp.Void](expression)))
+	for {
+		err := chromedp.Do(o.ctx, chromedp.Poll[chromedp.Void](expression))
+		if gone := (*cdproto.Error)(nil); !errors.As(err, &gone) || o.ctx.Err() != nil {
+			o.must(err)
+			return
+		}
+	}
 }
 
 // quiet fails where a page complained or asked another host for something.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
@@ -228,13 +230,20 @@ func (v *visitor) find(selector string) point {
 	})()`, deep, selector))
 }
 
-// until waits for an expression to become true.
+// until waits for an expression to become true. A document that goes while it
+// is asked is not the end: the one that comes is asked anew.
 func (v *visitor) until(expression string) {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.ctx, 20*time.Second)
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
-		v.t.Fatalf("waiting for %s: %v", expression, err)
+	for {
+		err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond)))
+		if err == nil {
+			return
+		}
+		if gone := (*cdproto.Error)(nil); !errors.As(err, &gone) || ctx.Err() != nil {
+			v.t.Fatalf("waiting for %s: %v", expression, err)
+		}
 	}
 }
 
