@@ -13,7 +13,7 @@ import (
 )
 
 // nastyCases is how many files testdata/nasty has, so that none is lost unseen.
-const nastyCases = 388
+const nastyCases = 389
 
 // nasty calls use with each page of testdata/nasty.
 func nasty(t testing.TB, use func(name string, page []byte)) {
@@ -87,26 +87,30 @@ var revives = regexp.MustCompile(`suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|b
 
 // cutOff reports whether a noscript element of the page, or another in a page of
 // frames whose text is read as markup, leaves something unfinished, which the
-// rewriter ends.
+// rewriter ends, or has markup deeper in one another than it looks, which it
+// leaves out.
 func cutOff(page []byte) bool {
-	return cutOffIn(page, bytes.Contains(bytes.ToLower(page), []byte("<frameset")), false)
+	return cutOffIn(page, bytes.Contains(bytes.ToLower(page), []byte("<frameset")), false, 0)
 }
 
 // cutOffIn looks at what stands in text, and in the elements in that.
-func cutOffIn(text []byte, framed, unscripted bool) bool {
+func cutOffIn(text []byte, framed, unscripted bool, depth int) bool {
+	if depth > maxNesting {
+		return bytes.IndexByte(text, '<') >= 0
+	}
 	var s scan.Scanner
 	s.Reset(scan.HTML)
 	s.Unscripted = unscripted
 	for end := 0; ; end = s.End {
 		switch s.Next(text, true) {
 		case scan.More:
-			return framed && s.InRaw() && cutOffIn(text[end:], framed, true)
+			return framed && s.InRaw() && cutOffIn(text[end:], framed, true, depth+1)
 		case scan.Raw:
 			if s.Element != scan.Noscript && !framed {
 				continue
 			}
 			inner := text[s.Start:s.End]
-			if leavesUnfinished(inner) || cutOffIn(inner, framed, true) {
+			if leavesUnfinished(inner) || cutOffIn(inner, framed, true, depth+1) {
 				return true
 			}
 		}
