@@ -22,22 +22,33 @@ type pairRow struct {
 // part only for pairs that can be in it: none has more in the period than it has
 // in all.
 func pairs(t tx, f Filter, part Slice, each func(*Row) error) (total int, err error) {
-	split := 0 // that have counts in the period and outside
+	n, err := countPairs(t, f)
+	switch {
+	case err != nil || n.total == 0:
+	case part.Limit == 0:
+		err = everyPair(t, f, part, n.split > 0, each)
+	default:
+		err = partOfPairs(t, f, part, n, each)
+	}
+	return n.total, err
+}
+
+// pairsCount is how many pairs have counts in a period, and how many of these
+// have others as well.
+type pairsCount struct {
+	total, split int
+	last         int64 // day in the period, or after it, with counts
+}
+
+func countPairs(t tx, f Filter) (n pairsCount, err error) {
 	q := pairQuery(f)
-	q.text("SELECT count(*), CAST(coalesce(sum(CASE WHEN " + q.within + " THEN 0 ELSE 1 END), 0) AS BIGINT) FROM pairs c")
+	q.text("SELECT count(*), CAST(coalesce(sum(CASE WHEN " + q.within + " THEN 0 ELSE 1 END), 0) AS BIGINT), coalesce(max(c.last), 0) FROM pairs c")
 	q.among(f)
 	err = q.run(t, func(r row) error {
-		total, split = int(r.ColumnInt64(0)), int(r.ColumnInt64(1))
+		n = pairsCount{int(r.ColumnInt64(0)), int(r.ColumnInt64(1)), r.ColumnInt64(2)}
 		return nil
 	})
-	switch {
-	case err != nil || total == 0:
-	case part.Limit == 0:
-		err = everyPair(t, f, part, split > 0, each)
-	default:
-		err = partOfPairs(t, f, part, split > 0, each)
-	}
-	return total, err
+	return n, err
 }
 
 // everyPair lists all pairs as they come.
@@ -60,19 +71,23 @@ func everyPair(t tx, f Filter, part Slice, split bool, each func(*Row) error) er
 
 // partOfPairs finds which pairs are in a part before it adds up their counts and
 // looks up what they are called.
-func partOfPairs(t tx, f Filter, part Slice, split bool, each func(*Row) error) error {
+func partOfPairs(t tx, f Filter, part Slice, n pairsCount, each func(*Row) error) error {
 	q := pairQuery(f)
-	if col := cmp.Or(part.Sort, "seen"); slices.Contains(countColumns, col) {
+	switch col := cmp.Or(part.Sort, "seen"); {
+	case !slices.Contains(countColumns, col):
+		q.byName(f, part, nil, false)
+	case n.split > 0 && (f.To.Equal(f.From) || n.last == dayOf(f.From)):
+		q = new(pairsQuery)
+		q.oneDay(f, part, col)
+	default:
 		var least int64
-		if split && !part.Reverse {
+		if n.split > 0 && !part.Reverse {
 			var err error
 			if least, err = leastOf(t, f, col, part.Limit+max(part.Offset, 0)); err != nil {
 				return err
 			}
 		}
-		q.byCount(f, part, col, []string{col}, split, least)
-	} else {
-		q.byName(f, part, nil, false)
+		q.byCount(f, part, col, []string{col}, n.split > 0, least)
 	}
 	var shown []*pairRow
 	err := q.run(t, func(r row) error {
@@ -190,6 +205,17 @@ func (q *pairsQuery) byCount(f Filter, part Slice, col string, columns []string,
 	q.text("SELECT * FROM (")
 	q.list(f, columns, split, "0", "", further)
 	q.text(") every")
+	q.slice([]string{col}, part, col, []string{"tag", "page"})
+}
+
+// oneDay asks for pairs in the order of a count, where the period is a day: its
+// counts are hardly more than pairs.
+func (q *query) oneDay(f Filter, part Slice, col string) {
+	q.text("SELECT c.tag AS tag, c.page AS page, CAST(sum(c." + col + ") AS BIGINT) AS " + col + " FROM counts c WHERE 1 = 1")
+	q.days(f)
+	q.narrow(f)
+	q.text(" GROUP BY c.tag, c.page")
+	q.having(f)
 	q.slice([]string{col}, part, col, []string{"tag", "page"})
 }
 

@@ -67,9 +67,7 @@ func plainPairs(t *testing.T, s *Store, f Filter) map[string]*Row {
 			if all[key] == nil {
 				all[key] = &k
 			}
-			n, m := countsOf(r, 11), &all[key].Counts
-			*m = Counts{m.Seen + n.Seen, m.Held + n.Held, m.Boxed + n.Boxed, m.Stripped + n.Stripped, m.Passed + n.Passed,
-				m.Released + n.Released, m.Fired + n.Fired, m.Stopped + n.Stopped, m.FiredAnyway + n.FiredAnyway}
+			all[key].Counts.add(countsOf(r, 11))
 			return nil
 		})
 		return err
@@ -154,7 +152,7 @@ func TestPairsAreWhatAllCountsAddUpTo(t *testing.T) {
 			return f
 		}
 		for _, f := range []Filter{
-			{}, days(Filter{}, 0, 0), days(Filter{}, 29, 0), days(Filter{}, 25, 12), days(Filter{}, 60, 20), days(Filter{}, 400, 300),
+			{}, days(Filter{}, 0, 0), days(Filter{}, 5, 5), days(Filter{Event: "held"}, 0, 0), days(Filter{Site: "shop", Text: "t1"}, 4, 4), days(Filter{}, 29, 0), days(Filter{}, 25, 12), days(Filter{}, 60, 20), days(Filter{}, 400, 300),
 			days(Filter{Site: "shop"}, 10, 0), days(Filter{Page: "/pc"}, 10, 0), days(Filter{Vendor: "meta"}, 30, 3), days(Filter{Text: "T1.EX"}, 10, 0),
 			days(Filter{Text: "/pb"}, 10, 0), {Event: "fired-anyway"}, days(Filter{Event: "fired-anyway"}, 9, 0), days(Filter{Event: "held", Category: consent.Optional[1].String()}, 20, 10),
 		} {
@@ -165,13 +163,46 @@ func TestPairsAreWhatAllCountsAddUpTo(t *testing.T) {
 		}
 		// The last day is today, which pages are about.
 		s.setClock(func() time.Time { return last })
-		for _, f := range []Filter{days(Filter{}, 0, 0), days(Filter{}, 10, 0), days(Filter{Event: "held"}, 10, 0)} {
+		for _, f := range []Filter{days(Filter{}, 0, 0), days(Filter{Category: consent.Optional[0].String()}, 0, 0), days(Filter{}, 10, 0), days(Filter{Event: "held"}, 10, 0)} {
 			check(t, f, "seen", false)
 			check(t, f, "page", true)
 		}
 		for _, sort := range ByPageAndTag.Columns() {
 			check(t, days(Filter{}, 20, 0), sort, false)
 			check(t, Filter{}, sort, true)
+		}
+	})
+}
+
+// What tags that a filter lets through add up to on a page is what their pairs do.
+func TestPagesAreWhatTheirPairsAddUpTo(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		last := scatter(t, s)
+		for _, f := range []Filter{
+			{Category: consent.Optional[0].String()}, {Vendor: "meta", Site: "club"}, {Host: "t1.example", Text: "hot"}, {Vendor: "hotjar", Page: "/pb"},
+			{Vendor: "meta", From: last, To: last}, {Vendor: "meta", From: last.AddDate(0, 0, -9), To: last},
+			{Vendor: "meta", From: last.AddDate(0, 0, -29), To: last.AddDate(0, 0, -11)}, {Vendor: "meta", To: last.AddDate(0, 0, -100)},
+		} {
+			type sums struct {
+				tags   int
+				counts Counts
+			}
+			want := make(map[string]sums)
+			for _, k := range plainPairs(t, s, f) {
+				n := want[k.Site+k.Page]
+				n.tags++
+				n.counts.add(k.Counts)
+				want[k.Site+k.Page] = n
+			}
+			rows, total, err := s.Tags(t.Context(), ByPage, f, Slice{})
+			if err != nil || total != len(want) {
+				t.Fatalf("%+v: %d pages, want %d; %v", f, total, len(want), err)
+			}
+			for _, k := range rows {
+				if got := (sums{k.Tags, k.Counts}); got != want[k.Site+k.Page] {
+					t.Errorf("%+v: %s%s: %+v, want %+v", f, k.Site, k.Page, got, want[k.Site+k.Page])
+				}
+			}
 		}
 	})
 }
