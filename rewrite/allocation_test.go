@@ -18,12 +18,15 @@ var shiftJIS = "<!doctype html><meta charset=shift_jis><style>" + strings.Repeat
 	"p{background:url(/\x95\\.png)}</style><p style=\"content:'\x83\\';background:url(/\x95\\.png)\"><img src='/\x83\\.png'>" +
 	"<script type=importmap>{\"imports\":{\"a\":\"/\x83\\\\.js\"}}</script>"
 
+// inAttributes is a page with code in its attributes.
+const inAttributes = `<!doctype html><body onload="start()"><a href="javascript:open('/a')" onclick="import('/b.js')">a</a>`
+
 // TestAllocations checks that a page of which the likes have been seen before
 // costs no memory, be it one of the generated ones or of ASKFIRST_PAGES. It is
 // left out under the race detector, which has pools drop what they are given at
 // random.
 func TestAllocations(t *testing.T) {
-	pages := append(benchPages(t), []byte(shiftJIS))
+	pages := append(benchPages(t), []byte(shiftJIS), []byte(inAttributes))
 	// A collection would empty the pools, as would another number of processors,
 	// which AllocsPerRun sets.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

@@ -14,7 +14,7 @@ import (
 type imports struct {
 	at     int
 	code   []byte
-	vector *vector
+	vector vector
 	data   []rules.Span // the strings of code that are data, once read
 	read   bool
 	back   int // how many bytes were looked back over
@@ -22,7 +22,7 @@ type imports struct {
 
 // judgeImports decides about what code imports, by calls and, in a module,
 // without.
-func (rw *Rewriter) judgeImports(at int, code []byte, module bool, v *vector) {
+func (rw *Rewriter) judgeImports(at int, code []byte, module bool, v vector) {
 	m := imports{at: at, code: code, vector: v}
 	rw.judgeCalls(&m)
 	if module {
@@ -94,7 +94,7 @@ func (rw *Rewriter) judgeImport(m *imports, from int, ref []byte) {
 		return
 	}
 	host, path := page.Target()
-	rw.hold(m.at, d, m.vector, host, path)
+	rw.hold(m.at, d, &m.vector, host, path)
 }
 
 // isData reports whether the string at i, behind its quote, stands in one that is

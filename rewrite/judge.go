@@ -260,7 +260,7 @@ func (rw *Rewriter) judgeCode(i int, code []byte, v *vector) {
 	if d.Rule == nil && !rw.tag.owned {
 		imports := *v
 		imports.kind, imports.only = rules.Script, true
-		rw.judgeImports(i, code, false, &imports)
+		rw.judgeImports(i, code, false, imports)
 		return
 	}
 	inline := *v
