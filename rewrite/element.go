@@ -157,7 +157,7 @@ var watched = func() (w [256]bool) {
 func (rw *Rewriter) classify() bool {
 	s, t, m := &rw.scan, &rw.tag, rw.marks
 	in := rw.in
-	marked := m.elements && m.element.has(in, t.start+1, t.nameEnd)
+	marked := m.elements && (t.elem == 0 || m.standard) && m.element.has(in, t.start+1, t.nameEnd)
 	hit, depends := false, false
 	how := &roles[t.elem]
 	for i := range s.Attrs {

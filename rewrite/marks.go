@@ -18,7 +18,7 @@ type marks struct {
 	engine                        *rules.Engine
 	class, id, element, attribute sieve
 	elements, attrs               bool // there are marks of that sort
-	known                         bool // some of an attribute that has a number
+	known, standard               bool // some of an attribute, of an element that has a number
 }
 
 // sieve has a bit set for the first eight bytes of each name, in lower case.
@@ -76,7 +76,7 @@ func (m *marks) add(mark string) {
 		m.attrs, m.known = true, m.known || attributeOf(name) != 0
 		m.attribute.add(name)
 	default:
-		m.elements = true
+		m.elements, m.standard = true, m.standard || scan.ElementOf(mark) != 0
 		m.element.add(mark)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // tag reads a start or end tag from its name to its '>', in the states of the
@@ -201,14 +202,17 @@ func (s *Scanner) usual(b []byte) Token {
 			}
 			j += letters(binary.LittleEndian.Uint64(b[j:]))
 		}
-		a := Attr{Name: int32(at - start), NameEnd: int32(j - start)}
+		// Written where it stays: what has just been written by parts is slow to
+		// be copied as a whole.
+		attrs = slices.Grow(attrs, 1)[:len(attrs)+1]
+		a := &attrs[len(attrs)-1]
+		*a = Attr{Name: int32(at - start), NameEnd: int32(j - start)}
 		if s.Names != nil {
 			a.ID = uint8(s.Names.find(LowerHead(w, j-at), b[at:j]))
 		}
 		if b[j] != '=' {
 			// A name alone, unless an equals sign follows white space.
 			a.Value, a.ValueEnd, a.End = a.NameEnd, a.NameEnd, a.NameEnd
-			attrs = append(attrs, a)
 			for space(b[j]) {
 				if j++; j == len(b) {
 					return More
@@ -243,7 +247,6 @@ func (s *Scanner) usual(b []byte) Token {
 			}
 			a.ValueEnd, a.End = int32(j-start), int32(j-start)
 		}
-		attrs = append(attrs, a)
 	}
 	s.Attrs = attrs
 	s.begin(e, false, selfClosing, nameEnd)
