@@ -260,3 +260,28 @@ func TestAround(t *testing.T) {
 		}
 	}
 }
+
+// A tag that has too many attributes to be passed on opens nothing but raw text.
+func TestOverflowOpensNothing(t *testing.T) {
+	var attrs strings.Builder
+	for i := range MaxAttrs + 1 {
+		fmt.Fprintf(&attrs, " a%d", i)
+	}
+	for _, c := range []struct {
+		page  string
+		depth int
+		raw   bool
+	}{
+		{"<svg!>", 0, false}, {"<svg><g!>", 1, false}, {"<svg><div!>", 1, false}, {"<svg><title!>", 1, false},
+		{"<style!>", 0, true}, {"<plaintext!>", 0, true}, {"<svg></g!>", 1, false}, {"<svg></svg!>", 0, false},
+	} {
+		var s Scanner
+		s.Reset(HTML)
+		page := []byte(strings.Replace(c.page, "!", attrs.String(), 1))
+		for s.Next(page, false) != More {
+		}
+		if !s.Overflow || s.Depth() != c.depth || s.InRaw() != c.raw {
+			t.Errorf("%s: overflow %v, depth %d, raw text %v", c.page, s.Overflow, s.Depth(), s.InRaw())
+		}
+	}
+}

@@ -89,7 +89,8 @@ type Scanner struct {
 	Foreign bool
 	// SelfClosing reports whether a tag ends in "/>".
 	SelfClosing bool
-	// Overflow reports whether a tag has more than MaxAttrs attributes.
+	// Overflow reports whether a tag has more than MaxAttrs attributes. What it
+	// opens is not followed, but for raw text, as nobody can pass it on unseen.
 	Overflow bool
 	// Attrs are the first MaxAttrs attributes of a tag, in order, duplicates
 	// included.

@@ -289,23 +289,23 @@ func (s *Scanner) closeTag(b []byte, i int) bool {
 	s.Foreign = false
 	if s.dropped {
 		s.Attrs = s.Attrs[:0]
-		if traits[s.Element]&rawText != 0 && !s.end && !(s.Element == Noscript && s.Unscripted) && len(s.open) == 0 && s.syntax == HTML {
-			s.state = rawData
+	} else {
+		name := s.Start + 1
+		if s.end {
+			name++
 		}
-		return true
+		s.Element = Element(elementTable.Find(b, name, s.NameEnd))
+		switch {
+		case s.end && len(s.open) > 0:
+			s.endForeign(b[name:s.NameEnd], s.Element)
+		case s.end && s.doubt > 0:
+			s.endAround(s.Element)
+		case !s.end && !s.Overflow:
+			s.opened(b, b[name:s.NameEnd], s.Element)
+		}
 	}
-	name := s.Start + 1
-	if s.end {
-		name++
-	}
-	e := Element(elementTable.Find(b, name, s.NameEnd))
-	s.Element = e
-	if !s.end {
-		s.opened(b, b[name:s.NameEnd], e)
-	} else if len(s.open) > 0 {
-		s.endForeign(b[name:s.NameEnd], e)
-	} else if s.doubt > 0 {
-		s.endAround(e)
+	if (s.dropped || s.Overflow) && !s.end && traits[s.Element]&rawText != 0 && !(s.Element == Noscript && s.Unscripted) && len(s.open) == 0 && s.syntax == HTML {
+		s.state = rawData
 	}
 	return true
 }
