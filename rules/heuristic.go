@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math/bits"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,40 +28,42 @@ const (
 	Noscript
 )
 
-// heuristic guesses about a third party's URL that no rule knows.
+// heuristic guesses about a third party's URL that no rule knows, of some kinds,
+// where the element shows one of signs, if it names any.
 type heuristic struct {
 	name  string
+	kinds []Kind
+	signs Sign
 	holds func(p *Page, k Kind, s Sign) bool
 }
+
+// counting are the kinds of which trackers are made.
+var counting = []Kind{Script, Frame, Image}
 
 // The heuristics, in the order in which they are asked. Each yields Marketing.
 // guesses has the same as the guard reads it.
 var heuristics = [...]heuristic{
-	{"pixel", func(p *Page, k Kind, s Sign) bool {
-		return k == Image && (s&Tiny != 0 || s&Hidden != 0 && !isPicture(&p.ref))
+	{"pixel", []Kind{Image}, Tiny | Hidden, func(p *Page, _ Kind, s Sign) bool { return s&Tiny != 0 || !isPicture(&p.ref) }},
+	{"hidden-frame", []Kind{Frame}, Tiny | Hidden, always},
+	{"noscript-image", []Kind{Image}, Noscript, func(p *Page, _ Kind, _ Sign) bool { return !isPicture(&p.ref) }},
+	{"beacon", []Kind{Ping}, 0, always},
+	{"gif-query", []Kind{Image}, 0, func(p *Page, _ Kind, _ Sign) bool {
+		return isGIF(p.ref.path()) && isUnique(p.ref.query())
 	}},
-	{"hidden-frame", func(_ *Page, k Kind, s Sign) bool { return k == Frame && s&(Tiny|Hidden) != 0 }},
-	{"noscript-image", func(p *Page, k Kind, s Sign) bool {
-		return k == Image && s&Noscript != 0 && !isPicture(&p.ref)
+	{"tracker-host", counting, 0, func(p *Page, k Kind, _ Sign) bool {
+		return !p.ref.ip && isTrackerHost(p.ref.host(), &p.labels) && !seen(p, k)
 	}},
-	{"beacon", func(_ *Page, k Kind, _ Sign) bool { return k == Ping }},
-	{"gif-query", func(p *Page, k Kind, _ Sign) bool {
-		return k == Image && isGIF(p.ref.path()) && isUnique(p.ref.query())
+	{"tracker-path", counting, 0, func(p *Page, k Kind, _ Sign) bool {
+		return !(k == Image && len(p.ref.query()) == 0) && isTrackerPath(p.ref.path()) && !seen(p, k)
 	}},
-	{"tracker-host", func(p *Page, k Kind, _ Sign) bool {
-		return counting(k) && !p.ref.ip && isTrackerHost(p.ref.host(), &p.labels) && !seen(p, k)
-	}},
-	{"tracker-path", func(p *Page, k Kind, _ Sign) bool {
-		return counting(k) && !(k == Image && len(p.ref.query()) == 0) && isTrackerPath(p.ref.path()) && !seen(p, k)
-	}},
-	{"tracker-query", func(p *Page, k Kind, _ Sign) bool {
-		return counting(k) && hasKey(p.ref.query(), &trackerKeys) && !seen(p, k)
+	{"tracker-query", counting, 0, func(p *Page, k Kind, _ Sign) bool {
+		return hasKey(p.ref.query(), &trackerKeys) && !seen(p, k)
 	}},
 }
 
-// counting reports whether trackers are made of such things, and seen whether
-// one of them is there to be seen all the same.
-func counting(k Kind) bool      { return k == Script || k == Frame || k == Image }
+func always(*Page, Kind, Sign) bool { return true }
+
+// seen reports whether something is there to be seen, whatever it is called.
 func seen(p *Page, k Kind) bool { return k == Image && isPicture(&p.ref) }
 
 var (
@@ -298,15 +301,21 @@ func (e *Engine) setHeuristics(off []string) error {
 	for i := range heuristics {
 		h := &heuristics[i]
 		e.guesses[i] = verdict{category: consent.Marketing, rule: Rule{Source: SourceHeuristic, Text: SourceHeuristic + ":" + h.name}}
-		e.guessing[i] = !slices.Contains(off, h.name)
+		for _, k := range h.kinds {
+			if !slices.Contains(off, h.name) {
+				e.guessing[k] |= 1 << i
+			}
+		}
 	}
 	return nil
 }
 
 // guess asks the heuristics about p's reference.
 func (e *Engine) guess(p *Page, k Kind, s Sign, except without) *verdict {
-	for i := range heuristics {
-		if v := &e.guesses[i]; e.guessing[i] && heuristics[i].holds(p, k, s) && !except.has(&v.rule) {
+	for on := e.guessing[k]; on != 0; on &= on - 1 {
+		i := bits.TrailingZeros8(on)
+		h, v := &heuristics[i], &e.guesses[i]
+		if (h.signs == 0 || s&h.signs != 0) && h.holds(p, k, s) && !except.has(&v.rule) {
 			return v
 		}
 	}

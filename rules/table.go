@@ -195,7 +195,7 @@ func (e *Engine) base(revision string) *tableBase {
 		b.Ask = "first"
 	}
 	for i, h := range heuristics {
-		if !e.guessing[i] {
+		if e.guessing[h.kinds[0]]>>i&1 == 0 {
 			b.Quiet = append(b.Quiet, h.name)
 		}
 	}
