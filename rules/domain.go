@@ -55,9 +55,9 @@ func mix(h, word uint64) uint64 {
 // domainTable maps domains to small numbers. It is open-addressed over the
 // hashes of labels and at most half full.
 type domainTable struct {
-	slots  []domainSlot
-	names  []string
-	fewest int // labels that any of the domains has
+	slots []domainSlot
+	names []string
+	above int // labels: all domains have more
 }
 
 type domainSlot struct {
@@ -97,8 +97,8 @@ func (t *domainTable) add(domain string) int {
 	if n := t.find(&l, buf[textPad:], l.n-1); n >= 0 {
 		return n
 	}
-	if len(t.names) == 0 || l.n < t.fewest {
-		t.fewest = l.n
+	if len(t.names) == 0 || l.n <= t.above {
+		t.above = l.n - 1
 	}
 	t.names = append(t.names, domain)
 	t.insert(domainSlot{l.hashes[l.n-1], uint32(len(t.names))})

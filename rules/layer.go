@@ -160,7 +160,7 @@ func (l *layer) find(p *Page, named bool, except without) *verdict {
 	path, query := p.ref.path(), p.ref.query()
 	if named && len(l.hosts.slots) > 0 {
 		host := p.ref.host()
-		for i := l.hosts.fewest - 1; i < p.labels.n; i++ {
+		for i := l.hosts.above; i < p.labels.n; i++ {
 			n := l.hosts.find(&p.labels, host, i)
 			if n < 0 {
 				continue
@@ -208,7 +208,7 @@ func (l *layer) findDomain(labels *labels, host []byte, except without) *verdict
 	if len(l.hosts.slots) == 0 {
 		return nil
 	}
-	for i := labels.n - 1; i >= l.hosts.fewest-1; i-- {
+	for i := labels.n - 1; i >= l.hosts.above; i-- {
 		if n := l.hosts.find(labels, host, i); n >= 0 {
 			if v := l.byHost[n].domain(except); v != nil {
 				return v
