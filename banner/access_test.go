@@ -90,9 +90,9 @@ func TestNames(t *testing.T) {
 	for _, tag := range []string{"en", "ar", "ja"} {
 		do(t, ctx, chromedp.Navigate(address+"/?l="+tag), script(openSettings))
 		l := b.languages.list[b.languages.index[tag]].texts
-		type named struct{ Lang, Dir, Region string }
-		got := get(t, ctx, chromedp.Evaluate[named](`(()=>{const p=`+shadow+`.querySelector('.panel');return {Lang:p.lang,Dir:getComputedStyle(p).direction,Region:`+shadow+`.getElementById(p.getAttribute('aria-labelledby')).textContent}})()`))
-		if want := (named{tag, l["dir"], l["title"]}); got != want {
+		type named struct{ Lang, Dir, Region, Purposes, Close string }
+		got := get(t, ctx, chromedp.Evaluate[named](`(()=>{const p=`+shadow+`.querySelector('.panel');return {Lang:p.lang,Dir:getComputedStyle(p).direction,Region:`+shadow+`.getElementById(p.getAttribute('aria-labelledby')).textContent,Purposes:p.querySelector('.for').ariaLabel,Close:p.querySelector('.close').ariaLabel}})()`))
+		if want := (named{tag, l["dir"], l["title"], l["purposes"], l["close"]}); got != want {
 			t.Errorf("%s: the banner is %+v, want %+v", tag, got, want)
 		}
 		boxes := get(t, ctx, chromedp.Evaluate[[]string](`[...`+shadow+`.querySelectorAll('input[type=checkbox]')].map(e=>e.labels[0].textContent.trim()+': '+`+shadow+`.getElementById(e.getAttribute('aria-describedby')).textContent.trim())`))
