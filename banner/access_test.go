@@ -108,10 +108,16 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s: %d controls have no name", tag, unnamed)
 		}
 	}
+	do(t, ctx, chromedp.Navigate(address+"/widgets"))
+	const boxes = `[...document.querySelectorAll('*')].flatMap(e=>e.shadowRoot?[...e.shadowRoot.querySelectorAll('.card')]:[]).map(c=>c.getAttribute('role')+' '+c.ariaLabel)`
+	if got := get(t, ctx, chromedp.Evaluate[[]string](boxes)); len(got) == 0 || slices.ContainsFunc(got, func(s string) bool { return !strings.HasPrefix(s, "group ") || len(s) < 10 }) {
+		t.Errorf("the boxes are read out as %q", got)
+	}
 }
 
-// TestPreferencesOfTheBrowser: motion that is not wanted does not happen, and
-// colours that are forced still leave every edge to be seen.
+// TestPreferencesOfTheBrowser: motion that is not wanted does not happen,
+// colours that are forced still leave every edge to be seen, and who wants the
+// dark is given no light panel or page.
 func TestPreferencesOfTheBrowser(t *testing.T) {
 	browser := startBrowser(t)
 	address := serveSite(t, newBanner(t, Options{}))
@@ -125,6 +131,14 @@ func TestPreferencesOfTheBrowser(t *testing.T) {
 		do(t, ctx, media(c.feature, c.value), chromedp.Navigate(address+"/"))
 		if got := get(t, ctx, chromedp.Evaluate[string](look)); got != c.want {
 			t.Errorf("%s: %s: %s, want %s", c.feature, c.value, got, c.want)
+		}
+	}
+	for scheme, want := range map[string]string{"light": "rgb(255, 255, 255)", "dark": "rgb(22, 27, 34)"} {
+		for path, element := range map[string]string{"/": shadow + ".querySelector('.panel')", "/_askfirst/preferences": "document.querySelector('main')"} {
+			do(t, ctx, media("prefers-color-scheme", scheme), chromedp.Navigate(address+path))
+			if got := get(t, ctx, chromedp.Evaluate[string]("getComputedStyle("+element+").backgroundColor")); got != want {
+				t.Errorf("%s in the %s is on %s, want %s", path, scheme, got, want)
+			}
 		}
 	}
 }
