@@ -77,6 +77,36 @@ func adapted(t *testing.T, from, to string, replace ...string) {
 	}
 }
 
+// visitorAddress is where visitors come from: it is trusted by nobody.
+const visitorAddress = "127.0.0.7"
+
+// client is a visitor of example.com, which is at address and has the certificate
+// in dir.
+func client(t *testing.T, dir, address string, h2 bool) *http.Client {
+	t.Helper()
+	pem, err := os.ReadFile(dir + "/shop.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(visitorAddress)}}
+	protocols := []string{"http/1.1"}
+	if h2 {
+		protocols = []string{"h2"}
+	}
+	return &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			ForceAttemptHTTP2: h2,
+			TLSClientConfig:   &tls.Config{RootCAs: roots, NextProtos: protocols},
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return dialer.DialContext(ctx, "tcp", address)
+			},
+		},
+	}
+}
+
 // The configurations in configs/in-front as they stand there, but for ports,
 // name and certificate: each of these programs in front of askfirst, on this
 // machine.
@@ -105,18 +135,32 @@ func TestInFront(t *testing.T) {
 			foreign(t, secure, "haproxy", "-db", "-f", dir+"/haproxy.cfg")
 		},
 	}
-	// Traefik is in no package source of ours: it is tried where it is at hand.
+	// Traefik is no Debian package: it is tried where it is at hand.
 	if _, err := exec.LookPath("traefik"); err == nil {
 		cases["Traefik"] = func(t *testing.T, dir, plain, secure string, common []string) {
 			adapted(t, folder+"traefik.yml", dir+"/traefik.yml", `":80"`, `"`+plain+`"`, `":443"`, `"`+secure+`"`, "/etc/traefik/", dir+"/")
 			adapted(t, folder+"traefik-routes.yml", dir+"/traefik-routes.yml", append(common, "shop.example", "example.com", "/etc/ssl/shop.key", dir+"/shop.pem")...)
 			foreign(t, secure, "traefik", "--configFile="+dir+"/traefik.yml")
+			// It listens before it has read its routes.
+			ready := client(t, dir, secure, false)
+			for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+				resp, err := ready.Get("https://example.com/_askfirst/cookies")
+				if err == nil {
+					resp.Body.Close()
+					if resp.StatusCode == http.StatusOK {
+						return
+					}
+				}
+				if time.Since(begun) > 20*time.Second {
+					t.Fatal(resp, err)
+				}
+			}
 		}
 	}
 	for name, begin := range cases {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			certificate := writePair(t, dir+"/shop.pem")
+			writePair(t, dir+"/shop.pem")
 
 			got := make(chan *http.Request, 10)
 			upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -136,27 +180,6 @@ func TestInFront(t *testing.T) {
 			plain, secure := freeAddress(t), freeAddress(t)
 			begin(t, dir, plain, secure, []string{"/etc/ssl/shop.pem", dir + "/shop.pem", "127.0.0.1:8080", ours.listen})
 
-			// Visitors come from an address that is trusted by nobody.
-			const visitor = "127.0.0.7"
-			roots := x509.NewCertPool()
-			roots.AddCert(certificate)
-			client := func(h2 bool) *http.Client {
-				dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(visitor)}}
-				protocols := []string{"http/1.1"}
-				if h2 {
-					protocols = []string{"h2"}
-				}
-				return &http.Client{
-					CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-					Transport: &http.Transport{
-						ForceAttemptHTTP2: h2,
-						TLSClientConfig:   &tls.Config{RootCAs: roots, NextProtos: protocols},
-						DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-							return dialer.DialContext(ctx, "tcp", "127.0.0.1:"+port(address))
-						},
-					},
-				}
-			}
 			site := "https://example.com:" + port(secure)
 			ask := func(c *http.Client, r *http.Request) *http.Response {
 				t.Helper()
@@ -183,7 +206,7 @@ func TestInFront(t *testing.T) {
 				return r
 			}
 
-			h2 := client(true)
+			h2 := client(t, dir, secure, true)
 			resp := ask(h2, request("GET", site+"/a%2Fb//c?d=%7e", nil, "X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "http",
 				"X-Forwarded-Host", "elsewhere.example", "Forwarded", "for=1.2.3.4;host=elsewhere.example", "X-Request-Id", "mine"))
 			body, _ := io.ReadAll(resp.Body)
@@ -194,7 +217,7 @@ func TestInFront(t *testing.T) {
 			if r.RequestURI != "/a%2Fb//c?d=%7e" || r.Host != "example.com:"+port(secure) {
 				t.Errorf("%s at %s", r.RequestURI, r.Host)
 			}
-			if h := r.Header; h.Get("X-Forwarded-For") != visitor+", 127.0.0.1" || h.Get("X-Forwarded-Proto") != "https" ||
+			if h := r.Header; h.Get("X-Forwarded-For") != visitorAddress+", 127.0.0.1" || h.Get("X-Forwarded-Proto") != "https" ||
 				h.Get("X-Forwarded-Host") != "example.com:"+port(secure) || strings.Contains(h.Get("Forwarded"), "1.2.3.4") ||
 				strings.Contains(h.Get("Forwarded"), "elsewhere") || len(h.Get("X-Request-Id")) < 32 {
 				t.Errorf("%v", h)
@@ -221,14 +244,14 @@ func TestInFront(t *testing.T) {
 				<-got
 			}
 
-			resp = ask(client(false), request("GET", "http://example.com:"+port(plain)+"/x?y", nil))
+			resp = ask(client(t, dir, plain, false), request("GET", "http://example.com:"+port(plain)+"/x?y", nil))
 			if to, err := url.Parse(resp.Header.Get("Location")); err != nil || resp.StatusCode/100 != 3 || to.Scheme != "https" || to.Hostname() != "example.com" || to.RequestURI() != "/x?y" {
 				t.Errorf("by http: %s to %s", resp.Status, resp.Header.Get("Location"))
 			}
 
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			socket, _, err := websocket.Dial(ctx, "wss://example.com:"+port(secure)+"/socket", &websocket.DialOptions{HTTPClient: client(false)})
+			socket, _, err := websocket.Dial(ctx, "wss://example.com:"+port(secure)+"/socket", &websocket.DialOptions{HTTPClient: client(t, dir, secure, false)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -247,7 +270,7 @@ func TestInFront(t *testing.T) {
 			// The access log names the visitor, not what stands in front.
 			for line := range strings.SplitSeq(strings.TrimSpace(ours.log()), "\n") {
 				var entry struct{ Client string }
-				if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Client != visitor {
+				if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Client != visitorAddress {
 					t.Errorf("logged %s: %v", line, err)
 				}
 			}
