@@ -40,6 +40,19 @@ type pairsCount struct {
 	last         int64 // day in the period, or after it, with counts
 }
 
+// days returns how many days of the period of f have counts at most.
+func (n *pairsCount) days(f Filter) int64 {
+	last := n.last
+	if !f.To.IsZero() {
+		last = min(last, dayOf(f.To))
+	}
+	return last - dayOf(f.From) + 1
+}
+
+// briefly is for how many days it is quicker to add up all counts than to find out
+// first which pairs need not be looked at.
+const briefly = 2
+
 func countPairs(t tx, f Filter) (n pairsCount, err error) {
 	q := pairQuery(f)
 	q.text("SELECT count(*), CAST(coalesce(sum(CASE WHEN " + q.within + " THEN 0 ELSE 1 END), 0) AS BIGINT), coalesce(max(c.last), 0) FROM pairs c")
@@ -76,9 +89,9 @@ func partOfPairs(t tx, f Filter, part Slice, n pairsCount, each func(*Row) error
 	switch col := cmp.Or(part.Sort, "seen"); {
 	case !slices.Contains(countColumns, col):
 		q.byName(f, part, nil, false)
-	case n.split > 0 && (f.To.Equal(f.From) || n.last == dayOf(f.From)):
+	case n.split > 0 && n.days(f) <= briefly:
 		q = new(pairsQuery)
-		q.oneDay(f, part, col)
+		q.brief(f, part, col)
 	default:
 		var least int64
 		if n.split > 0 && !part.Reverse {
@@ -208,10 +221,11 @@ func (q *pairsQuery) byCount(f Filter, part Slice, col string, columns []string,
 	q.slice([]string{col}, part, col, []string{"tag", "page"})
 }
 
-// oneDay asks for pairs in the order of a count, where the period is a day: its
-// counts are hardly more than pairs.
-func (q *query) oneDay(f Filter, part Slice, col string) {
-	q.text("SELECT c.tag AS tag, c.page AS page, CAST(sum(c." + col + ") AS BIGINT) AS " + col + " FROM counts c WHERE 1 = 1")
+// brief asks for pairs in the order of a count, where the period is brief. Counts
+// over 2^31 are taken for that, as PostgreSQL adds up 32 bits in two thirds of the
+// time.
+func (q *query) brief(f Filter, part Slice, col string) {
+	q.text("SELECT c.tag AS tag, c.page AS page, sum(CAST(CASE WHEN c." + col + " < 2147483647 THEN c." + col + " ELSE 2147483647 END AS INTEGER)) AS " + col + " FROM counts c WHERE 1 = 1")
 	q.days(f)
 	q.narrow(f)
 	q.text(" GROUP BY c.tag, c.page")
