@@ -301,10 +301,11 @@ func (e *Engine) setHeuristics(off []string) error {
 	for i := range heuristics {
 		h := &heuristics[i]
 		e.guesses[i] = verdict{category: consent.Marketing, rule: Rule{Source: SourceHeuristic, Text: SourceHeuristic + ":" + h.name}}
+		if slices.Contains(off, h.name) {
+			continue
+		}
 		for _, k := range h.kinds {
-			if !slices.Contains(off, h.name) {
-				e.guessing[k] |= 1 << i
-			}
+			e.guessing[k] |= 1 << i
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func pairs(t tx, f Filter, part Slice, each func(*Row) error) (total int, err er
 // have others as well.
 type pairsCount struct {
 	total, split int
-	last         int64 // day in the period, or after it, with counts
+	last         int64 // day on which one of these has counts
 }
 
 // days returns how many days of the period of f have counts at most.

@@ -148,9 +148,23 @@ func (q *query) tags(t tx, g Grouping, f Filter, part Slice, total string) error
 		"site": "t.site", "vendor": "t.vendor", "category": "t.category", "kind": "t.kind", "host": "t.host", "path": "t.path",
 		"page": "p.path", "day": "c.day",
 	}
-	from, narrowed, pages := "", false, "0"
+	from, pages := "", "0"
 	if g == ByTag {
 		pages = "(SELECT count(*) FROM pairs d WHERE d.tag = t.id)"
+	}
+	where := func() {
+		q.equal(columns["site"], f.Site)
+		q.equal("t.vendor", f.Vendor)
+		q.equal("t.category", f.Category)
+		q.equal("t.kind", f.Kind)
+		q.equal("t.host", f.Host)
+		q.days(f)
+		if g == ByPage {
+			q.equal("p.path", f.Page)
+			q.contains(f.Text, "p.path")
+		} else {
+			q.contains(f.Text, "t.vendor", "t.name", "t.host", "t.path")
+		}
 	}
 	head := ", max(t.name), count(DISTINCT c.tag) AS tags, min(t.first) AS first, max(t.last) AS last, " + pages
 	switch {
@@ -168,9 +182,14 @@ func (q *query) tags(t tx, g Grouping, f Filter, part Slice, total string) error
 		sums := pairQuery(f)
 		sums.list(f, countColumns, n.split > 0, "0", "", "")
 		q.args = sums.args
-		narrowed = true
+		where = func() {} // the list has none but those
 		from = " FROM (" + sums.sql.String() + ") c JOIN tags t ON t.id = c.tag JOIN pages p ON p.id = c.page"
 	default:
+		where = func() {
+			q.narrow(f)
+			q.happened(f)
+			q.days(f)
+		}
 		from = " FROM counts c JOIN tags t ON t.id = c.tag JOIN pages p ON p.id = c.page"
 	}
 	q.text("SELECT " + total + head)
@@ -181,26 +200,7 @@ func (q *query) tags(t tx, g Grouping, f Filter, part Slice, total string) error
 		q.text(", " + columns[col] + " AS " + col)
 	}
 	q.text(from + " WHERE 1 = 1")
-	switch {
-	case narrowed:
-	case strings.HasPrefix(from, " FROM counts"):
-		q.narrow(f)
-		q.happened(f)
-		q.days(f)
-	default:
-		q.equal(columns["site"], f.Site)
-		q.equal("t.vendor", f.Vendor)
-		q.equal("t.category", f.Category)
-		q.equal("t.kind", f.Kind)
-		q.equal("t.host", f.Host)
-		q.days(f)
-		if g == ByPage {
-			q.equal("p.path", f.Page)
-			q.contains(f.Text, "p.path")
-		} else {
-			q.contains(f.Text, "t.vendor", "t.name", "t.host", "t.path")
-		}
-	}
+	where()
 	by := []string{"t.id"}
 	if g != ByTag {
 		by = nil
