@@ -142,7 +142,7 @@ func (rw *Rewriter) judgeDataScript(i int, ref []byte) {
 	if d.Rule != nil || rw.tag.owned {
 		rw.hold(i, d, &inlineVector, nil, nil)
 	}
-	rw.judgeImports(i, code, rw.isModule(), listVector)
+	rw.judgeImports(i, code, d.Imports, rw.isModule(), listVector)
 }
 
 // isModule reports whether the script is one that may import without a call.
@@ -222,7 +222,7 @@ func (rw *Rewriter) inlineScript(text []byte) {
 		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
 			rw.hold(-1, d, &inlineVector, nil, nil)
 		}
-		rw.judgeImports(-1, text, rw.isModule(), listVector)
+		rw.judgeImports(-1, text, d.Imports, rw.isModule(), listVector)
 	}
 	rw.readVectors()
 	rw.emit()
