@@ -67,8 +67,8 @@ func TestImports(t *testing.T) {
 		"important=1;imported.importance=a.imports": false,
 		"p()":                             false,
 		"fbq('init','1');import('/a.js')": true,
-		"fbq('init','1');fbq('track','PageView')":    false,
-		"gtag('config','G-ABC123');pimport=$import1": false,
+		"fbq('init','1');fbq('track','PageView')":     false,
+		"gtag('config','G-ABC123');important=import1": false,
 	} {
 		for _, code := range []string{code, code + strings.Repeat("\n", minMemoLength), strings.Repeat(" ", minMemoLength) + code} {
 			for range 3 {

@@ -39,7 +39,7 @@ const (
 	memoBits = 11
 	memoWays = 4
 	memoMask = 1<<16 - 1
-	// memoImports is set for a script that the word import stands in.
+	// memoImports is set for a script that may import.
 	memoImports = 1 << 15
 	// minMemoLength is how long a script is that is worth to be remembered.
 	minMemoLength = 96
@@ -120,7 +120,7 @@ func signatureLength(tokens [][]byte) int {
 }
 
 // find returns the first signature that code has, passing over the one whose
-// rule is in except, and whether the word import stands in code.
+// rule is in except, and whether code may import.
 func (t *inlineTable) find(p *Page, code []byte, except without) (v *verdict, imports bool) {
 	if len(t.signatures) == 0 {
 		return nil, mentionsImport(code)
@@ -142,7 +142,7 @@ func (t *inlineTable) find(p *Page, code []byte, except without) (v *verdict, im
 	return v, imports
 }
 
-// mentionsImport reports whether the word import stands in code.
+// mentionsImport reports whether a word that ends in import stands in code.
 func mentionsImport(code []byte) bool {
 	// Scripts have few letters p, and a search for one byte is the fastest.
 	for i := 0; ; i++ {
