@@ -61,6 +61,7 @@ func marksOf(e *rules.Engine) *marks {
 			m.add(mark)
 		}
 	}
+	m.class.add(borlabsBox)
 	sieves.Store(m)
 	return m
 }

@@ -116,7 +116,7 @@ func (rw *Rewriter) startScript() (waits bool) {
 		t.hide = true
 		external = false
 	default:
-		if !t.foreign || external {
+		if external || !t.foreign && !t.kept {
 			return false
 		}
 	}
@@ -210,6 +210,9 @@ func (rw *Rewriter) inlineScript(text []byte) {
 	case listing:
 		rw.judgeList(text)
 	case inert:
+		if t.kept {
+			rw.unpack(text)
+		}
 	default:
 		if rw.doc.RemoveBanners && isRivalBanner(text) {
 			rw.removeBanner(-1)
