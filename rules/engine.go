@@ -18,7 +18,7 @@ import (
 // patterns, then its domains; the breadth table; a rule of an operator's list; a
 // heuristic. What nothing names is unclassified if it is a third party's and necessary if it is
 // the page's own. The page's own URLs are matched only by rules that name them:
-// overrides, and patterns with the host "*"; and by domains that its hosts are
+// overrides, and patterns with the host "*" or "self"; and by domains that its hosts are
 // aliases of, where Options.Aliases is set.
 type Engine struct {
 	overrides []*overrideSet // in the order in which they are looked at
@@ -195,11 +195,11 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 		if !set.holdsFor(p) {
 			continue
 		}
-		if v := set.find(p, true, except); v != nil {
+		if v := set.find(p, party, true, except); v != nil {
 			return v.decision(party)
 		}
 	}
-	v := e.catalogue.find(p, party == ThirdParty, except)
+	v := e.catalogue.find(p, party, party == ThirdParty, except)
 	if v == nil && party == FirstParty && e.aliases != nil {
 		v = e.findAlias(p, except)
 	}

@@ -142,10 +142,14 @@ type words struct {
 func newWords(list ...string) words {
 	w := words{set: make(map[string]bool, len(list))}
 	for _, word := range list {
-		w.lengths[word[0]] |= 1 << len(word)
-		w.set[word] = true
+		w.add(word)
 	}
 	return w
+}
+
+func (w *words) add(word string) {
+	w.lengths[word[0]] |= 1 << len(word)
+	w.set[word] = true
 }
 
 func (w *words) has(s []byte) bool {

@@ -37,10 +37,17 @@ func inDomain(host, domain string) bool {
 
 // naivePattern returns how specific a pattern is that matches, -1 if it does
 // not.
-func naivePattern(pattern string, u *url.URL) int {
+func naivePattern(pattern string, page, u *url.URL, party Party) int {
 	rest, query, hasQuery := strings.Cut(pattern, "?")
 	host, path, _ := strings.Cut(rest, "/")
-	if host != "*" && !inDomain(u.Hostname(), host) {
+	label, ofLabel := strings.CutSuffix(host, ".self")
+	switch {
+	case host == "self" || ofLabel:
+		first, _, _ := strings.Cut(u.Hostname(), ".")
+		if party != FirstParty || ofLabel && (strings.TrimRight(first, "0123456789") != label || u.Hostname() == page.Hostname()) {
+			return -1
+		}
+	case host != "*" && !inDomain(u.Hostname(), host):
 		return -1
 	}
 	if !naiveGlob("/"+path, true).MatchString(u.EscapedPath()) {
@@ -49,6 +56,12 @@ func naivePattern(pattern string, u *url.URL) int {
 	n := len(host) + len(strings.TrimRight("/"+path, "*$"))
 	if !hasQuery {
 		return n
+	}
+	if query == "*" {
+		if u.RawQuery == "" {
+			return -1
+		}
+		return n + 1
 	}
 	for part := range strings.SplitSeq(query, "&") {
 		key, glob, _ := strings.Cut(part, "=")
@@ -84,7 +97,7 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 		best, length := -1, -1
 		for i, o := range n.overrides {
 			if o.Pages == pages && o.URL != "" {
-				if l := naivePattern(o.URL, ref); l > length {
+				if l := naivePattern(o.URL, page, ref, party); l > length {
 					best, length = i, l
 				}
 			}
@@ -104,10 +117,10 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 	length := -1
 	for _, s := range n.sources {
 		for _, pattern := range s.URLs {
-			if party == FirstParty && !strings.HasPrefix(pattern, "*") {
+			if host, _, _ := strings.Cut(pattern, "/"); party == FirstParty && !strings.HasPrefix(host, "*") && !strings.HasSuffix(host, "self") {
 				continue
 			}
-			if l := naivePattern(pattern, ref); l > length {
+			if l := naivePattern(pattern, page, ref, party); l > length {
 				found, length, rule = s, l, pattern
 			}
 		}
@@ -197,7 +210,7 @@ func (m made) query(glob bool) string {
 
 func (m made) pattern() string {
 	for {
-		p := m.of("*", m.domain(), m.domain()) + m.path(true) + m.query(true)
+		p := m.of("*", "self", "stats-and-more-.self", "a.self", "www.self", m.domain(), m.domain(), m.domain()) + m.path(true) + m.of(m.query(true), m.query(true), "?*")
 		if _, err := ParsePattern(p); err == nil {
 			return p
 		}

@@ -31,6 +31,8 @@ interface Address {
 	domains: string[]
 	/** Path and query. */
 	text: string
+	/** What patterns about the page's own site call the host, if it is one of its. */
+	own: string[]
 }
 
 type Pattern = [expression: string | RegExp, verdict: Verdict, order: number]
@@ -73,7 +75,7 @@ function makeLayer(first?: Part) {
 		/** named says whether patterns that name a host are looked at. */
 		url(a: Address, named: boolean): Verdict | undefined {
 			let best: Pattern | undefined
-			for (const host of named ? ['*', ...a.domains] : ['*']) {
+			for (const host of ['*', ...a.own, ...(named ? a.domains : [])]) {
 				const found = patterns.get(host)?.find((p) => (p[0] = RegExp(p[0])).test(a.text))
 				if (found && (!best || found[2] < best[2])) best = found
 			}
@@ -136,8 +138,13 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		if (!url || !/^(https?|wss?|ftp):$/.test(url.protocol)) return free
 		// Browsers read a host with a dot at its end as one without.
 		const host = url.hostname.replace(/\.+$/, '')
-		const a: Address = { domains: host.split('.').map((_, n, labels) => labels.slice(n).join('.')), text: url.pathname + url.search }
 		const third = !sameSite(host, site)
+		const label = host === own?.hostname ? '' : host.replace(/\d*\..*/, '')
+		const a: Address = {
+			domains: host.split('.').map((_, n, labels) => labels.slice(n).join('.')),
+			text: url.pathname + url.search,
+			own: third ? [] : ['self', label + '.self'],
+		}
 		const party = third ? 'third' : 'first'
 		if (fragment && !third) return free
 		for (const layer of overrides) {
