@@ -234,12 +234,20 @@ func TestHeuristics(t *testing.T) {
 		{"https://x.example/a.js?xzoneid=1&zoneids=1&a=zoneid=1", Script, 0, ""},
 		{"https://x.example/a.css?zoneid=7", Style, 0, ""},
 		{"/a.js?zoneid=7", Script, 0, ""},
+		{"https://x.example/files/DH_MREC_300x250_work.jpg", Image, 0, "heuristic:banner"},
+		{"https://x.example/banners/160x600-Marylin.jpg", Image, 0, "heuristic:banner"},
+		{"https://x.example/hosted-728x90.png", Image, 0, "heuristic:banner"},
+		{"https://x.example/Ads/2022/domo.gif", Image, 0, "heuristic:banner"},
+		{"https://x.example/2023/06/beach-300x250.jpg", Image, 0, ""},
+		{"https://x.example/2023/06/beach-1728x90.jpg", Image, 0, ""},
+		{"https://x.example/loads/beach.jpg", Image, 0, ""},
+		{"https://x.example/ads.jpg", Image, 0, ""},
+		{"https://x.example/beach.jpg?crop=728x90", Image, 0, ""},
 		{"https://ads.x.example/a.css", Style, 0, ""},
 		{"https://ads.x.example/api", Connect, 0, ""},
 		{"https://ads.example/a.js", Script, 0, ""},
 		{"https://loads.x.example/a.js", Script, 0, ""},
 		{"https://downloads.stats-blog.example/a.js", Script, 0, ""},
-		{"https://ads.shop.example/a.js", Script, 0, ""},
 	} {
 		d := e.URLWith(p, []byte(c.ref), c.kind, c.sign)
 		got := ""

@@ -28,7 +28,7 @@ type Engine struct {
 	byID      map[string]*Vendor
 	lists     listTable
 	guesses   [len(heuristics)]verdict
-	guessing  [kinds]uint8 // by kind, a bit for each heuristic that is asked
+	guessing  [kinds]uint16 // by kind, a bit for each heuristic that is asked
 	aliases   *Aliases
 	// looksAtHosts says that hosts of the page's own site are looked at too.
 	looksAtHosts bool
