@@ -18,8 +18,9 @@ import (
 // patterns, then its domains; the breadth table; a rule of an operator's list; a
 // heuristic. What nothing names is unclassified if it is a third party's and necessary if it is
 // the page's own. The page's own URLs are matched only by rules that name them:
-// overrides, and patterns with the host "*" or "self"; and by domains that its hosts are
-// aliases of, where Options.Aliases is set.
+// overrides, and patterns with the host "*" or "self"; by domains that its hosts are
+// aliases of, where Options.Aliases is set; and, after all others of their rank,
+// by patterns with a host such as "ads.self".
 type Engine struct {
 	overrides []*overrideSet // in the order in which they are looked at
 	catalogue layer
@@ -195,13 +196,20 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 		if !set.holdsFor(p) {
 			continue
 		}
-		if v := set.find(p, party, true, except); v != nil {
+		v := set.find(p, party, true, except)
+		if v == nil && party == FirstParty {
+			v = set.findOwn(p, except)
+		}
+		if v != nil {
 			return v.decision(party)
 		}
 	}
 	v := e.catalogue.find(p, party, party == ThirdParty, except)
 	if v == nil && party == FirstParty && e.aliases != nil {
 		v = e.findAlias(p, except)
+	}
+	if v == nil && party == FirstParty {
+		v = e.catalogue.findOwn(p, except)
 	}
 	var named *verdict // whose it is, if not what for
 	if v == nil && party == ThirdParty {

@@ -203,12 +203,6 @@ func (l *layer) find(p *Page, party Party, named bool, except without) *verdict 
 			best = l.unindexed[i].better(best, path, query, except)
 		}
 	}
-	if party == FirstParty && l.byLabel != nil {
-		urls := l.ofLabel(p)
-		for i := range urls {
-			best = urls[i].better(best, path, query, except)
-		}
-	}
 	if best != nil {
 		return best.verdict
 	}
@@ -218,15 +212,27 @@ func (l *layer) find(p *Page, party Party, named bool, except without) *verdict 
 // isFor reports whether a pattern that names no host is one for party.
 func (u *urlRule) isFor(party Party) bool { return party == FirstParty || u.Host == "*" }
 
-// ofLabel returns the patterns about hosts of the page's site that begin as that
-// of p's reference does. Who reads the pages of such a host came for what it has.
-func (l *layer) ofLabel(p *Page) []urlRule {
-	host := p.ref.host()
-	label := host[:max(0, bytes.IndexByte(host, '.'))]
-	if label = withoutNumber(label); !l.ownLabels.has(label) || bytes.Equal(host, p.page.host()) {
+// findOwn returns the most specific pattern about hosts of the page's site that
+// begin as that of p's reference does. Who reads the pages of such a host came
+// for what it has.
+func (l *layer) findOwn(p *Page, except without) *verdict {
+	if l.byLabel == nil {
 		return nil
 	}
-	return l.byLabel[string(label)]
+	host := p.ref.host()
+	label := withoutNumber(host[:max(0, bytes.IndexByte(host, '.'))])
+	if !l.ownLabels.has(label) || bytes.Equal(host, p.page.host()) {
+		return nil
+	}
+	var best *urlRule
+	urls := l.byLabel[string(label)]
+	for i := range urls {
+		best = urls[i].better(best, p.ref.path(), p.ref.query(), except)
+	}
+	if best == nil {
+		return nil
+	}
+	return best.verdict
 }
 
 // domain returns the first rule about the domain.

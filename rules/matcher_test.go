@@ -78,6 +78,13 @@ func naivePattern(pattern string, page, u *url.URL, party Party) int {
 	return n
 }
 
+// ofLabel reports whether a pattern is about hosts of the page's site by their
+// label; those are looked at last.
+func ofLabel(pattern string) bool {
+	host, _, _ := strings.Cut(pattern, "/")
+	return strings.HasSuffix(host, ".self")
+}
+
 func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Category, party Party, rule string) {
 	site, err := publicsuffix.EffectiveTLDPlusOne(page.Hostname())
 	party = ThirdParty
@@ -94,10 +101,15 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 		if pages != "" && !naiveGlob(pages, false).MatchString(page.EscapedPath()) {
 			continue
 		}
-		best, length := -1, -1
+		best, length, own, ownLength := -1, -1, -1, -1
 		for i, o := range n.overrides {
 			if o.Pages == pages && o.URL != "" {
-				if l := naivePattern(o.URL, page, ref, party); l > length {
+				l := naivePattern(o.URL, page, ref, party)
+				if ofLabel(o.URL) {
+					if l > ownLength {
+						own, ownLength = i, l
+					}
+				} else if l > length {
 					best, length = i, l
 				}
 			}
@@ -108,19 +120,28 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 				best = i
 			}
 		}
+		if best < 0 {
+			best = own
+		}
 		if best >= 0 {
 			o := n.overrides[best]
 			return o.As, o.Category, party, o.String()
 		}
 	}
-	var found *source
-	length := -1
+	var found, own *source
+	var ownRule string
+	length, ownLength := -1, -1
 	for _, s := range n.sources {
 		for _, pattern := range s.URLs {
 			if host, _, _ := strings.Cut(pattern, "/"); party == FirstParty && !strings.HasPrefix(host, "*") && !strings.HasSuffix(host, "self") {
 				continue
 			}
-			if l := naivePattern(pattern, page, ref, party); l > length {
+			l := naivePattern(pattern, page, ref, party)
+			if ofLabel(pattern) {
+				if l > ownLength {
+					own, ownLength, ownRule = s, l, pattern
+				}
+			} else if l > length {
 				found, length, rule = s, l, pattern
 			}
 		}
@@ -133,6 +154,9 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 				}
 			}
 		}
+	}
+	if found == nil {
+		found, rule = own, ownRule
 	}
 	if found == nil {
 		if party == FirstParty {
