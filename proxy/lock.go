@@ -198,7 +198,7 @@ func (s *sourceList) vendor(v *rules.Vendor) {
 }
 
 func (s *sourceList) pattern(text string) {
-	if p, err := rules.ParsePattern(text); err == nil && p.Host != "*" {
+	if p, err := rules.ParsePattern(text); err == nil && p.NamesHost() {
 		s.domain(p.Host, sourcePath(p.Path))
 	}
 }

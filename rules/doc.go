@@ -22,8 +22,8 @@
 // page's own.
 //
 // Whose a URL is, its registrable domain says. A URL of the page's own site is
-// held only by a rule that names it: an override, a pattern whose host is "*", a
-// list's pattern beyond a bare domain, or a domain that its host is an alias of.
+// held only by a rule that names it: an override, a pattern whose host is "*" or
+// "self", a list's pattern beyond a bare domain, or a domain that its host is an alias of.
 //
 // # Where rules come from
 //

@@ -18,8 +18,9 @@ import (
 // patterns, then its domains; the breadth table; a rule of an operator's list; a
 // heuristic. What nothing names is unclassified if it is a third party's and necessary if it is
 // the page's own. The page's own URLs are matched only by rules that name them:
-// overrides, and patterns with the host "*"; and by domains that its hosts are
-// aliases of, where Options.Aliases is set.
+// overrides, and patterns with the host "*" or "self"; by domains that its hosts are
+// aliases of, where Options.Aliases is set; and, after all others of their rank,
+// by patterns with a host such as "ads.self".
 type Engine struct {
 	overrides []*overrideSet // in the order in which they are looked at
 	catalogue layer
@@ -28,7 +29,7 @@ type Engine struct {
 	byID      map[string]*Vendor
 	lists     listTable
 	guesses   [len(heuristics)]verdict
-	guessing  [kinds]uint8 // by kind, a bit for each heuristic that is asked
+	guessing  [kinds]uint16 // by kind, a bit for each heuristic that is asked
 	aliases   *Aliases
 	// looksAtHosts says that hosts of the page's own site are looked at too.
 	looksAtHosts bool
@@ -195,13 +196,20 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 		if !set.holdsFor(p) {
 			continue
 		}
-		if v := set.find(p, true, except); v != nil {
+		v := set.find(p, party, true, except)
+		if v == nil && party == FirstParty {
+			v = set.findOwn(p, except)
+		}
+		if v != nil {
 			return v.decision(party)
 		}
 	}
-	v := e.catalogue.find(p, party == ThirdParty, except)
+	v := e.catalogue.find(p, party, party == ThirdParty, except)
 	if v == nil && party == FirstParty && e.aliases != nil {
 		v = e.findAlias(p, except)
+	}
+	if v == nil && party == FirstParty {
+		v = e.catalogue.findOwn(p, except)
 	}
 	var named *verdict // whose it is, if not what for
 	if v == nil && party == ThirdParty {

@@ -59,6 +59,7 @@ var heuristics = [...]heuristic{
 	{"tracker-query", counting, 0, func(p *Page, k Kind, _ Sign) bool {
 		return hasKey(p.ref.query(), &trackerKeys) && !seen(p, k)
 	}},
+	{"banner", []Kind{Image}, 0, func(p *Page, _ Kind, _ Sign) bool { return isBanner(p.ref.path()) }},
 }
 
 func always(*Page, Kind, Sign) bool { return true }
@@ -120,7 +121,9 @@ var (
 		"analytics", "beacon", "beacons", "cookiesync", "counter", "impression", "pagead", "pbjs", "pixel", "pixels", "prebid", "publisher",
 		"retarget", "retargeting", "rtb", "ssp", "sync", "tag", "tags", "telemetry", "tracker", "tracking", "usersync", "vast")
 	// adSizes are the sizes of ads that the IAB has given names, in pixels.
-	adSizes = newWords("728x90", "300x250", "160x600", "468x60", "120x600", "336x280", "970x250", "970x90", "300x600", "234x60")
+	adSizes = newWords("728x90", "300x250", "160x600", "468x60", "120x600", "336x280", "970x250", "970x90", "300x600", "234x60", "320x50", "320x100")
+	// photoSizes are those of them that photos are scaled to as well.
+	photoSizes = newWords("300x250", "300x600")
 	// trackerKeys are of queries: a consent string by the IAB's macros, whose ad
 	// it is and where, whose visit, and a number against caches.
 	trackerKeys = newWords(
@@ -142,10 +145,14 @@ type words struct {
 func newWords(list ...string) words {
 	w := words{set: make(map[string]bool, len(list))}
 	for _, word := range list {
-		w.lengths[word[0]] |= 1 << len(word)
-		w.set[word] = true
+		w.add(word)
 	}
 	return w
+}
+
+func (w *words) add(word string) {
+	w.lengths[word[0]] |= 1 << len(word)
+	w.set[word] = true
 }
 
 func (w *words) has(s []byte) bool {
@@ -206,6 +213,27 @@ func isTrackerWord(s []byte) bool {
 	return trackerWords.has(withoutNumber(s)) || adSizes.has(s)
 }
 
+// isBanner reports whether the path of a picture has a folder "ads" or one of
+// adSizes; after a "-" those of photoSizes are not taken for it, which is how
+// WordPress names photos that it has scaled.
+func isBanner(path []byte) bool {
+	start := 0 // of a word
+	for i := 0; i <= len(path); i++ {
+		if i < len(path) && path[i] != '/' && path[i] != '.' && path[i] != '-' && path[i] != '_' {
+			continue
+		}
+		if word := path[start:i]; start > 0 {
+			before := path[start-1]
+			if adSizes.has(word) && (before == '/' || before == '_' || !photoSizes.has(word)) ||
+				before == '/' && i < len(path) && path[i] == '/' && equalFold(word, "ads") {
+				return true
+			}
+		}
+		start = i + 1
+	}
+	return false
+}
+
 // hasKey reports whether a query has a key of a set, with a "=" behind it.
 func hasKey(query []byte, keys *words) bool {
 	for start := 0; start < len(query); {
@@ -247,6 +275,7 @@ func guesses() map[string]string {
 		"gif-query":     fmt.Sprintf(`^\w*image [^?]*\.gif\?(?=.{%d})(?:.*[^\da-z-])?`, uniqueQueryLength) + run,
 		"tracker-host":  counts("") + ` (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
 		"tracker-path":  counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
+		"banner":        `^\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[/._?-]|$))`,
 		"tracker-query": counts("") + ` [^?]*\?(?:.*&)?` + trackerKeys.expression() + "=",
 	}
 }
@@ -314,7 +343,7 @@ func (e *Engine) setHeuristics(off []string) error {
 // guess asks the heuristics about p's reference.
 func (e *Engine) guess(p *Page, k Kind, s Sign, except without) *verdict {
 	for on := e.guessing[k]; on != 0; on &= on - 1 {
-		i := bits.TrailingZeros8(on)
+		i := bits.TrailingZeros16(on)
 		h, v := &heuristics[i], &e.guesses[i]
 		if (h.signs == 0 || s&h.signs != 0) && h.holds(p, k, s) && !except.has(&v.rule) {
 			return v

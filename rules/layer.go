@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -40,12 +41,15 @@ type layer struct {
 	hosts    domainTable
 	byHost   []hostRules // by the numbers of hosts
 	verdicts []verdict   // of domains, as far as there is room reserved
-	// anyHost are the patterns whose host is "*": those with a literal that is
-	// long enough to be looked for, numbered as in anyGrams, and the rest.
+	// anyHost are the patterns whose host is "*" or "self": those with a literal
+	// that is long enough to be looked for, numbered as in anyGrams, and the rest.
 	anyHost   []urlRule
 	literals  []string // of anyHost
 	anyGrams  grams
 	unindexed []urlRule
+	// byLabel are the patterns whose host is a label and "self".
+	byLabel   map[string][]urlRule
+	ownLabels words
 
 	inline                  inlineTable
 	cookies, storage, marks nameTable
@@ -88,8 +92,15 @@ const minPatternLiteral = 6
 
 func (l *layer) addURL(p Pattern, order int, v verdict) {
 	u := urlRule{p, order, &v}
+	label, ofLabel := p.ownLabel()
 	switch {
-	case p.Host != "*":
+	case ofLabel:
+		if l.byLabel == nil {
+			l.byLabel, l.ownLabels = map[string][]urlRule{}, newWords()
+		}
+		l.byLabel[label] = append(l.byLabel[label], u)
+		l.ownLabels.add(label)
+	case p.NamesHost():
 		r := l.host(p.Host)
 		r.urls = append(r.urls, u)
 	case len(p.literal()) >= minPatternLiteral:
@@ -139,6 +150,9 @@ func (u *urlRule) compare(other *urlRule) int {
 // urls returns every pattern of the layer, the one that decides first first.
 func (l *layer) urls() []urlRule {
 	all := append(slices.Clone(l.anyHost), l.unindexed...)
+	for _, urls := range l.byLabel {
+		all = append(all, urls...)
+	}
 	for _, h := range l.byHost {
 		all = append(all, h.urls...)
 	}
@@ -157,10 +171,10 @@ func (u *urlRule) better(best *urlRule, path, query []byte, except without) *url
 	return u
 }
 
-// find returns the most specific pattern that matches p's reference, else the
-// rule of the longest domain that its host is in. named says whether rules that
-// name a host are looked at.
-func (l *layer) find(p *Page, named bool, except without) *verdict {
+// find returns the most specific pattern that matches p's reference, which is
+// party's, else the rule of the longest domain that its host is in. named says
+// whether rules that name a host are looked at.
+func (l *layer) find(p *Page, party Party, named bool, except without) *verdict {
 	var best *urlRule
 	var domain *verdict
 	path, query := p.ref.path(), p.ref.query()
@@ -184,19 +198,47 @@ func (l *layer) find(p *Page, named bool, except without) *verdict {
 		text := p.ref.buf[p.ref.pathAt:p.ref.end]
 		for i := l.anyGrams.next(text, 0); i >= 0; i = l.anyGrams.next(text, i+l.anyGrams.stride) {
 			for _, ref := range l.anyGrams.at(text, i) {
-				if hasAt(text, i, ref.offset, l.literals[ref.id]) {
+				if hasAt(text, i, ref.offset, l.literals[ref.id]) && l.anyHost[ref.id].isFor(party) {
 					best = l.anyHost[ref.id].better(best, path, query, except)
 				}
 			}
 		}
 	}
 	for i := range l.unindexed {
-		best = l.unindexed[i].better(best, path, query, except)
+		if l.unindexed[i].isFor(party) {
+			best = l.unindexed[i].better(best, path, query, except)
+		}
 	}
 	if best != nil {
 		return best.verdict
 	}
 	return domain
+}
+
+// isFor reports whether a pattern that names no host is one for party.
+func (u *urlRule) isFor(party Party) bool { return party == FirstParty || u.Host == "*" }
+
+// findOwn returns the most specific pattern about hosts of the page's site that
+// begin as that of p's reference does. Who reads the pages of such a host came
+// for what it has.
+func (l *layer) findOwn(p *Page, except without) *verdict {
+	if l.byLabel == nil {
+		return nil
+	}
+	host := p.ref.host()
+	label := withoutNumber(host[:max(0, bytes.IndexByte(host, '.'))])
+	if !l.ownLabels.has(label) || bytes.Equal(host, p.page.host()) {
+		return nil
+	}
+	var best *urlRule
+	urls := l.byLabel[string(label)]
+	for i := range urls {
+		best = urls[i].better(best, p.ref.path(), p.ref.query(), except)
+	}
+	if best == nil {
+		return nil
+	}
+	return best.verdict
 }
 
 // domain returns the first rule about the domain.

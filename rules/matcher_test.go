@@ -37,10 +37,17 @@ func inDomain(host, domain string) bool {
 
 // naivePattern returns how specific a pattern is that matches, -1 if it does
 // not.
-func naivePattern(pattern string, u *url.URL) int {
+func naivePattern(pattern string, page, u *url.URL, party Party) int {
 	rest, query, hasQuery := strings.Cut(pattern, "?")
 	host, path, _ := strings.Cut(rest, "/")
-	if host != "*" && !inDomain(u.Hostname(), host) {
+	label, ofLabel := strings.CutSuffix(host, ".self")
+	switch {
+	case host == "self" || ofLabel:
+		first, _, _ := strings.Cut(u.Hostname(), ".")
+		if party != FirstParty || ofLabel && (strings.TrimRight(first, "0123456789") != label || u.Hostname() == page.Hostname()) {
+			return -1
+		}
+	case host != "*" && !inDomain(u.Hostname(), host):
 		return -1
 	}
 	if !naiveGlob("/"+path, true).MatchString(u.EscapedPath()) {
@@ -49,6 +56,12 @@ func naivePattern(pattern string, u *url.URL) int {
 	n := len(host) + len(strings.TrimRight("/"+path, "*$"))
 	if !hasQuery {
 		return n
+	}
+	if query == "*" {
+		if u.RawQuery == "" {
+			return -1
+		}
+		return n + 1
 	}
 	for part := range strings.SplitSeq(query, "&") {
 		key, glob, _ := strings.Cut(part, "=")
@@ -63,6 +76,13 @@ func naivePattern(pattern string, u *url.URL) int {
 		n += len(part)
 	}
 	return n
+}
+
+// ofLabel reports whether a pattern is about hosts of the page's site by their
+// label; those are looked at last.
+func ofLabel(pattern string) bool {
+	host, _, _ := strings.Cut(pattern, "/")
+	return strings.HasSuffix(host, ".self")
 }
 
 func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Category, party Party, rule string) {
@@ -81,10 +101,15 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 		if pages != "" && !naiveGlob(pages, false).MatchString(page.EscapedPath()) {
 			continue
 		}
-		best, length := -1, -1
+		best, length, own, ownLength := -1, -1, -1, -1
 		for i, o := range n.overrides {
 			if o.Pages == pages && o.URL != "" {
-				if l := naivePattern(o.URL, ref); l > length {
+				l := naivePattern(o.URL, page, ref, party)
+				if ofLabel(o.URL) {
+					if l > ownLength {
+						own, ownLength = i, l
+					}
+				} else if l > length {
 					best, length = i, l
 				}
 			}
@@ -95,19 +120,28 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 				best = i
 			}
 		}
+		if best < 0 {
+			best = own
+		}
 		if best >= 0 {
 			o := n.overrides[best]
 			return o.As, o.Category, party, o.String()
 		}
 	}
-	var found *source
-	length := -1
+	var found, own *source
+	var ownRule string
+	length, ownLength := -1, -1
 	for _, s := range n.sources {
 		for _, pattern := range s.URLs {
-			if party == FirstParty && !strings.HasPrefix(pattern, "*") {
+			if host, _, _ := strings.Cut(pattern, "/"); party == FirstParty && !strings.HasPrefix(host, "*") && !strings.HasSuffix(host, "self") {
 				continue
 			}
-			if l := naivePattern(pattern, ref); l > length {
+			l := naivePattern(pattern, page, ref, party)
+			if ofLabel(pattern) {
+				if l > ownLength {
+					own, ownLength, ownRule = s, l, pattern
+				}
+			} else if l > length {
 				found, length, rule = s, l, pattern
 			}
 		}
@@ -120,6 +154,9 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 				}
 			}
 		}
+	}
+	if found == nil {
+		found, rule = own, ownRule
 	}
 	if found == nil {
 		if party == FirstParty {
@@ -197,7 +234,7 @@ func (m made) query(glob bool) string {
 
 func (m made) pattern() string {
 	for {
-		p := m.of("*", m.domain(), m.domain()) + m.path(true) + m.query(true)
+		p := m.of("*", "self", "stats-and-more-.self", "a.self", "www.self", m.domain(), m.domain(), m.domain()) + m.path(true) + m.of(m.query(true), m.query(true), "?*")
 		if _, err := ParsePattern(p); err == nil {
 			return p
 		}

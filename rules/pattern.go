@@ -10,19 +10,25 @@ import (
 // Pattern is a compiled URL pattern: host/path?key=value&key=value.
 //
 // The host stands for itself and every subdomain, and for third parties only;
-// "*" stands for any host, the page's own too. The path is matched from its
+// "*" stands for any host, the page's own too. "self" stands for the hosts of
+// the page's own site alone, "ads.self" for those of them that begin with the
+// label "ads", digits at its end left out, other than the page's own host. The
+// path is matched from its
 // start, with "*" for any bytes, and is a prefix unless it ends in "$", which
 // stands for itself anywhere else. Each
-// key must be in the query with a value that its glob matches wholly; a
+// key must be in the query with a value that its glob matches wholly; a query
+// "*" takes any that is not empty, and a
 // pattern without a query takes any. All is compared byte for byte, the case
 // of letters too, except that hosts are in lower case.
 type Pattern struct {
-	// Host is "*" or a domain in lower-case ASCII.
+	// Host is "*", "self", a label and ".self", or a domain in lower-case ASCII.
 	Host string
 	// Path begins with "/" or "*" and ends in "*" or "$".
 	Path string
 	// Query are keys and the globs of their values.
 	Query [][2]string
+	// AnyQuery says that there is a query, whatever it says.
+	AnyQuery bool
 	// prefix is what Path begins with before its first "*".
 	prefix string
 	// specificity orders patterns that match the same URL, see ParsePattern.
@@ -48,6 +54,9 @@ func ParsePattern(s string) (Pattern, error) {
 	} else if !hasPath && !hasQuery {
 		return p, errors.New("pattern would match every URL")
 	}
+	if label, ok := p.ownLabel(); ok && (strings.Contains(label, ".") || label != string(withoutNumber([]byte(label)))) {
+		return p, fmt.Errorf("%q: write one label without a number before %q", host, "."+self)
+	}
 	if strings.ContainsAny(path, " \t\n\r\\#") {
 		return p, errors.New("path has a space, a backslash or a \"#\"")
 	}
@@ -56,11 +65,16 @@ func ParsePattern(s string) (Pattern, error) {
 	if !strings.HasSuffix(p.Path, "$") && !strings.HasSuffix(p.Path, "*") {
 		p.Path += "*"
 	}
-	if p.Path == "/*" && host == "*" && !hasQuery {
+	if p.Path == "/*" && (host == "*" || host == self) && (!hasQuery || query == "*") {
 		return p, errors.New("pattern would match every URL")
 	}
 	p.prefix, _, _ = strings.Cut(strings.TrimSuffix(p.Path, "$"), "*")
 	if !hasQuery {
+		return p, nil
+	}
+	if query == "*" {
+		p.AnyQuery = true
+		p.specificity++
 		return p, nil
 	}
 	for part := range strings.SplitSeq(query, "&") {
@@ -74,10 +88,22 @@ func ParsePattern(s string) (Pattern, error) {
 	return p, nil
 }
 
+// self is the host of patterns for the page's own site.
+const self = "self"
+
+// ownLabel returns the label of a host such as "ads.self".
+func (p *Pattern) ownLabel() (label string, ok bool) { return strings.CutSuffix(p.Host, "."+self) }
+
+// NamesHost reports whether the pattern is about a host that it names.
+func (p *Pattern) NamesHost() bool {
+	_, label := p.ownLabel()
+	return p.Host != "*" && p.Host != self && !label
+}
+
 // matches reports whether the pattern matches path and query; the host has
 // been looked at already.
 func (p *Pattern) matches(path, query []byte) bool {
-	if !globMatch(p.Path, path) {
+	if p.AnyQuery && len(query) == 0 || !globMatch(p.Path, path) {
 		return false
 	}
 	for i := range p.Query {

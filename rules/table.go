@@ -130,7 +130,7 @@ func (e *Engine) Table() *Table {
 	c := &e.catalogue
 	for order, u := range c.urls() {
 		p := parts["names"]
-		if u.Host != "*" {
+		if u.NamesHost() {
 			p = parts[partOf(u.Host)]
 		}
 		p.addURL(u, order)
@@ -282,6 +282,9 @@ func (p *tablePart) addURL(u urlRule, order int) {
 func (p *Pattern) expression() string {
 	var e strings.Builder
 	e.WriteByte('^')
+	if p.AnyQuery {
+		e.WriteString(`(?=[^?]*\?.)`)
+	}
 	for _, pair := range p.Query {
 		value := "=" + globExpression(pair[1], "[^&]*")
 		if strings.Trim(strings.TrimSuffix(pair[1], "$"), "*") == "" {

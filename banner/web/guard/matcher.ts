@@ -31,12 +31,14 @@ interface Address {
 	domains: string[]
 	/** Path and query. */
 	text: string
+	/** What patterns about hosts of the page's own site call this one; empty if it is none. */
+	own: string
 }
 
 type Pattern = [expression: string | RegExp, verdict: Verdict, order: number]
 
 /** The rules of one rank: the overrides for a page, or as much of the catalogue as is known. */
-function makeLayer(first?: Part) {
+function makeLayer(part?: Part) {
 	const domains = new Map<string, Verdict>()
 	const patterns = new Map<string, Pattern[]>()
 	const signatures: [tokens: string[], verdict: Verdict][] = []
@@ -63,7 +65,12 @@ function makeLayer(first?: Part) {
 		}
 	}
 
-	if (first) add(first)
+	/** The first pattern about what a table calls a host that an address matches. */
+	function first(host: string, a: Address): Pattern | undefined {
+		return patterns.get(host)?.find((p) => (p[0] = RegExp(p[0])).test(a.text))
+	}
+
+	if (part) add(part)
 	return {
 		add,
 		cookies,
@@ -73,12 +80,15 @@ function makeLayer(first?: Part) {
 		/** named says whether patterns that name a host are looked at. */
 		url(a: Address, named: boolean): Verdict | undefined {
 			let best: Pattern | undefined
-			for (const host of named ? ['*', ...a.domains] : ['*']) {
-				const found = patterns.get(host)?.find((p) => (p[0] = RegExp(p[0])).test(a.text))
+			for (const host of ['*', ...(a.own ? ['self'] : []), ...(named ? a.domains : [])]) {
+				const found = first(host, a)
 				if (found && (!best || found[2] < best[2])) best = found
 			}
 			return best?.[1]
 		},
+
+		/** What decides about a host of the page's own site by how it begins. */
+		own: (a: Address): Verdict | undefined => (a.own ? first(a.own, a)?.[1] : undefined),
 
 		/** The longest domain that a host is in; one that only the breadth table has decides where no other does. */
 		domain(a: Address): Verdict | undefined {
@@ -136,12 +146,17 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		if (!url || !/^(https?|wss?|ftp):$/.test(url.protocol)) return free
 		// Browsers read a host with a dot at its end as one without.
 		const host = url.hostname.replace(/\.+$/, '')
-		const a: Address = { domains: host.split('.').map((_, n, labels) => labels.slice(n).join('.')), text: url.pathname + url.search }
 		const third = !sameSite(host, site)
+		const label = host === own?.hostname ? '' : host.replace(/\d*\..*/, '')
+		const a: Address = {
+			domains: host.split('.').map((_, n, labels) => labels.slice(n).join('.')),
+			text: url.pathname + url.search,
+			own: third ? '' : label + '.self',
+		}
 		const party = third ? 'third' : 'first'
 		if (fragment && !third) return free
 		for (const layer of overrides) {
-			const verdict = layer.url(a, true) ?? layer.domain(a)
+			const verdict = layer.url(a, true) ?? layer.domain(a) ?? layer.own(a)
 			if (verdict) return decided(verdict, party)
 		}
 		const unknown: Decision = { category: third ? 'unclassified' : 'necessary', party }
@@ -152,7 +167,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		// Of the site's own addresses only those of scripts are waited for: what else is a tracker's is asked for by one.
 		const unsure = third ? missing('names', partOf(host)) : kind === 'script' ? missing('names') : undefined
 		if (unsure) return { ...unknown, unsure }
-		const verdict = catalogue.url(a, third) ?? (third && catalogue.domain(a))
+		const verdict = catalogue.url(a, third) ?? (third ? catalogue.domain(a) : catalogue.own(a))
 		return verdict ? overridden(verdict, party) : unknown
 	}
 
