@@ -196,7 +196,7 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 		if !set.holdsFor(p) {
 			continue
 		}
-		v := set.find(p, party, true, except)
+		v := set.find(p, true, party == FirstParty, except)
 		if v == nil && party == FirstParty {
 			v = set.findOwn(p, except)
 		}
@@ -204,11 +204,14 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 			return v.decision(party)
 		}
 	}
-	v := e.catalogue.find(p, party, party == ThirdParty, except)
+	// What is in a frame of the site's own is a page, whose tags are held, and a form
+	// goes where the visitor sends it.
+	self := party == FirstParty && k != Frame && k != Form
+	v := e.catalogue.find(p, party == ThirdParty, self, except)
 	if v == nil && party == FirstParty && e.aliases != nil {
 		v = e.findAlias(p, except)
 	}
-	if v == nil && party == FirstParty {
+	if v == nil && party == FirstParty && k != Form {
 		v = e.catalogue.findOwn(p, except)
 	}
 	var named *verdict // whose it is, if not what for

@@ -85,7 +85,7 @@ func ofLabel(pattern string) bool {
 	return strings.HasSuffix(host, ".self")
 }
 
-func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Category, party Party, rule string) {
+func (n *naive) decide(page, ref *url.URL, kind Kind) (vendor string, category consent.Category, party Party, rule string) {
 	site, err := publicsuffix.EffectiveTLDPlusOne(page.Hostname())
 	party = ThirdParty
 	if err != nil && ref.Hostname() == page.Hostname() || err == nil && inDomain(ref.Hostname(), site) {
@@ -133,7 +133,8 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 	length, ownLength := -1, -1
 	for _, s := range n.sources {
 		for _, pattern := range s.URLs {
-			if host, _, _ := strings.Cut(pattern, "/"); party == FirstParty && !strings.HasPrefix(host, "*") && !strings.HasSuffix(host, "self") {
+			if host, _, _ := strings.Cut(pattern, "/"); party == FirstParty && !strings.HasPrefix(host, "*") && !strings.HasSuffix(host, "self") ||
+				kind == Form && strings.HasSuffix(host, "self") || kind == Frame && host == "self" {
 				continue
 			}
 			l := naivePattern(pattern, page, ref, party)
@@ -292,10 +293,11 @@ func compareWithNaive(t *testing.T, seed uint64) {
 		at := "https://" + m.domain() + m.of("/", "/a/b", "/a/x/c")
 		ref := "https://" + m.domain() + m.path(false) + m.query(false)
 		page.Reset([]byte(at))
-		d := e.URL(&page, []byte(ref), Script)
+		kind := []Kind{Script, Image, Frame, Form}[m.IntN(4)]
+		d := e.URL(&page, []byte(ref), kind)
 		pageURL, _ := url.Parse(at)
 		refURL, _ := url.Parse(ref)
-		vendor, category, party, rule := n.decide(pageURL, refURL)
+		vendor, category, party, rule := n.decide(pageURL, refURL, kind)
 		gotVendor, gotRule := "", ""
 		if d.Vendor != nil {
 			gotVendor = d.Vendor.ID

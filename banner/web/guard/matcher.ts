@@ -77,10 +77,10 @@ function makeLayer(part?: Part) {
 		storage,
 		vendors,
 
-		/** named says whether patterns that name a host are looked at. */
-		url(a: Address, named: boolean): Verdict | undefined {
+		/** named and self say whether patterns that name a host are looked at, and those for the page's own site. */
+		url(a: Address, named: boolean, self: boolean): Verdict | undefined {
 			let best: Pattern | undefined
-			for (const host of ['*', ...(a.own ? ['self'] : []), ...(named ? a.domains : [])]) {
+			for (const host of ['*', ...(self ? ['self'] : []), ...(named ? a.domains : [])]) {
 				const found = first(host, a)
 				if (found && (!best || found[2] < best[2])) best = found
 			}
@@ -156,7 +156,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		const party = third ? 'third' : 'first'
 		if (fragment && !third) return free
 		for (const layer of overrides) {
-			const verdict = layer.url(a, true) ?? layer.domain(a) ?? layer.own(a)
+			const verdict = layer.url(a, true, !third) ?? layer.domain(a) ?? layer.own(a)
 			if (verdict) return decided(verdict, party)
 		}
 		const unknown: Decision = { category: third ? 'unclassified' : 'necessary', party }
@@ -167,7 +167,9 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		// Of the site's own addresses only those of scripts are waited for: what else is a tracker's is asked for by one.
 		const unsure = third ? missing('names', partOf(host)) : kind === 'script' ? missing('names') : undefined
 		if (unsure) return { ...unknown, unsure }
-		const verdict = catalogue.url(a, third) ?? (third ? catalogue.domain(a) : catalogue.own(a))
+		// What is in a frame of the site's own is a page, and a form goes where the visitor sends it.
+		const self = !third && kind !== 'frame' && kind !== 'form'
+		const verdict = catalogue.url(a, third, self) ?? (third ? catalogue.domain(a) : kind !== 'form' ? catalogue.own(a) : undefined)
 		return verdict ? overridden(verdict, party) : unknown
 	}
 
