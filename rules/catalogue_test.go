@@ -180,7 +180,7 @@ func TestOwnSite(t *testing.T) {
 		{"/js/threadmanager.js", ""},
 		{"/js/uploadTools.js", ""},
 		{"/js/lazyadapter.js", ""},
-		{"/anzeigen/wohnungen.js", ""},
+		{"/anzeigen/wohnungen.js", "own-banners"},
 		{"/uploads/ads.txt", ""},
 		{"https://ads.shop.example/ad.js", "own-ads"},
 		{"https://ads1.shop.example/library/dap", "own-ads"},
