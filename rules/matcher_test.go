@@ -37,14 +37,14 @@ func inDomain(host, domain string) bool {
 
 // naivePattern returns how specific a pattern is that matches, -1 if it does
 // not.
-func naivePattern(pattern string, page, u *url.URL, party Party) int {
+func naivePattern(pattern string, page, u *url.URL, party Party, kind Kind) int {
 	rest, query, hasQuery := strings.Cut(pattern, "?")
 	host, path, _ := strings.Cut(rest, "/")
 	label, ofLabel := strings.CutSuffix(host, ".self")
 	switch {
 	case host == "self" || ofLabel:
 		first, _, _ := strings.Cut(u.Hostname(), ".")
-		if party != FirstParty || ofLabel && (strings.TrimRight(first, "0123456789") != label || u.Hostname() == page.Hostname()) {
+		if party != FirstParty || kind == Form || kind == Frame && host == "self" || ofLabel && (strings.TrimRight(first, "0123456789") != label || u.Hostname() == page.Hostname()) {
 			return -1
 		}
 	case host != "*" && !inDomain(u.Hostname(), host):
@@ -104,7 +104,7 @@ func (n *naive) decide(page, ref *url.URL, kind Kind) (vendor string, category c
 		best, length, own, ownLength := -1, -1, -1, -1
 		for i, o := range n.overrides {
 			if o.Pages == pages && o.URL != "" {
-				l := naivePattern(o.URL, page, ref, party)
+				l := naivePattern(o.URL, page, ref, party, kind)
 				if ofLabel(o.URL) {
 					if l > ownLength {
 						own, ownLength = i, l
@@ -133,11 +133,10 @@ func (n *naive) decide(page, ref *url.URL, kind Kind) (vendor string, category c
 	length, ownLength := -1, -1
 	for _, s := range n.sources {
 		for _, pattern := range s.URLs {
-			if host, _, _ := strings.Cut(pattern, "/"); party == FirstParty && !strings.HasPrefix(host, "*") && !strings.HasSuffix(host, "self") ||
-				kind == Form && strings.HasSuffix(host, "self") || kind == Frame && host == "self" {
+			if host, _, _ := strings.Cut(pattern, "/"); party == FirstParty && !strings.HasPrefix(host, "*") && !strings.HasSuffix(host, "self") {
 				continue
 			}
-			l := naivePattern(pattern, page, ref, party)
+			l := naivePattern(pattern, page, ref, party, kind)
 			if ofLabel(pattern) {
 				if l > ownLength {
 					own, ownLength, ownRule = s, l, pattern

@@ -31,8 +31,8 @@ interface Address {
 	domains: string[]
 	/** Path and query. */
 	text: string
-	/** What patterns about hosts of the page's own site call this one; empty if it is none. */
-	own: string
+	/** What patterns for the page's own site call the host, by its label and as one of them: those that count. */
+	own: string[]
 }
 
 type Pattern = [expression: string | RegExp, verdict: Verdict, order: number]
@@ -77,10 +77,10 @@ function makeLayer(part?: Part) {
 		storage,
 		vendors,
 
-		/** named and self say whether patterns that name a host are looked at, and those for the page's own site. */
-		url(a: Address, named: boolean, self: boolean): Verdict | undefined {
+		/** named says whether patterns that name a host are looked at. */
+		url(a: Address, named: boolean): Verdict | undefined {
 			let best: Pattern | undefined
-			for (const host of ['*', ...(self ? ['self'] : []), ...(named ? a.domains : [])]) {
+			for (const host of ['*', ...a.own.slice(1), ...(named ? a.domains : [])]) {
 				const found = first(host, a)
 				if (found && (!best || found[2] < best[2])) best = found
 			}
@@ -88,7 +88,7 @@ function makeLayer(part?: Part) {
 		},
 
 		/** What decides about a host of the page's own site by how it begins. */
-		own: (a: Address): Verdict | undefined => (a.own ? first(a.own, a)?.[1] : undefined),
+		own: (a: Address): Verdict | undefined => first(a.own[0] ?? '', a)?.[1],
 
 		/** The longest domain that a host is in; one that only the breadth table has decides where no other does. */
 		domain(a: Address): Verdict | undefined {
@@ -147,16 +147,17 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		// Browsers read a host with a dot at its end as one without.
 		const host = url.hostname.replace(/\.+$/, '')
 		const third = !sameSite(host, site)
-		const label = host === own?.hostname ? '' : host.replace(/\d*\..*/, '')
+		const label = (host === own?.hostname ? '' : host.replace(/\d*\..*/, '')) + '.self'
 		const a: Address = {
 			domains: host.split('.').map((_, n, labels) => labels.slice(n).join('.')),
 			text: url.pathname + url.search,
-			own: third ? '' : label + '.self',
+			// What is in a frame of the site's own is a page, and a form goes where the visitor sends it.
+			own: third || kind === 'form' ? [] : kind === 'frame' ? [label] : [label, 'self'],
 		}
 		const party = third ? 'third' : 'first'
 		if (fragment && !third) return free
 		for (const layer of overrides) {
-			const verdict = layer.url(a, true, !third) ?? layer.domain(a) ?? layer.own(a)
+			const verdict = layer.url(a, true) ?? layer.domain(a) ?? layer.own(a)
 			if (verdict) return decided(verdict, party)
 		}
 		const unknown: Decision = { category: third ? 'unclassified' : 'necessary', party }
@@ -167,9 +168,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		// Of the site's own addresses only those of scripts are waited for: what else is a tracker's is asked for by one.
 		const unsure = third ? missing('names', partOf(host)) : kind === 'script' ? missing('names') : undefined
 		if (unsure) return { ...unknown, unsure }
-		// What is in a frame of the site's own is a page, and a form goes where the visitor sends it.
-		const self = !third && kind !== 'frame' && kind !== 'form'
-		const verdict = catalogue.url(a, third, self) ?? (third ? catalogue.domain(a) : kind !== 'form' ? catalogue.own(a) : undefined)
+		const verdict = catalogue.url(a, third) ?? (third ? catalogue.domain(a) : catalogue.own(a))
 		return verdict ? overridden(verdict, party) : unknown
 	}
 
@@ -218,7 +217,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		 * to. unseen says that the element is too small to be seen, or hidden.
 		 */
 		url(reference: string, baseURI: string, kind: Kind = 'other', unseen: Unseen = ''): Decision {
-			const key = baseURI + ' ' + reference
+			const key = kind + baseURI + ' ' + reference
 			let decision = seen.get(key)
 			if (!decision) {
 				decision = absolute(parse(reference, baseURI), /^[\0- ]*(#|$)/.test(reference), kind, unseen)
