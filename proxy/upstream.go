@@ -43,6 +43,8 @@ type link struct {
 	kept  bool // it has served an exchange before this one
 	lease any  // by which client knows it while it is in use
 
+	request []byte // is sent by the next Read
+
 	// While an exchange reads from it:
 	patience time.Duration                    // how long the upstream may be silent
 	pause    time.Duration                    // how long until stall is called
@@ -64,6 +66,7 @@ const (
 var (
 	errQueueFull  = errors.New("no upstream connection came free")
 	errSilent     = errors.New("the upstream is silent")
+	errStale      = errors.New("something arrived on a connection that nothing was asked over")
 	errUnfinished = errors.New("the upstream ended its answer early")
 )
 
@@ -141,25 +144,21 @@ func clientTLS(t *configs.UpstreamTLS, host string) (*tls.Config, error) {
 	return c, nil
 }
 
-// acquire returns a connection: an idle one that is alive, or a new one.
-func (up *upstream) acquire() (*link, error) {
-	for {
-		lease, err := up.client.AcquireConn(0, false)
-		if errors.Is(err, fasthttp.ErrNoFreeConns) {
-			return nil, errQueueFull
-		}
-		if err != nil {
-			return nil, err
-		}
-		l := lease.Conn().(*link)
-		if l.kept && l.sock != nil && l.sock.stale() {
-			up.client.CloseConn(lease)
-			continue
-		}
-		l.lease = lease
-		up.busy.Add(1)
-		return l, nil
+// acquire gives x a connection: an idle one or a new one.
+func (up *upstream) acquire(x *exchange) error {
+	lease, err := up.client.AcquireConn(0, false)
+	if errors.Is(err, fasthttp.ErrNoFreeConns) {
+		return errQueueFull
 	}
+	if err != nil {
+		return err
+	}
+	l := lease.Conn().(*link)
+	l.lease = lease
+	l.patience, l.pause, l.stall = x.cfg.Limits.Response, 0, x.stall
+	x.link = l
+	up.busy.Add(1)
+	return nil
 }
 
 func (up *upstream) dial() (*link, error) {
@@ -187,7 +186,7 @@ func (l *link) release(reusable bool) {
 	up, lease := l.up, l.lease
 	reusable = reusable && len(l.in.buffered()) == 0
 	l.in.release()
-	l.kept, l.lease, l.stall = true, nil, nil
+	l.kept, l.lease, l.stall, l.request = true, nil, nil, nil
 	up.busy.Add(-1)
 	if !reusable {
 		give((*fasthttp.HostClient).CloseConn, &up.client, lease)
@@ -223,7 +222,7 @@ func (l *link) Read(p []byte) (int, error) {
 			l.readBy = now.Add(step)
 			l.SetReadDeadline(l.readBy)
 		}
-		n, err := l.Conn.Read(p)
+		n, err := l.receive(p)
 		if n > 0 {
 			return n, nil
 		}
@@ -242,6 +241,40 @@ func (l *link) Read(p []byte) (int, error) {
 		}
 		step = watch
 	}
+}
+
+// receive reads once. A request that waits for that is sent before.
+func (l *link) receive(p []byte) (n int, err error) {
+	if l.request == nil {
+		return l.Conn.Read(p)
+	}
+	l.request, n, err = l.sock.ask(l.request, p)
+	if rest := l.request; len(rest) > 0 && err == nil {
+		// An upstream that takes no more may have answered.
+		l.write(rest, nil)
+		l.request = nil
+		return l.Conn.Read(p)
+	} else if len(rest) == 0 {
+		l.request = nil
+	}
+	return n, err
+}
+
+// send sends a request's head, and its body as far as there is one; more says
+// that more follows. A connection that was kept is looked at before, and errStale
+// says that it is of no use. A request that is a head alone is sent by the next
+// Read, which returns errStale then.
+func (l *link) send(head, body []byte, more bool) error {
+	if l.kept && l.sock != nil {
+		if l.up.tls == nil && len(body) == 0 && !more {
+			l.request = head
+			return nil
+		}
+		if l.sock.stale() {
+			return errStale
+		}
+	}
+	return l.write(head, body)
 }
 
 // write sends a and then b to the upstream.
