@@ -187,8 +187,11 @@ func (x *exchange) stopUpload() error {
 
 // receiveAnswer reads answers until one is final. Interim ones are passed on.
 func (x *exchange) receiveAnswer() error {
+	err := x.link.await()
+	if err != nil {
+		return err
+	}
 	for interim := 0; ; interim++ {
-		var err error
 		x.answer.reset()
 		x.answer.text, err = x.link.in.appendHead(x.answer.text, x.cfg.Limits.ResponseHead)
 		if err == nil {

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"io"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,9 +17,9 @@ type socket struct {
 	// Of a request under way, see ask:
 	step    func(fd uintptr) bool
 	request []byte // what has not been sent
-	into    []byte
-	n       int
+	sent    bool
 	err     error
+	one     [1]byte
 }
 
 func newSocket(raw syscall.RawConn) *socket {
@@ -54,50 +53,34 @@ func (s *socket) poll(events int16) int16 {
 }
 
 // ask sends a request over a connection on which nothing may have arrived, and
-// reads what comes back into p. With errStale something had arrived, and nothing
-// was sent. What could not be sent at once is left, and nothing has been read.
+// waits until something has. With errStale something had arrived before, and
+// nothing was sent. What could not be sent at once is left, and not waited for.
 //
-// A look, a write, a wait and a read are all that it takes. Reading as usual
-// would try to before there can be an answer, once more for every request. That
-// nothing is missed is owed to the order: the poller begins to note what arrives
-// before the first step, which finds nothing there.
-func (s *socket) ask(request, p []byte) (left []byte, n int, err error) {
-	s.request, s.into, s.n, s.err = request, p, 0, nil
+// To read at once, as one does, is to try before there can be an answer, and so
+// once more for every request. Here that first try is the look at the connection.
+// Nothing is missed, since the poller notes what arrives from before that on.
+func (s *socket) ask(request []byte) (left []byte, err error) {
+	s.request, s.sent, s.err = request, false, nil
 	if err = s.raw.Read(s.step); err == nil {
 		err = s.err
 	}
-	left, n = s.request, s.n
-	s.request, s.into = nil, nil
-	return left, n, err
+	left, s.request = s.request, nil
+	return left, err
 }
 
-// takeStep reports whether ask is done. Where it is not, it is called again when
-// something has arrived.
+// takeStep reports whether ask is done. It is called once more when something has
+// arrived.
 func (s *socket) takeStep(fd uintptr) bool {
-	n, err := ignoreEINTR(unix.Read, int(fd), s.into)
-	switch {
-	case err != unix.EAGAIN && len(s.request) > 0:
-		s.err = errStale
+	if s.sent {
 		return true
-	case err == unix.EAGAIN && len(s.request) == 0:
-		return false
-	case err != unix.EAGAIN:
-		s.n, s.err = max(n, 0), err
-		if n == 0 {
-			s.err = io.EOF
-		}
+	}
+	if _, err := unix.Read(int(fd), s.one[:]); err != unix.EAGAIN {
+		s.err = errStale
 		return true
 	}
 	// Why it cannot be sent is for who sends the rest to find out.
-	n, _ = ignoreEINTR(unix.Write, int(fd), s.request)
+	n, _ := unix.Write(int(fd), s.request)
 	s.request = s.request[max(n, 0):]
-	return len(s.request) > 0
-}
-
-func ignoreEINTR(do func(fd int, p []byte) (int, error), fd int, p []byte) (n int, err error) {
-	for {
-		if n, err = do(fd, p); err != unix.EINTR {
-			return n, err
-		}
-	}
+	s.sent = len(s.request) == 0
+	return !s.sent
 }

@@ -14,4 +14,4 @@ func newSocket(syscall.RawConn) *socket { return &socket{} }
 func (*socket) hungUp() bool { return false }
 func (*socket) stale() bool  { return false }
 
-func (*socket) ask(request, _ []byte) (left []byte, n int, err error) { return request, 0, nil }
+func (*socket) ask(request []byte) (left []byte, err error) { return request, nil }

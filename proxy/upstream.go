@@ -43,7 +43,7 @@ type link struct {
 	kept  bool // it has served an exchange before this one
 	lease any  // by which client knows it while it is in use
 
-	request []byte // is sent by the next Read
+	request []byte // waits to be sent, see await
 
 	// While an exchange reads from it:
 	patience time.Duration                    // how long the upstream may be silent
@@ -223,7 +223,7 @@ func (l *link) Read(p []byte) (int, error) {
 			l.SetReadDeadline(l.readBy)
 		}
 		n, err := l.receive(p)
-		if n > 0 {
+		if n > 0 || err == nil {
 			return n, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -243,27 +243,25 @@ func (l *link) Read(p []byte) (int, error) {
 	}
 }
 
-// receive reads once. A request that waits for that is sent before.
+// receive reads once. Where a request waits for that, it is sent, and the answer
+// waited for.
 func (l *link) receive(p []byte) (n int, err error) {
 	if l.request == nil {
 		return l.Conn.Read(p)
 	}
-	l.request, n, err = l.sock.ask(l.request, p)
-	if rest := l.request; len(rest) > 0 && err == nil {
-		// An upstream that takes no more may have answered.
-		l.write(rest, nil)
+	if l.request, err = l.sock.ask(l.request); len(l.request) == 0 {
 		l.request = nil
-		return l.Conn.Read(p)
-	} else if len(rest) == 0 {
+	} else if err == nil {
+		// An upstream that takes no more may have answered all the same.
+		l.write(l.request, nil)
 		l.request = nil
 	}
-	return n, err
+	return 0, err
 }
 
 // send sends a request's head, and its body as far as there is one; more says
-// that more follows. A connection that was kept is looked at before, and errStale
-// says that it is of no use. A request that is a head alone is sent by the next
-// Read, which returns errStale then.
+// that more follows. A connection that was kept is looked at before: with errStale
+// it is of no use, and nothing has been sent. What is a head alone waits for await.
 func (l *link) send(head, body []byte, more bool) error {
 	if l.kept && l.sock != nil {
 		if l.up.tls == nil && len(body) == 0 && !more {
@@ -275,6 +273,19 @@ func (l *link) send(head, body []byte, more bool) error {
 		}
 	}
 	return l.write(head, body)
+}
+
+// await sends a request that waits for that, and waits for the answer. There is
+// no buffer until it comes, and then one that takes most answers whole.
+func (l *link) await() error {
+	if l.request == nil {
+		return nil
+	}
+	_, err := l.Read(nil)
+	if err == nil {
+		l.in.grow(largeBuffer)
+	}
+	return err
 }
 
 // write sends a and then b to the upstream.

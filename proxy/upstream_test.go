@@ -56,6 +56,9 @@ func TestRequestOverKept(t *testing.T) {
 			if err := l.send(request, nil, false); err != nil {
 				t.Fatal(err)
 			}
+			if err := l.await(); err != nil {
+				t.Fatal(err)
+			}
 			p := make([]byte, len(answer))
 			if n, err := l.Read(p); err != nil || string(p[:n]) != answer {
 				t.Errorf("%q, %v", p[:n], err)
