@@ -307,7 +307,7 @@ func (d *document) build(f *flight) error {
 		f.land(nil)
 		return x.passUnread(d.body, err)
 	}
-	x.proxy.count(x, d.tags)
+	x.proxy.count(x, d.tags, nil)
 	x.composeDocument()
 	d.remember(d.out, f)
 	return x.passPage(d.out)
@@ -359,7 +359,7 @@ func (d *document) stream() error {
 	if err := d.close(); err != nil {
 		return answerCut(err)
 	}
-	d.x.proxy.count(d.x, d.tags)
+	d.x.proxy.count(d.x, d.tags, nil)
 	if err := d.send(); err != nil {
 		return err
 	}
