@@ -168,7 +168,7 @@ func (up *upstream) dial() (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{up: up, Conn: conn, sock: socketOf(conn)}
+	l := &link{up: up, Conn: conn}
 	if up.tls != nil {
 		t := tls.Client(conn, up.tls)
 		if err := t.HandshakeContext(ctx); err != nil {
@@ -177,6 +177,7 @@ func (up *upstream) dial() (*link, error) {
 		}
 		l.Conn = t
 	}
+	l.sock = socketOf(l.Conn)
 	l.in.conn = l
 	return l, nil
 }
@@ -247,7 +248,7 @@ func (l *link) Read(p []byte) (int, error) {
 // waited for.
 func (l *link) receive(p []byte) (n int, err error) {
 	if l.request == nil {
-		return l.Conn.Read(p)
+		return l.sock.read(l.Conn, p)
 	}
 	if l.request, err = l.sock.ask(l.request); len(l.request) == 0 {
 		l.request = nil
@@ -264,7 +265,7 @@ func (l *link) receive(p []byte) (n int, err error) {
 // it is of no use, and nothing has been sent. What is a head alone waits for await.
 func (l *link) send(head, body []byte, more bool) error {
 	if l.kept && l.sock != nil {
-		if l.up.tls == nil && len(body) == 0 && !more {
+		if l.sock.plain && len(body) == 0 && !more {
 			l.request = head
 			return nil
 		}
@@ -301,7 +302,7 @@ func (l *link) write(a, b []byte) error {
 			l.writeBy = by
 			l.SetWriteDeadline(by)
 		}
-		n, err := writeParts(l.Conn, &l.vec)
+		n, err := l.sock.write(l.Conn, &l.vec)
 		if err != nil && (n == 0 || l.up.tls != nil || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
 		}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -67,5 +68,43 @@ func TestRequestOverKept(t *testing.T) {
 				t.Error("another request arrived")
 			}
 		})
+	}
+}
+
+// TestSocketDoesNotAllocate writes, reads and asks over a plain connection.
+func TestSocketDoesNotAllocate(t *testing.T) {
+	request, p := []byte("ask"), make([]byte, 10)
+	address := script(t, func(_ int, p *peer) {
+		for b := make([]byte, 10); ; {
+			if n, err := p.Read(b); err != nil || n != len(request) {
+				return
+			}
+			p.Write(b[:5])
+		}
+	})
+	conn, err := net.Dial("tcp", address[len("http://"):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	s := socketOf(conn)
+	var failed error
+	var parts net.Buffers
+	var two [2][]byte
+	n := testing.AllocsPerRun(100, func() {
+		parts = append(net.Buffers(two[:0]), request[:1], request[1:])
+		if n, err := s.write(conn, &parts); err != nil || int(n) != len(request) || len(parts) > 0 {
+			failed = fmt.Errorf("%d bytes written, %w", n, err)
+		}
+		if n, err := s.read(conn, p); err != nil || n != 5 {
+			failed = fmt.Errorf("%d bytes read, %w", n, err)
+		}
+		if left, err := s.ask(request); err != nil || len(left) > 0 {
+			failed = fmt.Errorf("%d bytes left, %w", len(left), err)
+		}
+		s.read(conn, p)
+	})
+	if n != 0 || failed != nil {
+		t.Errorf("%v allocations, %v", n, failed)
 	}
 }
