@@ -164,7 +164,6 @@ var errLarge = errors.New("the page is too large to be held")
 // begin makes ready for a page with a body.
 func (d *document) begin() {
 	x := d.x
-	x.pageURL()
 	d.target = negotiate(&x.request)
 	nonce := policyNonce(&x.answer)
 	d.view = banner.View{
