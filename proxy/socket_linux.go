@@ -59,6 +59,9 @@ func newSocket(raw syscall.RawConn) *socket {
 
 // do makes the call, and reports whether it need not be waited for.
 func (o *operation) do(call, fd uintptr) bool {
+	if call == unix.SYS_WRITEV {
+		o.sends()
+	}
 	for {
 		n, _, errno := unix.RawSyscall(call, fd, uintptr(unsafe.Pointer(&o.parts)), uintptr(o.count))
 		if errno == unix.EINTR {
@@ -66,6 +69,8 @@ func (o *operation) do(call, fd uintptr) bool {
 		}
 		if o.n, o.errno = int(n), errno; errno != 0 {
 			o.n = 0
+		} else if call == unix.SYS_READV {
+			o.received(fd)
 		}
 		return errno != unix.EAGAIN
 	}
