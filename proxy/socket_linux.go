@@ -25,13 +25,16 @@ type socket struct {
 	look  func(fd uintptr)
 
 	reading, writing operation
-	asking           struct {
-		step    func(fd uintptr) bool
-		request []byte // what has not been sent
-		sent    bool
-		stale   bool
-		one     [1]byte
-	}
+	asking           asking
+}
+
+// asking is a call of ask.
+type asking struct {
+	step    func(fd uintptr) bool
+	request []byte // what has not been sent
+	sent    bool   // nothing is left of it
+	stale   bool
+	one     [1]byte
 }
 
 // operation is one read or write, of one part or more.
@@ -53,7 +56,7 @@ func newSocket(raw syscall.RawConn) *socket {
 	}
 	s.reading.step = func(fd uintptr) bool { return s.reading.do(unix.SYS_READV, fd) }
 	s.writing.step = func(fd uintptr) bool { return s.writing.do(unix.SYS_WRITEV, fd) }
-	s.asking.step = s.ask1
+	s.asking.step = s.askOn
 	return s
 }
 
@@ -164,9 +167,9 @@ func (s *socket) ask(request []byte) (left []byte, err error) {
 	return left, err
 }
 
-// ask1 reports whether ask is done. It is called once more when something has
+// askOn reports whether ask is done. It is called once more when something has
 // arrived.
-func (s *socket) ask1(fd uintptr) bool {
+func (s *socket) askOn(fd uintptr) bool {
 	a := &s.asking
 	if a.sent {
 		return true

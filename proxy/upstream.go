@@ -245,14 +245,19 @@ func (l *link) Read(p []byte) (int, error) {
 }
 
 // receive reads once. Where a request waits for that, it is sent, and the answer
-// waited for.
+// waited for instead: without a buffer, and once it has come with one that takes
+// most answers whole.
 func (l *link) receive(p []byte) (n int, err error) {
 	if l.request == nil {
 		return l.sock.read(l.Conn, p)
 	}
-	if l.request, err = l.sock.ask(l.request); len(l.request) == 0 {
+	switch l.request, err = l.sock.ask(l.request); {
+	case len(l.request) == 0:
 		l.request = nil
-	} else if err == nil {
+		if err == nil {
+			l.in.grow(largeBuffer)
+		}
+	case err == nil:
 		// An upstream that takes no more may have answered all the same.
 		l.write(l.request, nil)
 		l.request = nil
@@ -276,16 +281,12 @@ func (l *link) send(head, body []byte, more bool) error {
 	return l.write(head, body)
 }
 
-// await sends a request that waits for that, and waits for the answer. There is
-// no buffer until it comes, and then one that takes most answers whole.
+// await sends a request that waits for that, and waits a moment for the answer.
 func (l *link) await() error {
 	if l.request == nil {
 		return nil
 	}
 	_, err := l.Read(nil)
-	if err == nil {
-		l.in.grow(largeBuffer)
-	}
 	return err
 }
 
