@@ -245,7 +245,7 @@ func TestOwnSite(t *testing.T) {
 	}{
 		{"/publicidad/D1/index.php", Frame, ""},
 		{"/order/track.php", Form, ""},
-		{"https://ads.shop.example/", Frame, "own-ads"},
+		{"https://ads.shop.example/", Frame, ""},
 		{"https://ads.shop.example/order", Form, ""},
 		{"/wp-content/tracker.php", Image, "own-analytics"},
 	} {

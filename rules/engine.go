@@ -194,13 +194,13 @@ func (e *Engine) URLWith(p *Page, ref []byte, k Kind, s Sign) Decision {
 func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) Decision {
 	// What is in a frame of the site's own is a page, whose tags are held, and a form
 	// goes where the visitor sends it.
-	self, label := party == FirstParty && k != Frame && k != Form, party == FirstParty && k != Form
+	self := party == FirstParty && k != Frame && k != Form
 	for _, set := range e.overrides {
 		if !set.holdsFor(p) {
 			continue
 		}
 		v := set.find(p, true, self, except)
-		if v == nil && label {
+		if v == nil && self {
 			v = set.findOwn(p, except)
 		}
 		if v != nil {
@@ -211,7 +211,7 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 	if v == nil && party == FirstParty && e.aliases != nil {
 		v = e.findAlias(p, except)
 	}
-	if v == nil && label {
+	if v == nil && self {
 		v = e.catalogue.findOwn(p, except)
 	}
 	var named *verdict // whose it is, if not what for

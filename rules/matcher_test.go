@@ -44,7 +44,7 @@ func naivePattern(pattern string, page, u *url.URL, party Party, kind Kind) int 
 	switch {
 	case host == "self" || ofLabel:
 		first, _, _ := strings.Cut(u.Hostname(), ".")
-		if party != FirstParty || kind == Form || kind == Frame && host == "self" || ofLabel && (strings.TrimRight(first, "0123456789") != label || u.Hostname() == page.Hostname()) {
+		if party != FirstParty || kind == Form || kind == Frame || ofLabel && (strings.TrimRight(first, "0123456789") != label || u.Hostname() == page.Hostname()) {
 			return -1
 		}
 	case host != "*" && !inDomain(u.Hostname(), host):
