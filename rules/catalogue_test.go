@@ -216,7 +216,7 @@ func TestOwnSite(t *testing.T) {
 		{"/services/pixel?id=7", "own-analytics"},
 		{"/pixel-art/?page=2", ""},
 		{"https://hitcount.shop.example/x", "own-analytics"},
-		{"https://metrics2.shop.example/x", "own-analytics"},
+		{"https://counter2.shop.example/x", "own-analytics"},
 		{"https://stats.shop.example/o.gif?u=1", "own-analytics"},
 		{"https://stats.shop.example/league/table.js", ""},
 		{"https://stats.shop.example/chart.png", ""},
