@@ -230,12 +230,12 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 // begin as that of p's reference does. Who reads the pages of such a host came
 // for what it has.
 func (l *layer) findOwn(p *Page, except without) *verdict {
-	if l.byLabel == nil {
+	host := p.ref.host()
+	if l.byLabel == nil || bytes.Equal(host, p.page.host()) {
 		return nil
 	}
-	host := p.ref.host()
 	label := withoutNumber(host[:max(0, bytes.IndexByte(host, '.'))])
-	if !l.ownLabels.has(label) || bytes.Equal(host, p.page.host()) {
+	if !l.ownLabels.has(label) {
 		return nil
 	}
 	var best *urlRule
