@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -42,13 +41,12 @@ type layer struct {
 	hosts    domainTable
 	byHost   []hostRules // by the numbers of hosts
 	verdicts []verdict   // of domains, as far as there is room reserved
-	// anyHost are the patterns whose host is "*", and then those whose host is
-	// "self", with a literal that is long enough to be looked for: anyGrams has the
-	// first by their numbers, selfGrams all. unindexed are the rest.
-	anyHost             []urlRule
-	literals            []string // of anyHost
-	anyGrams, selfGrams grams
-	unindexed           []urlRule
+	// anyHost are the patterns whose host is "*" or "self": those with a literal
+	// that is long enough to be looked for, numbered as in anyGrams, and the rest.
+	anyHost   []urlRule
+	literals  []string // of anyHost
+	anyGrams  grams
+	unindexed []urlRule
 	// byLabel are the patterns whose host is a label and "self".
 	byLabel   map[string][]urlRule
 	ownLabels words
@@ -131,16 +129,11 @@ func (l *layer) addInline(tokens []string, v verdict) {
 
 func (l *layer) build() {
 	l.inline.build()
-	slices.SortStableFunc(l.anyHost, func(a, b urlRule) int { return strings.Compare(a.Host, b.Host) })
 	l.literals = make([]string, len(l.anyHost))
-	others := 0
 	for i := range l.anyHost {
 		l.literals[i] = l.anyHost[i].literal()
-		if l.anyHost[i].Host == "*" {
-			others++
-		}
 	}
-	l.anyGrams, l.selfGrams = newGrams(l.literals[:others]), newGrams(l.literals)
+	l.anyGrams = newGrams(l.literals)
 	for i := range l.byHost {
 		slices.SortStableFunc(l.byHost[i].urls, bySpecificity)
 	}
@@ -203,13 +196,9 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 	}
 	if len(l.anyHost) > 0 {
 		text := p.ref.buf[p.ref.pathAt:p.ref.end]
-		grams := &l.anyGrams
-		if self {
-			grams = &l.selfGrams
-		}
-		for i := grams.next(text, 0); i >= 0; i = grams.next(text, i+grams.stride) {
-			for _, ref := range grams.at(text, i) {
-				if hasAt(text, i, ref.offset, l.literals[ref.id]) {
+		for i := l.anyGrams.next(text, 0); i >= 0; i = l.anyGrams.next(text, i+l.anyGrams.stride) {
+			for _, ref := range l.anyGrams.at(text, i) {
+				if (self || l.anyHost[ref.id].Host == "*") && hasAt(text, i, ref.offset, l.literals[ref.id]) {
 					best = l.anyHost[ref.id].better(best, path, query, except)
 				}
 			}
