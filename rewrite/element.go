@@ -25,6 +25,7 @@ type tag struct {
 	own    rules.Decision
 	owned  bool
 	script scriptType
+	kept   bool // the tag before it says that its text may be what Borlabs Cookie blocks
 	hide   bool // when held, its type becomes text/plain
 	stops  bool // what is held would act: it is no hint that is stripped
 	gone   bool // held for good, whatever is granted
@@ -110,6 +111,7 @@ func (rw *Rewriter) startTag() {
 	t := &rw.tag
 	e := s.Element
 	t.start, t.nameEnd, t.end, t.elem, t.foreign = s.Start, s.NameEnd, s.End, e, s.Foreign
+	t.kept, rw.keeps = rw.keeps, false
 	if rw.boxes.element == e && e != 0 && !rw.empty() {
 		rw.boxes.depth++
 	}
@@ -337,7 +339,7 @@ func (rw *Rewriter) endTag() {
 		rw.settle(s.Depth() < rw.aside.depth || rw.doc.XML)
 	}
 	rw.endSkippedText()
-	rw.pending = 0
+	rw.pending, rw.keeps = 0, false
 	if s.Element == scan.AmpAnalytics {
 		rw.counting = false
 	}

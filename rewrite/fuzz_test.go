@@ -83,7 +83,7 @@ var parks = regexp.MustCompile(`text/(plain|template)|suppressedsrc|-(cookiebloc
 // revives matches what another tool has parked under another name than src: it
 // is held under the name that will act, or as markup, and so cannot be told from
 // what was there.
-var revives = regexp.MustCompile(`suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|blocker)-src|data-src|data-borlabs-cookie-content`)
+var revives = regexp.MustCompile(`suppressedsrc|-(cookieblock|cmplz|cli|uc|iub|blocker)-src|data-src|data-borlabs-cookie-content|_brlbs-content-blocker`)
 
 // cutOff reports whether a noscript element of the page, or another in a page of
 // frames whose text is read as markup, leaves something unfinished, which the

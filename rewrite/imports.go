@@ -20,11 +20,13 @@ type imports struct {
 	back   int // how many bytes were looked back over
 }
 
-// judgeImports decides about what code imports, by calls and, in a module,
-// without.
-func (rw *Rewriter) judgeImports(at int, code []byte, module bool, v vector) {
+// judgeImports decides about what code imports: by calls, if it may, and in a
+// module without.
+func (rw *Rewriter) judgeImports(at int, code []byte, calls, module bool, v vector) {
 	m := imports{at: at, code: code, vector: v}
-	rw.judgeCalls(&m)
+	if calls {
+		rw.judgeCalls(&m)
+	}
 	if module {
 		rw.judgeModule(&m)
 	}
@@ -34,16 +36,11 @@ func (rw *Rewriter) judgeImports(at int, code []byte, module bool, v vector) {
 // up to what is put into it, right after import and a parenthesis.
 func (rw *Rewriter) judgeCalls(m *imports) {
 	for code := m.code; ; {
-		// Scripts have few letters p, and a search for one byte is the fastest.
-		n := bytes.IndexByte(code, 'p')
+		n := bytes.Index(code, importWord)
 		if n < 0 {
 			return
 		}
-		if n < 2 || !bytes.HasPrefix(code[n-2:], importWord) {
-			code = code[n+1:]
-			continue
-		}
-		code = afterBlanks(code[n-2+len(importWord):])
+		code = afterBlanks(code[n+len(importWord):])
 		if len(code) == 0 || code[0] != '(' {
 			continue
 		}

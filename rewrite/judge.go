@@ -258,9 +258,11 @@ func (rw *Rewriter) judgeURL(i int, ref []byte, v *vector) {
 func (rw *Rewriter) judgeCode(i int, code []byte, v *vector) {
 	d := rw.doc.Rules.Inline(rw.page, code)
 	if d.Rule == nil && !rw.tag.owned {
-		imports := *v
-		imports.kind, imports.only = rules.Script, true
-		rw.judgeImports(i, code, false, imports)
+		if d.Imports {
+			imports := *v
+			imports.kind, imports.only = rules.Script, true
+			rw.judgeImports(i, code, true, false, imports)
+		}
 		return
 	}
 	inline := *v

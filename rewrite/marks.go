@@ -61,6 +61,7 @@ func marksOf(e *rules.Engine) *marks {
 			m.add(mark)
 		}
 	}
+	m.class.add(borlabsBox)
 	sieves.Store(m)
 	return m
 }
@@ -81,36 +82,39 @@ func (m *marks) add(mark string) {
 	}
 }
 
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
 // mayContain reports whether b[i:end], a class attribute's value as written, may
 // have a class in the sieve.
 func (s *sieve) mayContain(b []byte, i, end int) bool {
-	if bytes.IndexByte(b[i:end], '&') >= 0 {
-		return true
-	}
+	begins := true // a class begins at b[i], or white space stands there
 	for i < end {
 		if i+8 > len(b) {
 			return s.mayContainLast(b, i, end)
 		}
 		w := binary.LittleEndian.Uint64(b[i:])
-		// The lowest byte that is white space or another control.
-		n := bits.TrailingZeros64((w-0x2121212121212121)&^w&0x8080808080808080) >> 3
-		if n == 0 {
-			i++
-			continue
+		if amp := w ^ ones*'&'; (amp-ones)&^amp&highs != 0 {
+			return true // a character reference, here or soon after
 		}
-		n = min(n, end-i)
-		if s.hasHead(scan.LowerHead(w, n)) {
+		// The lowest byte that is white space or another control.
+		n := bits.TrailingZeros64((w-ones*(' '+1))&^w&highs) >> 3
+		if begins && n > 0 && s.hasHead(scan.LowerHead(w, min(n, end-i))) {
 			return true
 		}
-		for i += n; i < end && b[i] > ' '; i++ {
-			// A class of more than eight bytes.
-		}
+		begins = n < 8
+		i += min(n+1, 8)
 	}
 	return false
 }
 
 // mayContainLast is mayContain at the end of what has been read.
 func (s *sieve) mayContainLast(b []byte, i, end int) bool {
+	if bytes.IndexByte(b[i:end], '&') >= 0 {
+		return true
+	}
 	for i < end {
 		j := i
 		for j < end && b[j] > ' ' {

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
 	"github.com/askfirst/askfirst/rules"
@@ -251,28 +252,22 @@ func (rw *Rewriter) readParkedSource() {
 	t.edited = true
 }
 
-// readBlocked takes the place of a box that Borlabs Cookie has put where it blocks
-// something, if banners of its kind are removed: what it blocks, markup in base64, is
-// rewritten and comes before it, and the box is hidden. As the tool knew of all of that
-// markup that it needs consent, what no rule knows in it is held for marketing.
+// readBlocked takes the place of what Borlabs Cookie has put where it blocks
+// something, if banners of its kind are removed. Version 3 keeps what it blocks in an
+// attribute of a box: that comes before the box, which is hidden. Version 2 keeps it
+// in a hidden element behind the box, as the text of a script: see unpack.
 func (rw *Rewriter) readBlocked() {
 	t := &rw.tag
+	if !rw.doc.RemoveBanners || t.foreign || t.elem == scan.Iframe || rw.framed {
+		return
+	}
+	rw.keeps = rw.find(attrBorlabs) >= 0 && scan.EqualFold(rw.scan.Name(rw.in), "div")
 	a := rw.find(attrBorlabsContent)
-	if a < 0 || !rw.doc.RemoveBanners || t.foreign || t.elem == scan.Iframe || rw.framed {
-		return
+	if a < 0 || !rw.unblock("", rw.valueOf(a)) {
+		if a = rw.find(attrClass); a < 0 || t.elem == scan.Script || !hasWord(rw.valueOf(a), borlabsBox) {
+			return
+		}
 	}
-	markup, err := base64.StdEncoding.AppendDecode(rw.extra[:0], bytes.TrimSpace(rw.valueOf(a)))
-	rw.extra = markup
-	inner := rw.within(rw.scan.Unscripted)
-	if err != nil || inner == nil {
-		return
-	}
-	doc := *rw.doc
-	doc.HoldUnclassified = true
-	inner.doc, inner.blocked, inner.enclosed = &doc, true, true
-	t.before = rw.nest(inner, markup)
-	rw.bases = append(rw.bases, inner.bases[len(rw.bases):]...)
-	Release(inner)
 	rw.removeBanner(-1)
 	t.rename(a)
 	if a := rw.find(attrStyle); a >= 0 {
@@ -281,7 +276,43 @@ func (rw *Rewriter) readBlocked() {
 	t.stand("style", hiddenStyle)
 }
 
+// borlabsBox is the class of what Borlabs Cookie 2 shows in the place of what it blocks.
+const borlabsBox = "_brlbs-content-blocker"
+
 var hiddenStyle = []byte("display:none")
+
+// unpack takes the place of a script in which Borlabs Cookie 2 keeps what it blocks.
+// The element around it is hidden: it ends before the markup, and another begins.
+func (rw *Rewriter) unpack(text []byte) {
+	if rw.unblock("</div><div>", text) {
+		rw.tag.hide = true
+		rw.removeBanner(-1)
+	}
+}
+
+// unblock has what Borlabs Cookie blocks, markup in base64, rewritten, to come before
+// the tag after begin. As the tool knew of all of that markup that it needs consent,
+// what no rule knows in it is held for marketing.
+func (rw *Rewriter) unblock(begin string, encoded []byte) bool {
+	markup, err := base64.StdEncoding.AppendDecode(rw.extra[:0], bytes.TrimSpace(encoded))
+	rw.extra = markup
+	if err != nil {
+		return false
+	}
+	inner := rw.within(rw.scan.Unscripted)
+	if inner == nil {
+		return false
+	}
+	doc := *rw.doc
+	doc.HoldUnclassified = true
+	inner.doc, inner.blocked, inner.enclosed = &doc, true, true
+	rw.srcdoc.b = slices.Insert(rw.nest(inner, markup), 0, []byte(begin)...)
+	rw.tag.before = rw.srcdoc.b
+	rw.bases = append(rw.bases, inner.bases[len(rw.bases):]...)
+	Release(inner)
+	return true
+}
+
 
 // rivals are the addresses of other consent tools' banners, as parts of a URL.
 var rivals = [][]byte{

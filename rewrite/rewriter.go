@@ -91,6 +91,7 @@ type Rewriter struct {
 	closed, nested         bool
 	enclosed               bool // what comes after is part of the same page
 	blocked                bool // it is markup that another tool holds back
+	keeps                  bool // the last tag was of an element that keeps such markup in a script
 	elementless            bool // it is markup in a page of frames alone, where it makes no element
 }
 
@@ -120,7 +121,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	rw.inject.reset(doc)
 	rw.marks = marksOf(doc.Rules)
 	rw.closed, rw.nested, rw.enclosed, rw.based, rw.counting, rw.depth = false, false, false, false, false, 0
-	rw.bodied, rw.framed, rw.elementless, rw.blocked = false, false, false, false
+	rw.bodied, rw.framed, rw.elementless, rw.blocked, rw.keeps = false, false, false, false, false
 	rw.worst, rw.holds = rules.Decision{}, false
 	rw.aside.pending = false
 	rw.bases = rw.bases[:0]

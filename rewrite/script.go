@@ -116,7 +116,7 @@ func (rw *Rewriter) startScript() (waits bool) {
 		t.hide = true
 		external = false
 	default:
-		if !t.foreign || external {
+		if external || !t.foreign && !t.kept {
 			return false
 		}
 	}
@@ -142,7 +142,7 @@ func (rw *Rewriter) judgeDataScript(i int, ref []byte) {
 	if d.Rule != nil || rw.tag.owned {
 		rw.hold(i, d, &inlineVector, nil, nil)
 	}
-	rw.judgeImports(i, code, rw.isModule(), listVector)
+	rw.judgeImports(i, code, d.Imports, rw.isModule(), listVector)
 }
 
 // isModule reports whether the script is one that may import without a call.
@@ -210,6 +210,9 @@ func (rw *Rewriter) inlineScript(text []byte) {
 	case listing:
 		rw.judgeList(text)
 	case inert:
+		if t.kept {
+			rw.unpack(text)
+		}
 	default:
 		if rw.doc.RemoveBanners && isRivalBanner(text) {
 			rw.removeBanner(-1)
@@ -222,7 +225,7 @@ func (rw *Rewriter) inlineScript(text []byte) {
 		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
 			rw.hold(-1, d, &inlineVector, nil, nil)
 		}
-		rw.judgeImports(-1, text, rw.isModule(), listVector)
+		rw.judgeImports(-1, text, d.Imports, rw.isModule(), listVector)
 	}
 	rw.readVectors()
 	rw.emit()

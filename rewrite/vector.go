@@ -322,7 +322,7 @@ func init() {
 	for e := range roles {
 		r := &roles[e]
 		r.effect[attrClass], r.effect[attrID], r.effect[attrCategory] = isClass, isID, acts
-		r.effect[attrBorlabsContent] = acts
+		r.effect[attrBorlabsContent], r.effect[attrBorlabs] = acts, acts
 		for _, a := range attrParkedSources {
 			r.effect[a] = acts
 		}

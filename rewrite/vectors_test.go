@@ -116,8 +116,8 @@ box right before them. ` + "`data-category`" + ` on an element is obeyed before 
 understood on scripts: data-cookieconsent, data-cookiecategory, data-cookieyes, data-cli-category, data-osano,
 data-iub-purposes, class optanon-category-*; what they have put aside under data-src, data-cookieblock-src,
 data-cmplz-src, data-src-cmplz, data-suppressedsrc, suppressedsrc, data-cli-src, data-uc-src or data-iub-src is put back
-when it may act. Where banners of other tools are removed, what Borlabs Cookie keeps in data-borlabs-cookie-content takes
-the place of its box.
+when it may act. Where banners of other tools are removed, what Borlabs Cookie keeps in data-borlabs-cookie-content (version
+3), or in the script of a hidden element (version 2), takes the place of its box.
 `
 
 // TestEveryVector writes an element for each vector and checks that it is held,

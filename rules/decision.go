@@ -76,6 +76,9 @@ type Decision struct {
 	// Never says that the thing may not act whatever the visitor agreed to:
 	// an override always holds it.
 	Never bool
+	// Imports says of code, whatever was decided, that it may load scripts by their
+	// addresses, as a word that ends in import stands in it (ECMAScript, 13.3.10).
+	Imports bool
 	// Rule is what decided; nil where nothing did: a first-party URL that no
 	// rule names, or an unclassified third party.
 	Rule *Rule

@@ -265,15 +265,16 @@ func (e *Engine) Inline(p *Page, code []byte) Decision { return e.decideInline(p
 func (e *Engine) decideInline(p *Page, code []byte, except without) Decision {
 	for _, s := range e.overrides {
 		if s.holdsFor(p) {
-			if v := s.inline.find(p, code, except); v != nil {
-				return v.decision(NoParty)
+			if v, imports := s.inline.find(p, code, except); v != nil {
+				return v.ofCode(imports)
 			}
 		}
 	}
-	if v := e.catalogue.inline.find(p, code, except); v != nil {
-		return e.overridden(p, v, except).decision(NoParty)
+	v, imports := e.catalogue.inline.find(p, code, except)
+	if v == nil {
+		return Decision{Imports: imports}
 	}
-	return Decision{}
+	return e.overridden(p, v, except).ofCode(imports)
 }
 
 // Cookie decides about a cookie by its name. A cookie that no rule knows is

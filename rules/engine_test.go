@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/askfirst/askfirst/rules/consent"
@@ -47,5 +48,34 @@ func TestRevision(t *testing.T) {
 			t.Errorf("options %d and %d have the same revision", i, other)
 		}
 		seen[r] = i
+	}
+}
+
+// TestImports reads code as it is met for the first time, and as it is remembered.
+func TestImports(t *testing.T) {
+	engine, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p Page
+	p.Reset([]byte("https://shop.example/"))
+	for code, want := range map[string]bool{
+		"import('/a.js')":                           true,
+		"x=import /* soon */ (y)":                   true,
+		"ap=1;import":                               true,
+		"import\xa0('/a.js')":                       true,
+		"important=1;imported.importance=a.imports": false,
+		"p()":                             false,
+		"fbq('init','1');import('/a.js')": true,
+		"fbq('init','1');fbq('track','PageView')":     false,
+		"gtag('config','G-ABC123');important=import1": false,
+	} {
+		for _, code := range []string{code, code + strings.Repeat("\n", minMemoLength), strings.Repeat(" ", minMemoLength) + code} {
+			for range 3 {
+				if d := engine.Inline(&p, []byte(code)); d.Imports != want {
+					t.Errorf("%q: %v by %v, want %v", code, d.Imports, d.Rule, want)
+				}
+			}
+		}
 	}
 }

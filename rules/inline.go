@@ -24,14 +24,14 @@ type inlineTable struct {
 	known      *inlineMemo
 }
 
-// inlineMemo remembers which signature a script had. The pages of a site bear
+// inlineMemo remembers which signature a script had, and whether it imports. The pages of a site bear
 // the same scripts over and again, and to hash one is many times faster than to
 // read it. Of a script nothing is kept but its hash, of which 59 bits count, by
 // a seed that nobody knows. It is safe for concurrent use.
 type inlineMemo struct {
 	seed maphash.Seed
 	// A slot has 1 + the number of a signature, or of none, in its lowest 16
-	// bits and the hash's own above. The hash's lowest bits choose the set.
+	// bits, with memoImports, and the hash's own above. The hash's lowest bits choose the set.
 	sets [1 << memoBits][memoWays]atomic.Uint64
 }
 
@@ -39,6 +39,8 @@ const (
 	memoBits = 11
 	memoWays = 4
 	memoMask = 1<<16 - 1
+	// memoImports is set for a script that may import.
+	memoImports = 1 << 15
 	// minMemoLength is how long a script is that is worth to be remembered.
 	minMemoLength = 96
 )
@@ -83,7 +85,7 @@ func (t *inlineTable) build() {
 		literals[i] = string(s.tokens[s.anchor])
 	}
 	t.anchors = newAnchors(literals)
-	if n := len(t.signatures); 0 < n && n < memoMask {
+	if n := len(t.signatures); 0 < n && n < memoImports-1 {
 		t.known = &inlineMemo{seed: maphash.MakeSeed()}
 	}
 }
@@ -118,26 +120,47 @@ func signatureLength(tokens [][]byte) int {
 }
 
 // find returns the first signature that code has, passing over the one whose
-// rule is in except.
-func (t *inlineTable) find(p *Page, code []byte, except without) *verdict {
+// rule is in except, and whether code may import.
+func (t *inlineTable) find(p *Page, code []byte, except without) (v *verdict, imports bool) {
 	if len(t.signatures) == 0 {
-		return nil
+		return nil, mentionsImport(code)
 	}
 	n := 0
 	if t.known != nil && except == nil && len(code) >= minMemoLength {
 		h := maphash.Bytes(t.known.seed, code)
-		if n = t.known.get(h); n < 0 {
-			n = t.search(p, code, nil)
-			t.known.put(h, n)
+		var known bool
+		if n, imports, known = t.known.get(h); !known {
+			n, imports = t.search(p, code, nil), mentionsImport(code)
+			t.known.put(h, n, imports)
 		}
 	} else {
-		n = t.search(p, code, except)
+		n, imports = t.search(p, code, except), mentionsImport(code)
 	}
-	if n == len(t.signatures) {
-		return nil
+	if n < len(t.signatures) {
+		v = &t.signatures[n].verdict
 	}
-	return &t.signatures[n].verdict
+	return v, imports
 }
+
+// mentionsImport reports whether a word that ends in import stands in code.
+func mentionsImport(code []byte) bool {
+	// Scripts have few letters p, and a search for one byte is the fastest.
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(code[i:], 'p')
+		if n < 0 {
+			return false
+		}
+		if i += n; i < 2 {
+			continue
+		}
+		// Mostly it is important, which is another word.
+		if after, found := bytes.CutPrefix(code[i-2:], importWord); found && (len(after) == 0 || after[0] >= 0x80 || !isWordByte(after[0])) {
+			return true
+		}
+	}
+}
+
+var importWord = []byte("import")
 
 // search returns the number of the first signature that code has, that of all
 // for none.
@@ -153,20 +176,20 @@ func (t *inlineTable) search(p *Page, code []byte, except without) int {
 	return search.best
 }
 
-// get returns the number of the signature that is remembered for a hash, -1 for
-// none.
-func (m *inlineMemo) get(h uint64) int {
+// get returns what is remembered for a hash.
+func (m *inlineMemo) get(h uint64) (n int, imports, known bool) {
 	set := &m.sets[h&(1<<memoBits-1)]
 	for i := range set {
-		if known := set[i].Load(); known&^memoMask == h&^memoMask && known&memoMask != 0 {
-			return int(known&memoMask) - 1
+		if slot := set[i].Load(); slot&^memoMask == h&^memoMask && slot&memoMask != 0 {
+			return int(slot&(memoImports-1)) - 1, slot&memoImports != 0, true
 		}
 	}
-	return -1
+	return 0, false, false
 }
 
-// put remembers a signature's number in an empty slot, else in any.
-func (m *inlineMemo) put(h uint64, n int) {
+// put remembers a signature's number, and whether the script imports, in an
+// empty slot, else in any.
+func (m *inlineMemo) put(h uint64, n int, imports bool) {
 	set := &m.sets[h&(1<<memoBits-1)]
 	at := h >> memoBits % memoWays
 	for i := range set {
@@ -175,7 +198,11 @@ func (m *inlineMemo) put(h uint64, n int) {
 			break
 		}
 	}
-	set[at].Store(h&^memoMask | uint64(n+1))
+	slot := h&^memoMask | uint64(n+1)
+	if imports {
+		slot |= memoImports
+	}
+	set[at].Store(slot)
 }
 
 // inlineSearch is one call of find.

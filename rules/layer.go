@@ -20,6 +20,12 @@ func (v *verdict) decision(party Party) Decision {
 	return Decision{Vendor: v.vendor, Category: v.category, Party: party, Rule: &v.rule, Never: v.never}
 }
 
+func (v *verdict) ofCode(imports bool) Decision {
+	d := v.decision(NoParty)
+	d.Imports = imports
+	return d
+}
+
 // name adds to a decision that knows no vendor the one that v, which may be nil,
 // knows. A container's name would have it released like one.
 func (v *verdict) name(d Decision) Decision {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"html"
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,11 +14,11 @@ import (
 // return or one with a line feed as a line feed.
 func AppendValue(dst, raw []byte) []byte {
 	for {
-		n := bytes.IndexAny(raw, "&\x00\r")
-		if n < 0 {
-			return append(dst, raw...)
-		}
+		n := plain(raw)
 		dst = append(dst, raw[:n]...)
+		if n == len(raw) {
+			return dst
+		}
 		switch raw[n] {
 		case 0:
 			dst = append(dst, "\uFFFD"...)
@@ -36,21 +37,25 @@ func AppendValue(dst, raw []byte) []byte {
 var newline = []byte("\n")
 
 // Plain reports whether raw is already what AppendValue would make of it.
-func Plain(raw []byte) bool {
+func Plain(raw []byte) bool { return plain(raw) == len(raw) }
+
+// plain returns how many bytes of raw stand for themselves before the first that
+// does not.
+func plain(raw []byte) int {
 	i := 0
 	for ; i+8 <= len(raw); i += 8 {
 		v := binary.LittleEndian.Uint64(raw[i:])
 		amp, cr := v^ones*'&', v^ones*'\r'
-		if ((amp-ones)&^amp|(cr-ones)&^cr|(v-ones)&^v)&highs != 0 {
-			return false
+		if odd := ((amp-ones)&^amp | (cr-ones)&^cr | (v-ones)&^v) & highs; odd != 0 {
+			return i + bits.TrailingZeros64(odd)>>3
 		}
 	}
 	for ; i < len(raw); i++ {
 		if c := raw[i]; c == '&' || c == '\r' || c == 0 {
-			return false
+			break
 		}
 	}
-	return true
+	return i
 }
 
 // appendReference appends what the character reference at raw[0], an

@@ -54,11 +54,11 @@ func (t *Names) Find(b []byte, i, j int) int {
 func (t *Names) find(head uint64, name []byte) int {
 	for at := t.slot(head, len(name)); ; at++ {
 		s := &t.slots[at&(len(t.slots)-1)]
-		if s.index == 0 {
-			return 0
-		}
 		if s.head == head && int(s.n) == len(name) && (s.whole || EqualFold(name, t.names[s.index])) {
 			return int(s.index)
+		}
+		if s.index == 0 {
+			return 0
 		}
 	}
 }
