@@ -44,29 +44,45 @@ const asker = "exchange"
 // RoundTrip is fasthttp.RoundTripper: it sends the request of an exchange over a
 // connection of the client's and reads the head of the answer to it. The body
 // is read from the exchange's link, which goes back to the client with it.
+func (up *upstream) RoundTrip(_ *fasthttp.HostClient, query *fasthttp.Request, reply *fasthttp.Response) (again bool, err error) {
+	x := query.UserValue(asker).(*exchange)
+	for err = errStale; err == errStale; {
+		x.asked = false
+		if err = up.acquire(x); err != nil {
+			return false, err
+		}
+		again, err = x.askOver(x.link)
+	}
+	if err == nil {
+		up.well()
+		reply.SetStatusCode(x.answer.status)
+	}
+	return again, err
+}
+
+// askOver sends the request over l and reads the head of the answer. With
+// errStale nothing has been sent.
 //
 // A request is sent again only over a connection that was kept from before and
 // failed before a byte of an answer came, and only if sending it twice does no
 // more than sending it once.
-func (up *upstream) RoundTrip(_ *fasthttp.HostClient, query *fasthttp.Request, reply *fasthttp.Response) (again bool, err error) {
-	x := query.UserValue(asker).(*exchange)
-	x.asked = false
-	l, err := up.acquire()
-	if err != nil {
-		return false, err
-	}
-	x.asked = true
-	x.attach(l)
+func (x *exchange) askOver(l *link) (again bool, err error) {
 	before := l.in.in
 	// An upstream that refuses an upload may answer and close before it has
 	// read all: the answer is read even if sending failed.
-	sendErr := l.write(x.out, x.payload)
+	sendErr := l.send(x.out, x.payload, !x.upload.done())
 	if sendErr == nil && !x.upload.done() {
 		x.startUpload()
 	}
-	if err = x.receiveAnswer(); err == nil {
-		up.well()
-		reply.SetStatusCode(x.answer.status)
+	if err = sendErr; err != errStale {
+		err = x.receiveAnswer()
+	}
+	if err == errStale {
+		x.abandon()
+		return false, err
+	}
+	x.asked = true
+	if err == nil {
 		return false, nil
 	}
 	silent, kept, uploading := l.in.in == before, l.kept, x.sending != nil
@@ -74,21 +90,15 @@ func (up *upstream) RoundTrip(_ *fasthttp.HostClient, query *fasthttp.Request, r
 	err = errors.Join(blame, err, sendErr)
 	left := errors.Is(err, errVisitorLeft)
 	if blame == nil && !kept && !left {
-		up.failed(&x.site.Health)
+		l.up.failed(&x.site.Health)
 	}
 	if !kept || !silent || uploading || left || !idempotent(x.request.method) || errors.Is(err, errSilent) {
 		return false, err
 	}
 	// The others were kept as long.
-	up.client.CloseIdleConnections()
+	l.up.client.CloseIdleConnections()
 	x.proxy.metrics.retries.Add(1)
 	return true, err
-}
-
-// attach makes l the connection of this exchange.
-func (x *exchange) attach(l *link) {
-	l.patience, l.pause, l.stall = x.cfg.Limits.Response, 0, x.stall
-	x.link = l
 }
 
 // abandon gives the upstream connection up in the middle of an exchange. It
@@ -177,8 +187,11 @@ func (x *exchange) stopUpload() error {
 
 // receiveAnswer reads answers until one is final. Interim ones are passed on.
 func (x *exchange) receiveAnswer() error {
+	err := x.link.await()
+	if err != nil {
+		return err
+	}
 	for interim := 0; ; interim++ {
-		var err error
 		x.answer.reset()
 		x.answer.text, err = x.link.in.appendHead(x.answer.text, x.cfg.Limits.ResponseHead)
 		if err == nil {

@@ -37,9 +37,19 @@ type Counter interface {
 	// CountCookie takes a cookie on its way: source is request or response,
 	// and held says that it was taken out.
 	CountCookie(site string, name []byte, d rules.Decision, source string, held bool)
+	// Recur returns what counts a page of those tags when it is sent again.
+	Recur(site string, page []byte, granted consent.Set, tags []Sighting) Recurrence
 }
 
-func (p *Proxy) count(x *exchange, tags []Sighting) {
+// Recurrence counts a page that is sent again and again as it was.
+type Recurrence interface {
+	// Again counts its tags, and a view of it as CountView does if it is one.
+	Again(view, asked bool)
+}
+
+// count counts a page that is sent. again counts the tags of one that is
+// remembered; nil for others.
+func (p *Proxy) count(x *exchange, tags []Sighting, again Recurrence) {
 	p.metrics.countTags(x.sighted)
 	p.metrics.countTags(tags)
 	x.site.lock.learn(tags)
@@ -49,15 +59,28 @@ func (p *Proxy) count(x *exchange, tags []Sighting) {
 	if p.o.Counter == nil {
 		return
 	}
-	if !x.part && x.answer.status < 400 {
-		p.o.Counter.CountView(x.site.Name, x.path(), !x.standing.Made)
-	}
 	if len(x.sighted) > 0 {
 		p.o.Counter.Count(x.site.Name, x.path(), x.shown.Granted, x.sighted)
+	}
+	view, asked := !x.part && x.answer.status < 400, !x.standing.Made
+	if again != nil {
+		again.Again(view, asked)
+		return
+	}
+	if view {
+		p.o.Counter.CountView(x.site.Name, x.path(), asked)
 	}
 	if len(tags) > 0 {
 		p.o.Counter.Count(x.site.Name, x.path(), x.shown.Granted, tags)
 	}
+}
+
+// recurrence returns what counts the page when it is sent again.
+func (x *exchange) recurrence(tags []Sighting) Recurrence {
+	if x.proxy.o.Counter == nil {
+		return nil
+	}
+	return x.proxy.o.Counter.Recur(x.site.Name, x.path(), x.shown.Granted, tags)
 }
 
 func (p *Proxy) countCookie(s *site, name []byte, d rules.Decision, source string, held bool) {

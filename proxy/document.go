@@ -164,7 +164,6 @@ var errLarge = errors.New("the page is too large to be held")
 // begin makes ready for a page with a body.
 func (d *document) begin() {
 	x := d.x
-	x.pageURL()
 	d.target = negotiate(&x.request)
 	nonce := policyNonce(&x.answer)
 	d.view = banner.View{
@@ -307,7 +306,7 @@ func (d *document) build(f *flight) error {
 		f.land(nil)
 		return x.passUnread(d.body, err)
 	}
-	x.proxy.count(x, d.tags)
+	x.proxy.count(x, d.tags, nil)
 	x.composeDocument()
 	d.remember(d.out, f)
 	return x.passPage(d.out)
@@ -359,7 +358,7 @@ func (d *document) stream() error {
 	if err := d.close(); err != nil {
 		return answerCut(err)
 	}
-	d.x.proxy.count(d.x, d.tags)
+	d.x.proxy.count(d.x, d.tags, nil)
 	if err := d.send(); err != nil {
 		return err
 	}

@@ -214,10 +214,8 @@ func TestMemoIsBounded(t *testing.T) {
 	}
 	pages, held := s.proxy.memo.size()
 	sum := 0
-	for i := range s.proxy.memo.shards {
-		for _, f := range s.proxy.memo.shards[i].pages.Values() {
-			sum += f.size()
-		}
+	for _, f := range s.proxy.memo.all() {
+		sum += f.size()
 	}
 	if pages < 20 || held != sum {
 		t.Errorf("%d pages, %d bytes counted, %d held", pages, held, sum)

@@ -87,8 +87,9 @@ type exchange struct {
 	fell     bool       // a fault of ours has ended the exchange
 	policies []byte     // the page's Content-Security-Policy fields, adapted
 	sighted  []Sighting // what header fields would have made the browser contact
-	page     rules.Page
-	url      []byte // the page's address, once it has been asked for
+	url      []byte     // the page's address, once it has been asked for
+	page     rules.Page // of that address; see rulesPage
+	pageSet  bool
 	doc      document
 
 	stall func(time.Duration) error // x.wait, kept since taking it allocates
@@ -121,7 +122,7 @@ func releaseExchange(x *exchange) {
 	x.ctx, x.fault, x.w, x.err, x.ahead, x.payload = nil, nil, nil, nil, nil, nil
 	x.withheld, x.url = x.withheld[:0], x.url[:0]
 	x.expects, x.last, x.switches, x.part, x.revalidates, x.unsent = false, false, false, false, false, false
-	x.passes, x.refused, x.peeks, x.pauses = false, false, false, false
+	x.passes, x.refused, x.peeks, x.pauses, x.pageSet = false, false, false, false, false
 	x.status, x.wrote = 0, 0
 	x.sighted = x.sighted[:0]
 	if cap(x.out) > largeBuffer {
@@ -303,7 +304,16 @@ func (x *exchange) pageURL() []byte {
 			scheme = "https://"
 		}
 		x.url = append(append(append(x.url, scheme...), x.address...), x.target...)
-		x.page.Reset(x.url)
 	}
 	return x.url
+}
+
+// rulesPage returns the page as rules are asked about it. A remembered page asks
+// about nothing, so that its address is not read before it is wanted.
+func (x *exchange) rulesPage() *rules.Page {
+	if !x.pageSet {
+		x.pageSet = true
+		x.page.Reset(x.pageURL())
+	}
+	return &x.page
 }

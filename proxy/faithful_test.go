@@ -455,7 +455,9 @@ func TestStaleConnections(t *testing.T) {
 			var requests atomic.Int32
 			ended := make(chan struct{})
 			s := newStage(t, script(t, func(_ int, p *peer) {
-				p.head()
+				if strings.Contains(p.head(), "Content-Length: 3") {
+					p.bytes(3)
+				}
 				requests.Add(1)
 				p.send(ok)
 				<-ended
@@ -465,7 +467,7 @@ func TestStaleConnections(t *testing.T) {
 			}))
 			p := s.dial()
 			for i := range 10 {
-				p.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+				p.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + [...]string{"0\r\n\r\n", "3\r\n\r\nabc"}[i%2])
 				if body := readAll(t, p.answer("POST").Body); body != "ok" {
 					t.Fatalf("%q", body)
 				}
@@ -515,11 +517,13 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestVisitorLeaves has visitors hang up while the upstream thinks, while it
-// streams and in the middle of an upload: the upstream must see it.
+// TestVisitorLeaves has visitors hang up while the upstream thinks, also over a
+// connection that was kept, while it streams and in the middle of an upload: the
+// upstream must see it.
 func TestVisitorLeaves(t *testing.T) {
 	for name, c := range map[string]struct{ request, answer string }{
 		"thinking":  {get("/"), ""},
+		"kept":      {get("/"), ""},
 		"streaming": {get("/"), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"},
 		"page":      {get("/"), "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n<html>\r\n"},
 		"uploading": {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc", ""},
@@ -527,13 +531,21 @@ func TestVisitorLeaves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			arrived, left := make(chan struct{}), make(chan error)
 			s := newStage(t, script(t, func(_ int, p *peer) {
+				if name == "kept" {
+					p.head()
+					p.send(ok)
+				}
 				p.head()
 				p.send(c.answer)
 				close(arrived)
 				_, err := p.rest()
 				left <- err
 			}))
-			p := s.dial().send(c.request)
+			p := s.dial()
+			if name == "kept" {
+				p.send(get("/")).status()
+			}
+			p.send(c.request)
 			<-arrived
 			p.Close()
 			if err := <-left; err != nil && strings.Contains(err.Error(), "timeout") {
@@ -624,6 +636,14 @@ func TestTimeouts(t *testing.T) {
 	t.Run("silent upstream", func(t *testing.T) {
 		s := newStage(t, script(t, func(_ int, p *peer) { p.head(); p.rest() }), quick)
 		if status := s.dial().send(get("/")).status(); status != 504 {
+			t.Errorf("status %d, want 504", status)
+		}
+	})
+	t.Run("silent once it was kept", func(t *testing.T) {
+		s := newStage(t, script(t, func(_ int, p *peer) { p.head(); p.send(ok); p.head(); p.rest() }), quick)
+		p := s.dial()
+		p.send(get("/")).status()
+		if status := p.send(get("/")).status(); status != 504 {
 			t.Errorf("status %d, want 504", status)
 		}
 	})

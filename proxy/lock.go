@@ -297,8 +297,7 @@ func (x *exchange) appendLock(out []byte) []byte {
 		out = append(out, "-Report-Only"...)
 	}
 	out = append(out, ": default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"...)
-	x.pageURL()
-	if site := x.page.Site(); len(site) > 0 {
+	if site := x.rulesPage().Site(); len(site) > 0 {
 		for _, scheme := range [...]string{"http://", "ws://"} {
 			out = append(append(append(append(out, ' '), scheme...), site...), ":*"...)
 			if bytes.IndexByte(site, '.') > 0 && !isAddress(site) {

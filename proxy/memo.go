@@ -46,6 +46,8 @@ type finished struct {
 	body []byte // as it arrived
 	page []byte // as it is sent
 	tags []Sighting
+	// again counts them; nil where nothing is counted.
+	again Recurrence
 	// transcoded says that the body was UTF-16.
 	transcoded bool
 	// child says that the page is made for children.
@@ -65,7 +67,7 @@ func (f *finished) size() int {
 		n += len(v.In) + len(v.Out) + v.Size()
 	}
 	for i := range f.tags {
-		n += 96 + len(f.tags[i].Host) + len(f.tags[i].Path)
+		n += 120 + len(f.tags[i].Host) + len(f.tags[i].Path)
 	}
 	return n
 }

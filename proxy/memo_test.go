@@ -155,6 +155,17 @@ func TestDrafts(t *testing.T) {
 	}
 }
 
+// all returns what is remembered.
+func (m *memo) all() (pages []*finished) {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		pages = append(pages, s.pages.Values()...)
+		s.mu.Unlock()
+	}
+	return pages
+}
+
 // TestRefinery refines a page in each coding: it is smaller, the same, and
 // accounted for.
 func TestRefinery(t *testing.T) {
@@ -174,11 +185,9 @@ func TestRefinery(t *testing.T) {
 			ask()
 		}
 		var f *finished
-		for i := range s.proxy.memo.shards {
-			for _, g := range s.proxy.memo.shards[i].pages.Values() {
-				if codingNames[g.key[0]] == coding {
-					f = g
-				}
+		for _, g := range s.proxy.memo.all() {
+			if codingNames[g.key[0]] == coding {
+				f = g
 			}
 		}
 		if f == nil {
@@ -194,10 +203,8 @@ func TestRefinery(t *testing.T) {
 			t.Errorf("%s: %d bytes, %d before", coding, after, before)
 		}
 		sum := 0
-		for i := range s.proxy.memo.shards {
-			for _, f := range s.proxy.memo.shards[i].pages.Values() {
-				sum += f.size()
-			}
+		for _, f := range s.proxy.memo.all() {
+			sum += f.size()
 		}
 		if _, held := s.proxy.memo.size(); held != sum {
 			t.Errorf("%s: %d bytes counted, %d held", coding, held, sum)

@@ -82,8 +82,14 @@ func (m *metrics) answered(x *exchange, status int) {
 }
 
 func (m *metrics) countTags(tags []Sighting) {
+	var sum [len(m.tags)]int64
 	for i := range tags {
-		m.tags[tags[i].Fate].Add(1 + int64(tags[i].More))
+		sum[tags[i].Fate] += 1 + int64(tags[i].More)
+	}
+	for fate, n := range sum {
+		if n > 0 {
+			m.tags[fate].Add(n)
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ func (d *document) share() error {
 
 // passMatch sends the remembered page.
 func (d *document) passMatch() error {
-	d.x.proxy.count(d.x, d.match.tags)
+	d.x.proxy.count(d.x, d.match.tags, d.match.again)
 	d.transcoded = d.match.transcoded
 	if d.match.child {
 		d.x.showChild()
@@ -122,11 +122,13 @@ func (d *document) remember(page []byte, f *flight) {
 	if !f.leave() && !d.repeats {
 		return
 	}
+	tags := cloneSightings(summed(d.tags))
 	kept := &finished{
 		key:        bytes.Clone(d.key),
 		body:       bytes.Clone(d.body),
 		page:       bytes.Clone(page),
-		tags:       cloneSightings(summed(d.tags)),
+		tags:       tags,
+		again:      d.x.recurrence(tags),
 		transcoded: d.transcoded,
 		child:      d.x.shown.Child,
 	}

@@ -155,11 +155,11 @@ func (x *exchange) allowsURL(url []byte, k rules.Kind) bool {
 	if len(url) == 0 {
 		return true
 	}
-	x.pageURL()
-	d := x.site.engine.URL(&x.page, url, k)
+	page := x.rulesPage()
+	d := x.site.engine.URL(page, url, k)
 	allowed := d.Allowed(x.shown.Granted)
 	if d.Party == rules.ThirdParty {
-		host, path := x.page.Target()
+		host, path := page.Target()
 		fate := consent.Pass
 		if !allowed {
 			fate = consent.Strip

@@ -48,6 +48,15 @@ func (c *tally) Count(site string, page []byte, granted consent.Set, tags []Sigh
 	}
 }
 
+func (c *tally) Recur(site string, page []byte, granted consent.Set, tags []Sighting) Recurrence {
+	page = bytes.Clone(page)
+	return again(func() { c.Count(site, page, granted, tags) })
+}
+
+type again func()
+
+func (a again) Again(view, asked bool) { a() }
+
 func (c *tally) CountView(string, []byte, bool) {}
 
 func (c *tally) CountCookie(site string, name []byte, d rules.Decision, source string, held bool) {

@@ -43,6 +43,8 @@ type link struct {
 	kept  bool // it has served an exchange before this one
 	lease any  // by which client knows it while it is in use
 
+	request []byte // waits to be sent, see await
+
 	// While an exchange reads from it:
 	patience time.Duration                    // how long the upstream may be silent
 	pause    time.Duration                    // how long until stall is called
@@ -64,6 +66,7 @@ const (
 var (
 	errQueueFull  = errors.New("no upstream connection came free")
 	errSilent     = errors.New("the upstream is silent")
+	errStale      = errors.New("something arrived on a connection that nothing was asked over")
 	errUnfinished = errors.New("the upstream ended its answer early")
 )
 
@@ -141,25 +144,21 @@ func clientTLS(t *configs.UpstreamTLS, host string) (*tls.Config, error) {
 	return c, nil
 }
 
-// acquire returns a connection: an idle one that is alive, or a new one.
-func (up *upstream) acquire() (*link, error) {
-	for {
-		lease, err := up.client.AcquireConn(0, false)
-		if errors.Is(err, fasthttp.ErrNoFreeConns) {
-			return nil, errQueueFull
-		}
-		if err != nil {
-			return nil, err
-		}
-		l := lease.Conn().(*link)
-		if l.kept && l.sock != nil && l.sock.stale() {
-			up.client.CloseConn(lease)
-			continue
-		}
-		l.lease = lease
-		up.busy.Add(1)
-		return l, nil
+// acquire gives x a connection: an idle one or a new one.
+func (up *upstream) acquire(x *exchange) error {
+	lease, err := up.client.AcquireConn(0, false)
+	if errors.Is(err, fasthttp.ErrNoFreeConns) {
+		return errQueueFull
 	}
+	if err != nil {
+		return err
+	}
+	l := lease.Conn().(*link)
+	l.lease = lease
+	l.patience, l.pause, l.stall = x.cfg.Limits.Response, 0, x.stall
+	x.link = l
+	up.busy.Add(1)
+	return nil
 }
 
 func (up *upstream) dial() (*link, error) {
@@ -169,7 +168,7 @@ func (up *upstream) dial() (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{up: up, Conn: conn, sock: socketOf(conn)}
+	l := &link{up: up, Conn: conn}
 	if up.tls != nil {
 		t := tls.Client(conn, up.tls)
 		if err := t.HandshakeContext(ctx); err != nil {
@@ -178,6 +177,7 @@ func (up *upstream) dial() (*link, error) {
 		}
 		l.Conn = t
 	}
+	l.sock = socketOf(l.Conn)
 	l.in.conn = l
 	return l, nil
 }
@@ -187,7 +187,7 @@ func (l *link) release(reusable bool) {
 	up, lease := l.up, l.lease
 	reusable = reusable && len(l.in.buffered()) == 0
 	l.in.release()
-	l.kept, l.lease, l.stall = true, nil, nil
+	l.kept, l.lease, l.stall, l.request = true, nil, nil, nil
 	up.busy.Add(-1)
 	if !reusable {
 		give((*fasthttp.HostClient).CloseConn, &up.client, lease)
@@ -223,8 +223,8 @@ func (l *link) Read(p []byte) (int, error) {
 			l.readBy = now.Add(step)
 			l.SetReadDeadline(l.readBy)
 		}
-		n, err := l.Conn.Read(p)
-		if n > 0 {
+		n, err := l.receive(p)
+		if n > 0 || err == nil {
 			return n, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -244,6 +244,52 @@ func (l *link) Read(p []byte) (int, error) {
 	}
 }
 
+// receive reads once. Where a request waits for that, it is sent, and the answer
+// waited for instead: without a buffer, and once it has come with one that takes
+// most answers whole.
+func (l *link) receive(p []byte) (n int, err error) {
+	if l.request == nil {
+		return l.sock.read(l.Conn, p)
+	}
+	switch l.request, err = l.sock.ask(l.request); {
+	case len(l.request) == 0:
+		l.request = nil
+		if err == nil {
+			l.in.grow(largeBuffer)
+		}
+	case err == nil:
+		// An upstream that takes no more may have answered all the same.
+		l.write(l.request, nil)
+		l.request = nil
+	}
+	return 0, err
+}
+
+// send sends a request's head, and its body as far as there is one; more says
+// that more follows. A connection that was kept is looked at before: with errStale
+// it is of no use, and nothing has been sent. What is a head alone waits for await.
+func (l *link) send(head, body []byte, more bool) error {
+	if l.kept && l.sock != nil {
+		if l.sock.plain && len(body) == 0 && !more {
+			l.request = head
+			return nil
+		}
+		if l.sock.stale() {
+			return errStale
+		}
+	}
+	return l.write(head, body)
+}
+
+// await sends a request that waits for that, and waits a moment for the answer.
+func (l *link) await() error {
+	if l.request == nil {
+		return nil
+	}
+	_, err := l.Read(nil)
+	return err
+}
+
 // write sends a and then b to the upstream.
 func (l *link) write(a, b []byte) error {
 	l.vec = append(net.Buffers(l.vecs[:0]), a)
@@ -257,7 +303,7 @@ func (l *link) write(a, b []byte) error {
 			l.writeBy = by
 			l.SetWriteDeadline(by)
 		}
-		n, err := writeParts(l.Conn, &l.vec)
+		n, err := l.sock.write(l.Conn, &l.vec)
 		if err != nil && (n == 0 || l.up.tls != nil || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
 		}

@@ -69,7 +69,7 @@ func newVisitor(p *Proxy, conn net.Conn) *visitor {
 
 // socketOf returns the socket under conn, nil where it has none.
 func socketOf(conn net.Conn) *socket {
-	for {
+	for plain := true; ; plain = false {
 		switch c := conn.(type) {
 		case interface{ NetConn() net.Conn }:
 			conn = c.NetConn()
@@ -78,7 +78,9 @@ func socketOf(conn net.Conn) *socket {
 			if err != nil {
 				return nil
 			}
-			return newSocket(raw)
+			s := newSocket(raw)
+			s.plain = plain
+			return s
 		default:
 			return nil
 		}
@@ -221,7 +223,7 @@ func (i *inbound) Read(p []byte) (int, error) {
 	if v.halted.Load() {
 		return 0, os.ErrDeadlineExceeded
 	}
-	return v.Conn.Read(p)
+	return v.sock.read(v.Conn, p)
 }
 
 // halt ends a read that another goroutine may be in, and all later ones.
@@ -322,7 +324,7 @@ func (v *visitor) send(parts ...[]byte) error {
 	}
 	for len(v.vec) > 0 {
 		v.extend()
-		n, err := writeParts(v.Conn, &v.vec)
+		n, err := v.sock.write(v.Conn, &v.vec)
 		if err != nil && (n == 0 || v.tls || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			v.broken = true
 			return errVisitorLeft
@@ -331,8 +333,8 @@ func (v *visitor) send(parts ...[]byte) error {
 	return nil
 }
 
-// writeParts writes parts, and takes off what has been written. One part alone
-// is cheaper written as such.
+// writeParts writes parts and takes off what has been written. One part alone is
+// cheaper written as such.
 func writeParts(c net.Conn, parts *net.Buffers) (int64, error) {
 	if len(*parts) > 1 {
 		return parts.WriteTo(c)

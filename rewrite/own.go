@@ -313,7 +313,6 @@ func (rw *Rewriter) unblock(begin string, encoded []byte) bool {
 	return true
 }
 
-
 // rivals are the addresses of other consent tools' banners, as parts of a URL.
 var rivals = [][]byte{
 	[]byte("consent.cookiebot."), []byte("consentcdn.cookiebot."), []byte("cdn.cookielaw.org"), []byte("optanon.blob.core.windows.net"),

@@ -67,6 +67,7 @@ type Rewriter struct {
 	pending  scan.Element // the element whose raw text is awaited, with its start tag
 	skip     bool         // what is being read is left out
 	skipText bool         // the text of an element is, but not its end tag
+	keeps    bool         // the last tag was of an element in which another tool keeps markup back
 	aside    aside
 	boxes    boxes
 	inject   injection
@@ -91,7 +92,6 @@ type Rewriter struct {
 	closed, nested         bool
 	enclosed               bool // what comes after is part of the same page
 	blocked                bool // it is markup that another tool holds back
-	keeps                  bool // the last tag was of an element that keeps such markup in a script
 	elementless            bool // it is markup in a page of frames alone, where it makes no element
 }
 

@@ -131,6 +131,7 @@ func undoTag(tag []byte) []byte {
 		}
 		tag = append(append([]byte(nil), head...), tag[m[1]:]...)
 	}
+	tag = bytes.ReplaceAll(tag, liveType, typeName)
 	tag = bytes.ReplaceAll(tag, []byte(prefix+"xlink-href"), []byte("xlink:href"))
 	return bytes.ReplaceAll(tag, []byte(prefix), nil)
 }

@@ -176,6 +176,11 @@ func TestOwnSite(t *testing.T) {
 		{"/about/advertising.html", ""},
 		{"/js/show-ads.js", "own-ads"},
 		{"/js/loads.js", ""},
+		{"/js/uploadManager.js", ""},
+		{"/js/threadmanager.js", ""},
+		{"/js/uploadTools.js", ""},
+		{"/js/lazyadapter.js", ""},
+		{"/anzeigen/wohnungen.js", "own-banners"},
 		{"/uploads/ads.txt", ""},
 		{"https://ads.shop.example/ad.js", "own-ads"},
 		{"https://ads1.shop.example/library/dap", "own-ads"},
@@ -196,10 +201,14 @@ func TestOwnSite(t *testing.T) {
 		{"/a/pixel.gif?u=/blog/", "own-analytics"},
 		{"/a/pixel.gif", ""},
 		{"/a/pixel.gif?", ""},
-		{"/a/mypixel.gif?u=1", ""},
-		{"/o.gif?~RS~s", "own-analytics"},
+		{"/a/mypixel.gif?u=1", "own-analytics"},
+		{"/a/o.gif?~RS~s", "own-analytics"},
 		{"/logo.gif?v=3", ""},
-		{"/stats/?rt=1", "own-analytics"},
+		{"/stats/?team=5", ""},
+		{"/account.php?tab=1", ""},
+		{"/soundtrack.php?id=1", ""},
+		{"/app/track.php?id=1", "own-analytics"},
+		{"https://tracking.shop.example/parcel.js?id=1", ""},
 		{"/stats/", ""},
 		{"/stats/2023/table.html?page=2", ""},
 		{"/docs/analytics/", ""},
@@ -207,7 +216,7 @@ func TestOwnSite(t *testing.T) {
 		{"/services/pixel?id=7", "own-analytics"},
 		{"/pixel-art/?page=2", ""},
 		{"https://hitcount.shop.example/x", "own-analytics"},
-		{"https://metrics2.shop.example/x", "own-analytics"},
+		{"https://counter2.shop.example/x", "own-analytics"},
 		{"https://stats.shop.example/o.gif?u=1", "own-analytics"},
 		{"https://stats.shop.example/league/table.js", ""},
 		{"https://stats.shop.example/chart.png", ""},
@@ -227,6 +236,21 @@ func TestOwnSite(t *testing.T) {
 		}
 		if holds := d.Category != consent.Necessary && d.Party == FirstParty; holds != (c.vendor != "" && c.vendor != "own-banners") {
 			t.Errorf("%s is %v", c.ref, d.Category)
+		}
+	}
+	for _, c := range []struct {
+		ref    string
+		kind   Kind
+		vendor string
+	}{
+		{"/publicidad/D1/index.php", Frame, ""},
+		{"/order/track.php", Form, ""},
+		{"https://ads.shop.example/", Frame, ""},
+		{"https://ads.shop.example/order", Form, ""},
+		{"/wp-content/tracker.php", Image, "own-analytics"},
+	} {
+		if d := e.URL(p, []byte(c.ref), c.kind); vendorID(d) != c.vendor {
+			t.Errorf("%v %s is %q's by %v, want %q", c.kind, c.ref, vendorID(d), d.Rule, c.vendor)
 		}
 	}
 	// Who reads the pages of such a host came for what it has.

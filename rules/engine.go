@@ -192,23 +192,26 @@ func (e *Engine) URLWith(p *Page, ref []byte, k Kind, s Sign) Decision {
 // decide decides about the reference that p has resolved, as if the rules in
 // except were not there.
 func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) Decision {
+	// What is in a frame of the site's own is a page, whose tags are held, and a form
+	// goes where the visitor sends it.
+	self := party == FirstParty && k != Frame && k != Form
 	for _, set := range e.overrides {
 		if !set.holdsFor(p) {
 			continue
 		}
-		v := set.find(p, party, true, except)
-		if v == nil && party == FirstParty {
+		v := set.find(p, true, self, except)
+		if v == nil && self {
 			v = set.findOwn(p, except)
 		}
 		if v != nil {
 			return v.decision(party)
 		}
 	}
-	v := e.catalogue.find(p, party, party == ThirdParty, except)
+	v := e.catalogue.find(p, party == ThirdParty, self, except)
 	if v == nil && party == FirstParty && e.aliases != nil {
 		v = e.findAlias(p, except)
 	}
-	if v == nil && party == FirstParty {
+	if v == nil && self {
 		v = e.catalogue.findOwn(p, except)
 	}
 	var named *verdict // whose it is, if not what for

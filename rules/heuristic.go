@@ -217,17 +217,30 @@ func isTrackerWord(s []byte) bool {
 // adSizes; after a "-" those of photoSizes are not taken for it, which is how
 // WordPress names photos that it has scaled.
 func isBanner(path []byte) bool {
+	// Few paths have the x of a size.
+	return inAds(path) || bytes.IndexByte(path, 'x') >= 0 && hasSize(path)
+}
+
+func inAds(path []byte) bool {
+	for {
+		n := bytes.IndexByte(path, '/')
+		if n < 0 {
+			return false
+		}
+		if path = path[n+1:]; len(path) > 3 && path[3] == '/' && equalFold(path[:3], "ads") {
+			return true
+		}
+	}
+}
+
+func hasSize(path []byte) bool {
 	start := 0 // of a word
 	for i := 0; i <= len(path); i++ {
 		if i < len(path) && path[i] != '/' && path[i] != '.' && path[i] != '-' && path[i] != '_' {
 			continue
 		}
-		if word := path[start:i]; start > 0 {
-			before := path[start-1]
-			if adSizes.has(word) && (before == '/' || before == '_' || !photoSizes.has(word)) ||
-				before == '/' && i < len(path) && path[i] == '/' && equalFold(word, "ads") {
-				return true
-			}
+		if word := path[start:i]; start > 0 && adSizes.has(word) && (path[start-1] == '/' || path[start-1] == '_' || !photoSizes.has(word)) {
+			return true
 		}
 		start = i + 1
 	}

@@ -24,14 +24,15 @@ type inlineTable struct {
 	known      *inlineMemo
 }
 
-// inlineMemo remembers which signature a script had, and whether it imports. The pages of a site bear
-// the same scripts over and again, and to hash one is many times faster than to
-// read it. Of a script nothing is kept but its hash, of which 59 bits count, by
-// a seed that nobody knows. It is safe for concurrent use.
+// inlineMemo remembers which signature a script had, and whether it imports. The
+// pages of a site bear the same scripts over and again, and to hash one is many
+// times faster than to read it. Of a script nothing is kept but its hash, of which
+// 59 bits count, by a seed that nobody knows. It is safe for concurrent use.
 type inlineMemo struct {
 	seed maphash.Seed
 	// A slot has 1 + the number of a signature, or of none, in its lowest 16
-	// bits, with memoImports, and the hash's own above. The hash's lowest bits choose the set.
+	// bits, with memoImports, and the hash's own above. The hash's lowest bits
+	// choose the set.
 	sets [1 << memoBits][memoWays]atomic.Uint64
 }
 

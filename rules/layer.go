@@ -171,10 +171,10 @@ func (u *urlRule) better(best *urlRule, path, query []byte, except without) *url
 	return u
 }
 
-// find returns the most specific pattern that matches p's reference, which is
-// party's, else the rule of the longest domain that its host is in. named says
-// whether rules that name a host are looked at.
-func (l *layer) find(p *Page, party Party, named bool, except without) *verdict {
+// find returns the most specific pattern that matches p's reference, else the rule
+// of the longest domain that its host is in. named and self say whether rules that
+// name a host are looked at, and those for the page's own site.
+func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 	var best *urlRule
 	var domain *verdict
 	path, query := p.ref.path(), p.ref.query()
@@ -198,14 +198,14 @@ func (l *layer) find(p *Page, party Party, named bool, except without) *verdict 
 		text := p.ref.buf[p.ref.pathAt:p.ref.end]
 		for i := l.anyGrams.next(text, 0); i >= 0; i = l.anyGrams.next(text, i+l.anyGrams.stride) {
 			for _, ref := range l.anyGrams.at(text, i) {
-				if hasAt(text, i, ref.offset, l.literals[ref.id]) && l.anyHost[ref.id].isFor(party) {
+				if (self || l.anyHost[ref.id].Host == "*") && hasAt(text, i, ref.offset, l.literals[ref.id]) {
 					best = l.anyHost[ref.id].better(best, path, query, except)
 				}
 			}
 		}
 	}
 	for i := range l.unindexed {
-		if l.unindexed[i].isFor(party) {
+		if self || l.unindexed[i].Host == "*" {
 			best = l.unindexed[i].better(best, path, query, except)
 		}
 	}
@@ -215,19 +215,16 @@ func (l *layer) find(p *Page, party Party, named bool, except without) *verdict 
 	return domain
 }
 
-// isFor reports whether a pattern that names no host is one for party.
-func (u *urlRule) isFor(party Party) bool { return party == FirstParty || u.Host == "*" }
-
 // findOwn returns the most specific pattern about hosts of the page's site that
 // begin as that of p's reference does. Who reads the pages of such a host came
 // for what it has.
 func (l *layer) findOwn(p *Page, except without) *verdict {
-	if l.byLabel == nil {
+	host := p.ref.host()
+	if l.byLabel == nil || bytes.Equal(host, p.page.host()) {
 		return nil
 	}
-	host := p.ref.host()
 	label := withoutNumber(host[:max(0, bytes.IndexByte(host, '.'))])
-	if !l.ownLabels.has(label) || bytes.Equal(host, p.page.host()) {
+	if !l.ownLabels.has(label) {
 		return nil
 	}
 	var best *urlRule

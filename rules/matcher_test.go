@@ -37,14 +37,14 @@ func inDomain(host, domain string) bool {
 
 // naivePattern returns how specific a pattern is that matches, -1 if it does
 // not.
-func naivePattern(pattern string, page, u *url.URL, party Party) int {
+func naivePattern(pattern string, page, u *url.URL, party Party, kind Kind) int {
 	rest, query, hasQuery := strings.Cut(pattern, "?")
 	host, path, _ := strings.Cut(rest, "/")
 	label, ofLabel := strings.CutSuffix(host, ".self")
 	switch {
 	case host == "self" || ofLabel:
 		first, _, _ := strings.Cut(u.Hostname(), ".")
-		if party != FirstParty || ofLabel && (strings.TrimRight(first, "0123456789") != label || u.Hostname() == page.Hostname()) {
+		if party != FirstParty || kind == Form || kind == Frame || ofLabel && (strings.TrimRight(first, "0123456789") != label || u.Hostname() == page.Hostname()) {
 			return -1
 		}
 	case host != "*" && !inDomain(u.Hostname(), host):
@@ -85,7 +85,7 @@ func ofLabel(pattern string) bool {
 	return strings.HasSuffix(host, ".self")
 }
 
-func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Category, party Party, rule string) {
+func (n *naive) decide(page, ref *url.URL, kind Kind) (vendor string, category consent.Category, party Party, rule string) {
 	site, err := publicsuffix.EffectiveTLDPlusOne(page.Hostname())
 	party = ThirdParty
 	if err != nil && ref.Hostname() == page.Hostname() || err == nil && inDomain(ref.Hostname(), site) {
@@ -104,7 +104,7 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 		best, length, own, ownLength := -1, -1, -1, -1
 		for i, o := range n.overrides {
 			if o.Pages == pages && o.URL != "" {
-				l := naivePattern(o.URL, page, ref, party)
+				l := naivePattern(o.URL, page, ref, party, kind)
 				if ofLabel(o.URL) {
 					if l > ownLength {
 						own, ownLength = i, l
@@ -136,7 +136,7 @@ func (n *naive) decide(page, ref *url.URL) (vendor string, category consent.Cate
 			if host, _, _ := strings.Cut(pattern, "/"); party == FirstParty && !strings.HasPrefix(host, "*") && !strings.HasSuffix(host, "self") {
 				continue
 			}
-			l := naivePattern(pattern, page, ref, party)
+			l := naivePattern(pattern, page, ref, party, kind)
 			if ofLabel(pattern) {
 				if l > ownLength {
 					own, ownLength, ownRule = s, l, pattern
@@ -292,10 +292,11 @@ func compareWithNaive(t *testing.T, seed uint64) {
 		at := "https://" + m.domain() + m.of("/", "/a/b", "/a/x/c")
 		ref := "https://" + m.domain() + m.path(false) + m.query(false)
 		page.Reset([]byte(at))
-		d := e.URL(&page, []byte(ref), Script)
+		kind := []Kind{Script, Image, Frame, Form}[m.IntN(4)]
+		d := e.URL(&page, []byte(ref), kind)
 		pageURL, _ := url.Parse(at)
 		refURL, _ := url.Parse(ref)
-		vendor, category, party, rule := n.decide(pageURL, refURL)
+		vendor, category, party, rule := n.decide(pageURL, refURL, kind)
 		gotVendor, gotRule := "", ""
 		if d.Vendor != nil {
 			gotVendor = d.Vendor.ID

@@ -12,14 +12,14 @@ import (
 // The host stands for itself and every subdomain, and for third parties only;
 // "*" stands for any host, the page's own too. "self" stands for the hosts of
 // the page's own site alone, "ads.self" for those of them that begin with the
-// label "ads", digits at its end left out, other than the page's own host. The
-// path is matched from its
-// start, with "*" for any bytes, and is a prefix unless it ends in "$", which
-// stands for itself anywhere else. Each
-// key must be in the query with a value that its glob matches wholly; a query
-// "*" takes any that is not empty, and a
-// pattern without a query takes any. All is compared byte for byte, the case
-// of letters too, except that hosts are in lower case.
+// label "ads", digits at its end left out, other than the page's own host. Neither
+// holds for frames and forms.
+//
+// The path is matched from its start, with "*" for any bytes, and is a prefix
+// unless it ends in "$", which stands for itself anywhere else. Each key must be
+// in the query with a value that its glob matches wholly; a query "*" takes any
+// that is not empty, and a pattern without a query takes any. All is compared
+// byte for byte, the case of letters too, except that hosts are in lower case.
 type Pattern struct {
 	// Host is "*", "self", a label and ".self", or a domain in lower-case ASCII.
 	Host string

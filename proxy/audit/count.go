@@ -87,6 +87,9 @@ type counters struct {
 	tallies []tally
 	views   map[uint32]viewTally   // by page
 	kept    map[uint32]cookieTally // by cookie
+
+	recurrences []*Recurrence // those of which something is not in tallies and views yet
+	waiting     int           // how many tags they have
 }
 
 // siteCounters finds the pages, tags and cookies of a site by what tells them

@@ -105,6 +105,7 @@ type batch struct {
 func (c *counters) take(now time.Time) []*batch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.spread()
 	var list []*batch
 	pages, tags := make(map[uint32]uint32), make(map[uint32]uint32)
 	var b *batch

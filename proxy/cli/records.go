@@ -47,7 +47,16 @@ var eventOf = [...]audit.Event{
 func (c counter) Count(site string, page []byte, granted consent.Set, tags []proxy.Sighting) {
 	list := sightings.Get().(*[]audit.Sighting)
 	defer sightings.Put(list)
-	*list = (*list)[:0]
+	*list = appendSightings((*list)[:0], tags)
+	c.store.Count(site, page, granted, *list)
+}
+
+func (c counter) Recur(site string, page []byte, granted consent.Set, tags []proxy.Sighting) proxy.Recurrence {
+	return c.store.Recur(site, page, granted, appendSightings(nil, tags))
+}
+
+// appendSightings appends those tags that are written down.
+func appendSightings(list []audit.Sighting, tags []proxy.Sighting) []audit.Sighting {
 	for i := range tags {
 		t := &tags[i]
 		if t.Decision.Rule == nil && t.Decision.Party != rules.ThirdParty {
@@ -55,9 +64,9 @@ func (c counter) Count(site string, page []byte, granted consent.Set, tags []pro
 		}
 		s := sighting(t.Decision, t.Kind)
 		s.Host, s.Path, s.Event, s.Count = t.Host, t.Path, eventOf[t.Fate], uint32(1+t.More)
-		*list = append(*list, s)
+		list = append(list, s)
 	}
-	c.store.Count(site, page, granted, *list)
+	return list
 }
 
 func (c counter) CountView(site string, page []byte, asked bool) {

@@ -25,20 +25,10 @@ function find(names: Map<string, Verdict>, name: string): Verdict | undefined {
 	return found
 }
 
-/** An absolute address, taken apart once for all rules. */
-interface Address {
-	/** The host and the domains that it is in, longest first. */
-	domains: string[]
-	/** Path and query. */
-	text: string
-	/** What patterns about hosts of the page's own site call this one; empty if it is none. */
-	own: string
-}
-
 type Pattern = [expression: string | RegExp, verdict: Verdict, order: number]
 
 /** The rules of one rank: the overrides for a page, or as much of the catalogue as is known. */
-function makeLayer(part?: Part) {
+function makeLayer(first?: Part) {
 	const domains = new Map<string, Verdict>()
 	const patterns = new Map<string, Pattern[]>()
 	const signatures: [tokens: string[], verdict: Verdict][] = []
@@ -65,34 +55,26 @@ function makeLayer(part?: Part) {
 		}
 	}
 
-	/** The first pattern about what a table calls a host that an address matches. */
-	function first(host: string, a: Address): Pattern | undefined {
-		return patterns.get(host)?.find((p) => (p[0] = RegExp(p[0])).test(a.text))
-	}
-
-	if (part) add(part)
+	if (first) add(first)
 	return {
 		add,
 		cookies,
 		storage,
 		vendors,
 
-		/** named says whether patterns that name a host are looked at. */
-		url(a: Address, named: boolean): Verdict | undefined {
+		/** The first pattern that a path and query match, about any of some hosts. */
+		url(text: string, hosts: string[]): Verdict | undefined {
 			let best: Pattern | undefined
-			for (const host of ['*', ...(a.own ? ['self'] : []), ...(named ? a.domains : [])]) {
-				const found = first(host, a)
+			for (const host of hosts) {
+				const found = patterns.get(host)?.find((p) => (p[0] = RegExp(p[0])).test(text))
 				if (found && (!best || found[2] < best[2])) best = found
 			}
 			return best?.[1]
 		},
 
-		/** What decides about a host of the page's own site by how it begins. */
-		own: (a: Address): Verdict | undefined => (a.own ? first(a.own, a)?.[1] : undefined),
-
 		/** The longest domain that a host is in; one that only the breadth table has decides where no other does. */
-		domain(a: Address): Verdict | undefined {
-			const found = a.domains.map((domain) => domains.get(domain)).filter((v) => v)
+		domain(all: string[]): Verdict | undefined {
+			const found = all.map((domain) => domains.get(domain)).filter((v) => v)
 			return found.find((v) => v?.[0]?.[0] !== '') ?? found[0]
 		},
 
@@ -147,16 +129,15 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		// Browsers read a host with a dot at its end as one without.
 		const host = url.hostname.replace(/\.+$/, '')
 		const third = !sameSite(host, site)
-		const label = host === own?.hostname ? '' : host.replace(/\d*\..*/, '')
-		const a: Address = {
-			domains: host.split('.').map((_, n, labels) => labels.slice(n).join('.')),
-			text: url.pathname + url.search,
-			own: third ? '' : label + '.self',
-		}
+		const domains = host.split('.').map((_, n, labels) => labels.slice(n).join('.'))
+		const text = url.pathname + url.search
+		// What is in a frame of the site's own is a page, and a form goes where the visitor sends it.
+		const self = third || /^f.*m/.test(kind) ? '' : 'self'
+		const label = self && host !== own?.hostname ? host.replace(/\d*\..*/, '.self') : ''
 		const party = third ? 'third' : 'first'
 		if (fragment && !third) return free
 		for (const layer of overrides) {
-			const verdict = layer.url(a, true) ?? layer.domain(a) ?? layer.own(a)
+			const verdict = layer.url(text, ['*', self, ...domains]) ?? layer.domain(domains) ?? layer.url(text, [label])
 			if (verdict) return decided(verdict, party)
 		}
 		const unknown: Decision = { category: third ? 'unclassified' : 'necessary', party }
@@ -167,7 +148,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		// Of the site's own addresses only those of scripts are waited for: what else is a tracker's is asked for by one.
 		const unsure = third ? missing('names', partOf(host)) : kind === 'script' ? missing('names') : undefined
 		if (unsure) return { ...unknown, unsure }
-		const verdict = catalogue.url(a, third) ?? (third ? catalogue.domain(a) : catalogue.own(a))
+		const verdict = catalogue.url(text, ['*', self, ...(third ? domains : [])]) ?? (third ? catalogue.domain(domains) : catalogue.url(text, [label]))
 		return verdict ? overridden(verdict, party) : unknown
 	}
 
@@ -216,7 +197,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		 * to. unseen says that the element is too small to be seen, or hidden.
 		 */
 		url(reference: string, baseURI: string, kind: Kind = 'other', unseen: Unseen = ''): Decision {
-			const key = baseURI + ' ' + reference
+			const key = kind + baseURI + ' ' + reference
 			let decision = seen.get(key)
 			if (!decision) {
 				decision = absolute(parse(reference, baseURI), /^[\0- ]*(#|$)/.test(reference), kind, unseen)
