@@ -90,13 +90,16 @@ func (p *Page) resolve(ref []byte) Party {
 		return NoParty
 	}
 	switch {
-	case !p.own(p.ref.host()):
+	case !p.atHost() && !p.own(p.ref.host()):
 		return ThirdParty
 	case p.ref.same:
 		return NoParty
 	}
 	return FirstParty
 }
+
+// atHost reports whether the reference is known to lead to the page's own host.
+func (p *Page) atHost() bool { return p.ref.atBase && !p.based }
 
 // own reports whether a host belongs to the page's site.
 func (p *Page) own(host []byte) bool {
