@@ -41,8 +41,10 @@ type address struct {
 	// same says that the reference was empty or a fragment: it leads to the
 	// base itself.
 	same bool
-	// atBase says that the host is the base's.
+	// atBase says that the host is the base's, again that it is that of the
+	// reference read before.
 	atBase  bool
+	again   bool
 	scratch []byte
 }
 
@@ -67,20 +69,28 @@ func (a *address) query() []byte {
 // base may be nil. It reports false where the browser would make no request to
 // a host: for an invalid URL and for another scheme.
 func (a *address) read(ref []byte, base *address) bool {
-	a.end, a.same, a.atBase = 0, false, false
+	known := a.end > 0
+	a.end, a.same, a.again = 0, false, false
 	ref = trimControls(ref)
 	if hasNewline(ref) {
 		a.scratch = dropNewlines(a.scratch[:0], ref)
 		ref = a.scratch
 	}
-	// Most of a site's own addresses have the page's own origin before them.
-	if base != nil {
-		if n := base.pathAt - textPad; n < len(ref) && ref[n] == '/' && string(ref[:n]) == string(base.buf[textPad:base.pathAt]) {
-			a.begin(ref[:n], base)
+	if base != nil && len(ref) > 0 {
+		if n := base.originLength(ref, base.scheme); n > 0 {
+			a.begin(base.buf[textPad:base.pathAt], base)
 			a.readPath(ref[n:])
 			return true
 		}
+		if known {
+			if n := a.originLength(ref, base.scheme); n > 0 {
+				a.buf, a.again = a.buf[:a.pathAt], true
+				a.readPath(ref[n:])
+				return true
+			}
+		}
 	}
+	a.atBase = false
 	s, n := readScheme(ref)
 	if n > 0 {
 		if s == noScheme {
@@ -116,6 +126,21 @@ func (a *address) read(ref []byte, base *address) bool {
 		a.readPath(ref)
 	}
 	return true
+}
+
+// originLength returns how many bytes of ref are the origin of a, as a has it
+// written, or what follows the scheme of that where base is the same; 0 where ref
+// begins otherwise. Most references are told so: they lead to the page's own
+// origin or to that of the reference before.
+func (a *address) originLength(ref []byte, base scheme) int {
+	from := textPad
+	if ref[0] == '/' && a.scheme == base {
+		from = a.hostAt - len("//")
+	}
+	if n := a.pathAt - from; n < len(ref) && ref[n] == '/' && string(ref[:n]) == string(a.buf[from:a.pathAt]) {
+		return n
+	}
+	return 0
 }
 
 // begin starts the text with a part of base's that reaches at least to its path.
