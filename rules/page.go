@@ -28,8 +28,8 @@ type Page struct {
 	namedBy *layer
 	named   [maxLabels]int32
 	nNamed  int
-	lower      []byte // ref's text in lower case, for lists
-	alias      []byte // a name that ref's host is an alias of
+	lower   []byte // ref's text in lower case, for lists
+	alias   []byte // a name that ref's host is an alias of
 	// tried has a bit for each inline signature whose other tokens were not
 	// found in the code that is being read.
 	tried []uint64
