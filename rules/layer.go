@@ -192,10 +192,12 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 	var domain *verdict
 	path, query := p.ref.path(), p.ref.query()
 	if named && len(l.hosts.slots) > 0 {
-		if p.namedBy != l {
-			p.findNamed(l)
-		}
-		for _, n := range p.named[:p.nNamed] {
+		host := p.ref.host()
+		for i := l.hosts.above; i < p.labels.n; i++ {
+			n := l.hosts.find(&p.labels, host, i)
+			if n < 0 {
+				continue
+			}
 			h := &l.byHost[n]
 			for j := range h.urls {
 				best = h.urls[j].better(best, path, query, except)
@@ -224,19 +226,6 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 		return best.verdict
 	}
 	return domain
-}
-
-// findNamed finds the domains that l has rules about and that the host of p's
-// reference is in, shortest first.
-func (p *Page) findNamed(l *layer) {
-	p.namedBy, p.nNamed = l, 0
-	host := p.ref.host()
-	for i := l.hosts.above; i < p.labels.n; i++ {
-		if n := l.hosts.find(&p.labels, host, i); n >= 0 {
-			p.named[p.nNamed] = int32(n)
-			p.nNamed++
-		}
-	}
 }
 
 // findOwn returns the most specific pattern about hosts of the page's site that

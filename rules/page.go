@@ -23,13 +23,8 @@ type Page struct {
 	suffix     int
 	labels     labels // of ref's host
 	pageLabels labels // of page's host
-	// named are the domains that namedBy has rules about and ref's host is in, by
-	// their numbers there.
-	namedBy *layer
-	named   [maxLabels]int32
-	nNamed  int
-	lower   []byte // ref's text in lower case, for lists
-	alias   []byte // a name that ref's host is an alias of
+	lower      []byte // ref's text in lower case, for lists
+	alias      []byte // a name that ref's host is an alias of
 	// tried has a bit for each inline signature whose other tokens were not
 	// found in the code that is being read.
 	tried []uint64
@@ -96,7 +91,7 @@ func (p *Page) resolve(ref []byte) Party {
 		return NoParty
 	}
 	if !p.ref.again {
-		p.labels.n, p.namedBy = 0, nil
+		p.labels.n = 0
 	}
 	switch {
 	case !p.atHost() && !p.own(p.ref.host()):
