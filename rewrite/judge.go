@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bytes"
+	"encoding/binary"
 	"unicode/utf8"
 
 	"github.com/askfirst/askfirst/rewrite/scan"
@@ -212,13 +213,26 @@ func (rw *Rewriter) rebase(href []byte) {
 // answer is that of a rule, of several that in the last category, with the page
 // whose target it is about.
 func (rw *Rewriter) ask(ref []byte, k rules.Kind, s rules.Sign) (d rules.Decision, page *rules.Page) {
-	if !utf8.Valid(ref) {
+	if !isASCII(ref) && !utf8.Valid(ref) {
 		// What a browser makes of the bytes depends on the page's encoding.
 		if d, page = rw.askEach(rw.ascii(ref), k, s); d.Rule != nil {
 			return d, page
 		}
 	}
 	return rw.askEach(ref, k, s)
+}
+
+// isASCII reports whether a reference has ASCII alone. The last eight bytes may
+// have been among those looked at before.
+func isASCII(ref []byte) bool {
+	if len(ref) < 8 {
+		return false
+	}
+	high := binary.LittleEndian.Uint64(ref[len(ref)-8:])
+	for ; len(ref) > 8; ref = ref[8:] {
+		high |= binary.LittleEndian.Uint64(ref)
+	}
+	return high&highs == 0
 }
 
 func (rw *Rewriter) askEach(ref []byte, k rules.Kind, s rules.Sign) (d rules.Decision, page *rules.Page) {

@@ -184,7 +184,7 @@ func (e *Engine) URLWith(p *Page, ref []byte, k Kind, s Sign) Decision {
 	}
 	// A first party's host is looked at by few.
 	if party == ThirdParty || e.looksAtHosts {
-		p.labels.read(p.ref.buf, p.ref.hostAt, p.ref.hostEnd)
+		p.readLabels()
 	}
 	return e.decide(p, party, k, s, nil)
 }

@@ -37,7 +37,7 @@ func (e *Engine) ExplainURL(p *Page, ref []byte, k Kind, s Sign) Explanation {
 	if party == NoParty {
 		return Explanation{}
 	}
-	p.labels.read(p.ref.buf, p.ref.hostAt, p.ref.hostEnd)
+	p.readLabels()
 	return explain(func(w without) Decision { return e.decide(p, party, k, s, w) })
 }
 

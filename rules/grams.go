@@ -178,6 +178,7 @@ const commonRuns = "http:// https://www. .com/ .co.uk/ .net/ .org/ .min.js? .bun
 	"/plugins/ /wp-content/ /wp-includes/ /production/ /product/ /files/ /pages/ /site/ /core/ /main/ /index /header /footer /search /user /video /player /embed " +
 	"/widget /fonts /icons /logo /jquery /bootstrap /webpack /vendor /polyfill /runtime /chunk /query /ajax/libs/ /npm/ /dist/ /cdn. /api/ /v1/ /v2/ /all.min /ads " +
 	".js?ver= &ver= ?id= &id= ?v= &v= &width= &height= &quality= =true =false " +
+	"/js/ /css/ /app/ /10/ /11/ /12/ -300x -150x 300x2 300x6 0x200 0x300 .min. images/wp- /stat- /stream- " +
 	"function(window,document,'script') var return createElement getElementsByTagName .async=1; .src= true false null addEventListener querySelector " +
 	"appendChild insertBefore parentNode typeof undefined push(arguments) length prototype this. ==== ---- " +
 	"Object.keys project implements exports options new Array character charCodeAt readyState then( callback( dataLayer data- append( global token reference " +

@@ -43,7 +43,7 @@ const (
 	// memoImports is set for a script that may import.
 	memoImports = 1 << 15
 	// minMemoLength is how long a script is that is worth to be remembered.
-	minMemoLength = 96
+	minMemoLength = 24
 )
 
 // maxTokens and the lengths below bound a signature.

@@ -160,6 +160,19 @@ func (l *layer) urls() []urlRule {
 	return all
 }
 
+// begins is bytes.HasPrefix, without a call for what most often differs early.
+func begins(s []byte, prefix string) bool {
+	if len(s) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		if s[i] != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // better returns u if it matches and decides before best, else best.
 func (u *urlRule) better(best *urlRule, path, query []byte, except without) *urlRule {
 	if len(path) < len(u.prefix) || string(path[:len(u.prefix)]) != u.prefix {
@@ -205,8 +218,8 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 		}
 	}
 	for i := range l.unindexed {
-		if self || l.unindexed[i].Host == "*" {
-			best = l.unindexed[i].better(best, path, query, except)
+		if u := &l.unindexed[i]; begins(path, u.prefix) && (self || u.Host == "*") {
+			best = u.better(best, path, query, except)
 		}
 	}
 	if best != nil {
@@ -220,7 +233,7 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 // for what it has.
 func (l *layer) findOwn(p *Page, except without) *verdict {
 	host := p.ref.host()
-	if l.byLabel == nil || bytes.Equal(host, p.page.host()) {
+	if l.byLabel == nil || p.atHost() || bytes.Equal(host, p.page.host()) {
 		return nil
 	}
 	label := withoutNumber(host[:max(0, bytes.IndexByte(host, '.'))])

@@ -367,17 +367,30 @@ func TestNames(t *testing.T) {
 
 // FuzzURL reads any reference; what is read is read alike again.
 func FuzzURL(f *testing.F) {
-	for _, c := range []string{"//a@b:80/../x?y#z", "https:\\\\x", "[::1]", "http://0x7f.1/%2e%2E/", "\t//\nx", "?", "https://b\u00fccher.example."} {
+	for _, c := range []string{"//a@b:80/../x?y#z", "https:\\\\x", "[::1]", "http://0x7f.1/%2e%2E/", "\t//\nx", "?", "https://b\u00fccher.example.",
+		"https://www.shop.example/a/../b", "https://www.shop.example:443/", "https://WWW.shop.example\\", "//www.shop.example/.x", "https://cdn.example/y", "//cdn.example/./y#", "http://cdn.example/"} {
 		f.Add(c)
 	}
-	var base address
+	var base, elsewhere address
 	base.read([]byte("https://www.shop.example/a/b?c"), nil)
+	elsewhere.read([]byte("https://elsewhere.example/a/b?c"), nil)
 	f.Fuzz(func(t *testing.T, ref string) {
 		var a, again address
 		if !a.read([]byte(ref), &base) {
 			return
 		}
 		text := string(a.text())
+		var absolute address
+		if absolute.read([]byte(ref), &elsewhere) && string(absolute.host()) != string(elsewhere.host()) && string(absolute.text()) != text {
+			t.Fatalf("%q is read as %q, on another page as %q", ref, text, absolute.text())
+		}
+		for _, before := range []string{ref, "https://cdn.example/x", "http:"} {
+			var used address
+			used.read([]byte(before), &base)
+			if used.read([]byte(ref), &base); string(used.text()) != text || used.queryAt != a.queryAt || used.same != a.same || used.atBase != a.atBase {
+				t.Fatalf("%q is read as %q, after %q as %q", ref, text, before, used.text())
+			}
+		}
 		if text[len(text)-1] <= ' ' {
 			return // is read without the space when it stands alone
 		}

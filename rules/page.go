@@ -43,7 +43,7 @@ func (p *Page) Reset(url []byte) {
 	if cap(p.data) > 256 {
 		p.data = nil
 	}
-	p.based, p.site = false, nil
+	p.based, p.site, p.ref.end = false, nil, 0
 	if p.parsed = p.page.read(url, nil); !p.parsed {
 		return
 	}
@@ -73,6 +73,7 @@ func (p *Page) Site() []byte { return p.site }
 // host is ignored, and the page's own address stands.
 func (p *Page) SetBase(href []byte) {
 	if p.parsed {
+		p.ref.end = 0
 		p.based = p.base.read(href, &p.page)
 	}
 }
@@ -89,13 +90,26 @@ func (p *Page) resolve(ref []byte) Party {
 	if !p.ref.read(ref, base) {
 		return NoParty
 	}
+	if !p.ref.again {
+		p.labels.n = 0
+	}
 	switch {
-	case !p.own(p.ref.host()):
+	case !p.atHost() && !p.own(p.ref.host()):
 		return ThirdParty
 	case p.ref.same:
 		return NoParty
 	}
 	return FirstParty
+}
+
+// atHost reports whether the reference is known to lead to the page's own host.
+func (p *Page) atHost() bool { return p.ref.atBase && !p.based }
+
+// readLabels works out the labels of the reference's host.
+func (p *Page) readLabels() {
+	if p.labels.n == 0 {
+		p.labels.read(p.ref.buf, p.ref.hostAt, p.ref.hostEnd)
+	}
 }
 
 // own reports whether a host belongs to the page's site.

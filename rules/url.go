@@ -40,7 +40,11 @@ type address struct {
 	ip                           bool
 	// same says that the reference was empty or a fragment: it leads to the
 	// base itself.
-	same    bool
+	same bool
+	// atBase says that the host is the base's, again that it is that of the
+	// reference read before.
+	atBase  bool
+	again   bool
 	scratch []byte
 }
 
@@ -65,12 +69,28 @@ func (a *address) query() []byte {
 // base may be nil. It reports false where the browser would make no request to
 // a host: for an invalid URL and for another scheme.
 func (a *address) read(ref []byte, base *address) bool {
-	a.end, a.same = 0, false
+	known := a.end > 0
+	a.end, a.same, a.again = 0, false, false
 	ref = trimControls(ref)
 	if hasNewline(ref) {
 		a.scratch = dropNewlines(a.scratch[:0], ref)
 		ref = a.scratch
 	}
+	if base != nil && len(ref) > 0 {
+		if n := base.originLength(ref, base.scheme); n > 0 {
+			a.begin(base.buf[textPad:base.pathAt], base)
+			a.readPath(ref[n:])
+			return true
+		}
+		if known {
+			if n := a.originLength(ref, base.scheme); n > 0 {
+				a.buf, a.again = a.buf[:a.pathAt], true
+				a.readPath(ref[n:])
+				return true
+			}
+		}
+	}
+	a.atBase = false
 	s, n := readScheme(ref)
 	if n > 0 {
 		if s == noScheme {
@@ -108,9 +128,25 @@ func (a *address) read(ref []byte, base *address) bool {
 	return true
 }
 
+// originLength returns how many bytes of ref are the origin of a, as a has it
+// written, or what follows the scheme of that where base is the same; 0 where ref
+// begins otherwise. Most references are told so: they lead to the page's own
+// origin or to that of the reference before.
+func (a *address) originLength(ref []byte, base scheme) int {
+	from := textPad
+	if ref[0] == '/' && a.scheme == base {
+		from = a.hostAt - len("//")
+	}
+	if n := a.pathAt - from; n < len(ref) && ref[n] == '/' && string(ref[:n]) == string(a.buf[from:a.pathAt]) {
+		return n
+	}
+	return 0
+}
+
 // begin starts the text with a part of base's that reaches at least to its path.
 func (a *address) begin(text []byte, base *address) {
 	a.buf = append(append(a.buf[:0], origins[noScheme][:textPad]...), text...)
+	a.atBase = true
 	a.scheme, a.hostAt, a.hostEnd, a.pathAt, a.ip = base.scheme, base.hostAt, base.hostEnd, base.pathAt, base.ip
 }
 
@@ -219,13 +255,37 @@ func (a *address) readPath(ref []byte) {
 	if n := bytes.IndexByte(path, '?'); n >= 0 {
 		path, rest = path[:n], path[n:]
 	}
-	if bytes.IndexByte(path, '\\') < 0 && !hasDotSegment(path) {
+	if isPlain(path) || bytes.IndexByte(path, '\\') < 0 && !hasDotSegment(path) {
 		a.buf = append(a.buf, path...)
 	} else {
 		a.appendSegments(path)
 	}
 	a.readQuery(rest)
 }
+
+// isPlain reports whether a path has nothing that a dot segment or a backslash
+// could be: no backslash, no "%", no two of "/" and "." side by side, and no dot
+// first. It looks at eight bytes at a time, the last of which are the first of
+// the next eight.
+func isPlain(path []byte) bool {
+	if len(path) < 8 || path[0] == '.' {
+		return false
+	}
+	var found uint64
+	for i := 0; ; i += 7 {
+		i = min(i, len(path)-8)
+		w := binary.LittleEndian.Uint64(path[i:])
+		marks := zeroes((w | ones) ^ '/'*ones)
+		found |= marks&(marks<<8) | zeroes(w^'\\'*ones) | zeroes(w^'%'*ones)
+		if i == len(path)-8 {
+			return found&(ones<<7) == 0
+		}
+	}
+}
+
+// zeroes has the top bit of each byte of w set that is zero, and maybe of some
+// that follow one.
+func zeroes(w uint64) uint64 { return (w - ones) &^ w }
 
 // hasDotSegment reports whether some segment begins with a dot, as all dot
 // segments do.

@@ -36,17 +36,34 @@ func AppendValue(dst, raw []byte) []byte {
 
 var newline = []byte("\n")
 
-// Plain reports whether raw is already what AppendValue would make of it.
-func Plain(raw []byte) bool { return plain(raw) == len(raw) }
+// Plain reports whether raw is already what AppendValue would make of it. The
+// last eight bytes may have been among those looked at before.
+func Plain(raw []byte) bool {
+	if len(raw) < 8 {
+		return plain(raw) == len(raw)
+	}
+	last := len(raw) - 8
+	for i := 0; i < last; i += 8 {
+		if odd(binary.LittleEndian.Uint64(raw[i:])) != 0 {
+			return false
+		}
+	}
+	return odd(binary.LittleEndian.Uint64(raw[last:])) == 0
+}
+
+// odd has the top bit of the first byte of v set that does not stand for itself, 0
+// where all do.
+func odd(v uint64) uint64 {
+	amp, cr := v^ones*'&', v^ones*'\r'
+	return ((amp-ones)&^amp | (cr-ones)&^cr | (v-ones)&^v) & highs
+}
 
 // plain returns how many bytes of raw stand for themselves before the first that
 // does not.
 func plain(raw []byte) int {
 	i := 0
 	for ; i+8 <= len(raw); i += 8 {
-		v := binary.LittleEndian.Uint64(raw[i:])
-		amp, cr := v^ones*'&', v^ones*'\r'
-		if odd := ((amp-ones)&^amp | (cr-ones)&^cr | (v-ones)&^v) & highs; odd != 0 {
+		if odd := odd(binary.LittleEndian.Uint64(raw[i:])); odd != 0 {
 			return i + bits.TrailingZeros64(odd)>>3
 		}
 	}

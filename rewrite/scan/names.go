@@ -27,7 +27,7 @@ type slot struct {
 // listed and is never found itself.
 func NewNames(names []string) *Names {
 	bits := uint8(4)
-	for 1<<bits < 6*len(names) {
+	for 1<<bits < 3*len(names) {
 		bits++
 	}
 	t := &Names{slots: make([]slot, 1<<bits), names: names, shift: 64 - bits}
