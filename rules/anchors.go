@@ -189,7 +189,7 @@ func hasAt[S []byte | string](text []byte, i int, offset uint32, literal S) bool
 }
 
 // rarestRuns returns where in s those stride runs begin that are the least
-// likely to occur elsewhere in a script, and how likely the likeliest is.
+// likely to occur elsewhere in a script, and how likely one of them is in the mean.
 func rarestRuns(s string, run, stride int) (at, cost int) {
 	var costs [maxTokenLength]int // of the runs that begin in s
 	for i := 0; i+run <= len(s); i++ {
@@ -197,13 +197,12 @@ func rarestRuns(s string, run, stride int) (at, cost int) {
 	}
 	least := -1
 	for i := 0; i+stride+run-1 <= len(s); i++ {
-		sum, most := 0, 0
+		sum := 0
 		for _, c := range costs[i : i+stride] {
 			sum += c
-			most = max(most, c)
 		}
 		if least < 0 || sum < least {
-			least, at, cost = sum, i, most
+			least, at, cost = sum, i, sum/stride
 		}
 	}
 	return at, cost
@@ -262,5 +261,9 @@ const commonCode = commonRuns + "window. document. google article graph square e
 	"remote request response success failure status active inactive visible hidden display position absolute relative important description comments " +
 	"article section details product category search results number integer boolean required optional previous current recent popular trending related " +
 	"send receive connect disconnect application author publish published image images video videos audio media network friend follow share login logout " +
+	"new Image( encodeURIComponent( cloudfront.net companies deployment order ordered option options window. container .com/t .com/a n.com s.com t.com l.com r.com er.com cdn.com " +
+	"facebook refer referrer _page page_ content config customer customize heading leading browser newsletter square interest -widget public publish .create .current " +
+	"notify element document comment site sites near year year agents controls center ribbon insert inside install text context custom trust bottom captcha dropdown drop push pushed forbidden " +
+	"root notification motion study just linear sum status rum forum service readable obsolete trial horizontal modify reason " +
 	"tag tags gtag( getElementById createElement parentElement mark text terms form( sites not note hint( unit( _to _id _ad _code _url _data _name insert " +
 	"push push( .push( .variables Context( collect promote server international promo analytics"
