@@ -28,7 +28,8 @@ const (
 	shortAnchor = shortRun + shortStride - 1
 )
 
-// runs is one of those tables. The filter, 16 KiB, has two bits for each run.
+// runs is one of those tables. The filter, 16 KiB, has two bits for each
+// long run and one for each of the short ones, which are few.
 type runs struct {
 	filter *[1 << 11]uint64
 	slots  []runSlot // open addressing, a power of two long
@@ -79,7 +80,10 @@ func (r *runs) enter(literals []string, run, stride, from, to int) {
 			continue
 		}
 		h := e.key * runHash
-		r.filter[h>>53] |= 1<<(h>>47&63) | 1<<(h>>41&63)
+		r.filter[h>>53] |= 1 << (h >> 47 & 63)
+		if run == longRun {
+			r.filter[h>>53] |= 1 << (h >> 41 & 63)
+		}
 		for at = r.slot(h); r.slots[at].n != 0; {
 			at = (at + 1) & uint64(len(r.slots)-1)
 		}
@@ -91,12 +95,19 @@ const runHash = 0x9e3779b97f4a7c15
 
 func (r *runs) slot(hash uint64) uint64 { return hash >> 20 & uint64(len(r.slots)-1) }
 
-// probe returns in its lowest bit whether a run may be in the table. The run is
-// in the upper bytes of key, and all below is zero.
-func probe2(filter *[1 << 11]uint64, key uint64) uint64 {
+// probeLong returns in its lowest bit whether a run may be in the table of long
+// ones, probeShort in that of short ones. The run is in the upper bytes of key, and
+// all below is zero.
+func probeLong(filter *[1 << 11]uint64, key uint64) uint64 {
 	h := key * runHash
 	w := filter[h>>53]
 	return w >> (h >> 47 & 63) & (w >> (h >> 41 & 63))
+}
+
+// probeShort: see probeLong.
+func probeShort(filter *[1 << 11]uint64, key uint64) uint64 {
+	h := key * runHash
+	return filter[h>>53] >> (h >> 47 & 63)
 }
 
 // at returns the literals that have a run.
@@ -134,10 +145,10 @@ func (r *runs) nextLong(text []byte, i int) int {
 	// Four places at a time: it is the branch that costs.
 	for ; i+3*longStride+8 <= len(text); i += 4 * longStride {
 		t := (*[3*longStride + 8]byte)(text[i:])
-		a := probe2(filter, binary.LittleEndian.Uint64(t[0:])<<longShift)
-		b := probe2(filter, binary.LittleEndian.Uint64(t[longStride:])<<longShift)
-		c := probe2(filter, binary.LittleEndian.Uint64(t[2*longStride:])<<longShift)
-		d := probe2(filter, binary.LittleEndian.Uint64(t[3*longStride:])<<longShift)
+		a := probeLong(filter, binary.LittleEndian.Uint64(t[0:])<<longShift)
+		b := probeLong(filter, binary.LittleEndian.Uint64(t[longStride:])<<longShift)
+		c := probeLong(filter, binary.LittleEndian.Uint64(t[2*longStride:])<<longShift)
+		d := probeLong(filter, binary.LittleEndian.Uint64(t[3*longStride:])<<longShift)
 		if (a|b|c|d)&1 != 0 {
 			for a&1 == 0 {
 				a, b, c = b, c, d
@@ -147,7 +158,7 @@ func (r *runs) nextLong(text []byte, i int) int {
 		}
 	}
 	for ; i+longRun <= len(text); i += longStride {
-		if probe2(filter, runAt(text, i)<<longShift)&1 != 0 {
+		if probeLong(filter, runAt(text, i)<<longShift)&1 != 0 {
 			return i
 		}
 	}
@@ -163,8 +174,8 @@ func (r *runs) nextShort(text []byte, i int) int {
 	for ; i+3*shortStride+8 <= len(text); i += 4 * shortStride {
 		t := (*[3*shortStride + 8]byte)(text[i:])
 		v, w := binary.LittleEndian.Uint64(t[0:]), binary.LittleEndian.Uint64(t[2*shortStride:])
-		a, b := probe2(filter, v<<shortShift), probe2(filter, v>>(8*shortStride)<<shortShift)
-		c, d := probe2(filter, w<<shortShift), probe2(filter, w>>(8*shortStride)<<shortShift)
+		a, b := probeShort(filter, v<<shortShift), probeShort(filter, v>>(8*shortStride)<<shortShift)
+		c, d := probeShort(filter, w<<shortShift), probeShort(filter, w>>(8*shortStride)<<shortShift)
 		if (a|b|c|d)&1 != 0 {
 			for a&1 == 0 {
 				a, b, c = b, c, d
@@ -174,7 +185,7 @@ func (r *runs) nextShort(text []byte, i int) int {
 		}
 	}
 	for ; i+shortRun <= len(text); i += shortStride {
-		if probe2(filter, runAt(text, i)<<shortShift)&1 != 0 {
+		if probeShort(filter, runAt(text, i)<<shortShift)&1 != 0 {
 			return i
 		}
 	}
@@ -189,7 +200,7 @@ func hasAt[S []byte | string](text []byte, i int, offset uint32, literal S) bool
 }
 
 // rarestRuns returns where in s those stride runs begin that are the least
-// likely to occur elsewhere in a script, and how likely the likeliest is.
+// likely to occur elsewhere in a script, and how likely one of them is in the mean.
 func rarestRuns(s string, run, stride int) (at, cost int) {
 	var costs [maxTokenLength]int // of the runs that begin in s
 	for i := 0; i+run <= len(s); i++ {
@@ -197,13 +208,12 @@ func rarestRuns(s string, run, stride int) (at, cost int) {
 	}
 	least := -1
 	for i := 0; i+stride+run-1 <= len(s); i++ {
-		sum, most := 0, 0
+		sum := 0
 		for _, c := range costs[i : i+stride] {
 			sum += c
-			most = max(most, c)
 		}
 		if least < 0 || sum < least {
-			least, at, cost = sum, i, most
+			least, at, cost = sum, i, sum/stride
 		}
 	}
 	return at, cost
@@ -262,5 +272,9 @@ const commonCode = commonRuns + "window. document. google article graph square e
 	"remote request response success failure status active inactive visible hidden display position absolute relative important description comments " +
 	"article section details product category search results number integer boolean required optional previous current recent popular trending related " +
 	"send receive connect disconnect application author publish published image images video videos audio media network friend follow share login logout " +
+	"new Image( encodeURIComponent( cloudfront.net companies deployment order ordered option options window. container .com/t .com/a n.com s.com t.com l.com r.com er.com cdn.com " +
+	"facebook refer referrer _page page_ content config customer customize heading leading browser newsletter square interest -widget public publish .create .current " +
+	"notify element document comment site sites near year year agents controls center ribbon insert inside install text context custom trust bottom captcha dropdown drop push pushed forbidden " +
+	"root notification motion study just linear sum status rum forum service readable obsolete trial horizontal modify reason " +
 	"tag tags gtag( getElementById createElement parentElement mark text terms form( sites not note hint( unit( _to _id _ad _code _url _data _name insert " +
 	"push push( .push( .variables Context( collect promote server international promo analytics"

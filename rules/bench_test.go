@@ -58,13 +58,20 @@ func BenchmarkInline(b *testing.B) {
 	e := newEngine(b, Options{})
 	p := newPage("https://www.shop.example/")
 	code := quietCode()
-	b.SetBytes(int64(len(code)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if e.Inline(p, code).Rule != nil {
-			b.Fatal("matches")
-		}
+	run := func(name string) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(code)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if e.Inline(p, code).Rule != nil {
+					b.Fatal("matches")
+				}
+			}
+		})
 	}
+	run("remembered")
+	e.catalogue.inline.known = nil
+	run("never met")
 }
 
 func BenchmarkCookie(b *testing.B) {

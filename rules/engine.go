@@ -267,7 +267,7 @@ func (e *Engine) Inline(p *Page, code []byte) Decision { return e.decideInline(p
 
 func (e *Engine) decideInline(p *Page, code []byte, except without) Decision {
 	for _, s := range e.overrides {
-		if s.holdsFor(p) {
+		if len(s.inline.signatures) > 0 && s.holdsFor(p) {
 			if v, imports := s.inline.find(p, code, except); v != nil {
 				return v.ofCode(imports)
 			}

@@ -16,8 +16,9 @@ type signature struct {
 	verdict
 }
 
-// inlineTable finds the first signature whose tokens all occur in a text. The
-// text is read once to find anchors, of which few occur by chance.
+// inlineTable finds the first signature whose tokens all occur in a text, and
+// whether a word that ends in import does. The text is read once to find anchors,
+// of which few occur by chance.
 type inlineTable struct {
 	signatures []signature
 	anchors    anchors
@@ -79,13 +80,13 @@ func checkTokens(tokens []string) error {
 // them.
 func (t *inlineTable) build() {
 	slices.SortStableFunc(t.signatures, func(a, b signature) int { return signatureLength(b.tokens) - signatureLength(a.tokens) })
-	literals := make([]string, len(t.signatures))
+	literals := make([]string, len(t.signatures), len(t.signatures)+1)
 	for i := range t.signatures {
 		s := &t.signatures[i]
 		s.chooseAnchor()
 		literals[i] = string(s.tokens[s.anchor])
 	}
-	t.anchors = newAnchors(literals)
+	t.anchors = newAnchors(append(literals, importWord))
 	if n := len(t.signatures); 0 < n && n < memoImports-1 {
 		t.known = &inlineMemo{seed: maphash.MakeSeed()}
 	}
@@ -123,19 +124,16 @@ func signatureLength(tokens [][]byte) int {
 // find returns the first signature that code has, passing over the one whose
 // rule is in except, and whether code may import.
 func (t *inlineTable) find(p *Page, code []byte, except without) (v *verdict, imports bool) {
-	if len(t.signatures) == 0 {
-		return nil, mentionsImport(code)
-	}
 	n := 0
 	if t.known != nil && except == nil && len(code) >= minMemoLength {
 		h := maphash.Bytes(t.known.seed, code)
 		var known bool
 		if n, imports, known = t.known.get(h); !known {
-			n, imports = t.search(p, code, nil), mentionsImport(code)
+			n, imports = t.search(p, code, nil)
 			t.known.put(h, n, imports)
 		}
 	} else {
-		n, imports = t.search(p, code, except), mentionsImport(code)
+		n, imports = t.search(p, code, except)
 	}
 	if n < len(t.signatures) {
 		v = &t.signatures[n].verdict
@@ -143,29 +141,11 @@ func (t *inlineTable) find(p *Page, code []byte, except without) (v *verdict, im
 	return v, imports
 }
 
-// mentionsImport reports whether a word that ends in import stands in code.
-func mentionsImport(code []byte) bool {
-	// Scripts have few letters p, and a search for one byte is the fastest.
-	for i := 0; ; i++ {
-		n := bytes.IndexByte(code[i:], 'p')
-		if n < 0 {
-			return false
-		}
-		if i += n; i < 2 {
-			continue
-		}
-		// Mostly it is important, which is another word.
-		if after, found := bytes.CutPrefix(code[i-2:], importWord); found && (len(after) == 0 || after[0] >= 0x80 || !isWordByte(after[0])) {
-			return true
-		}
-	}
-}
-
-var importWord = []byte("import")
+const importWord = "import"
 
 // search returns the number of the first signature that code has, that of all
-// for none.
-func (t *inlineTable) search(p *Page, code []byte, except without) int {
+// for none, and whether code may import.
+func (t *inlineTable) search(p *Page, code []byte, except without) (n int, imports bool) {
 	search := inlineSearch{table: t, page: p, code: code, except: except, best: len(t.signatures)}
 	long, short := &t.anchors.long, &t.anchors.short
 	for i := long.nextLong(code, 0); i >= 0; i = long.nextLong(code, i+longStride) {
@@ -174,7 +154,7 @@ func (t *inlineTable) search(p *Page, code []byte, except without) int {
 	for i := short.nextShort(code, 0); i >= 0; i = short.nextShort(code, i+shortStride) {
 		search.look(i, short.at(runAt(code, i)<<shortShift))
 	}
-	return search.best
+	return search.best, search.imports
 }
 
 // get returns what is remembered for a hash.
@@ -208,19 +188,24 @@ func (m *inlineMemo) put(h uint64, n int, imports bool) {
 
 // inlineSearch is one call of find.
 type inlineSearch struct {
-	table  *inlineTable
-	page   *Page
-	code   []byte
-	except without
-	best   int  // the first signature found so far
-	fresh  bool // page.tried is this search's
-	read   bool // page.data is
+	table   *inlineTable
+	page    *Page
+	code    []byte
+	except  without
+	best    int  // the first signature found so far
+	imports bool // a word that ends in import was found
+	fresh   bool // page.tried is this search's
+	read    bool // page.data is
 }
 
 // look tries the signatures whose anchors may stand at code[i].
 func (s *inlineSearch) look(i int, refs []gramRef) {
 	for _, ref := range refs {
 		id := int(ref.id)
+		if id == len(s.table.signatures) {
+			s.imports = s.imports || hasAt(s.code, i, ref.offset, importWord) && endsWord(s.code, i-int(ref.offset)+len(importWord))
+			continue
+		}
 		if id >= s.best {
 			continue
 		}
@@ -240,6 +225,11 @@ func (s *inlineSearch) look(i int, refs []gramRef) {
 			s.best = id
 		}
 	}
+}
+
+// endsWord reports whether no word goes on at code[i].
+func endsWord(code []byte, i int) bool {
+	return i == len(code) || code[i] >= 0x80 || !isWordByte(code[i])
 }
 
 // complete reports whether the tokens other than the anchor occur.
