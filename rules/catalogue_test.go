@@ -52,6 +52,17 @@ func TestCatalogueChecked(t *testing.T) {
 	}
 }
 
+// TestCatalogueNames: who reads a list of vendors tells them by their names.
+func TestCatalogueNames(t *testing.T) {
+	ids := map[string]string{}
+	for _, v := range newEngine(t, Options{}).Vendors() {
+		if other, taken := ids[v.Name]; taken {
+			t.Errorf("%s and %s are both called %q", other, v.ID, v.Name)
+		}
+		ids[v.Name] = v.ID
+	}
+}
+
 // TestCatalogueCommon looks for the third parties that most pages load from: the
 // catalogue itself, not the breadth table, has one of their domains or a host
 // within one.
