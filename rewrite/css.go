@@ -47,7 +47,7 @@ func (rw *Rewriter) styleElement(text []byte) {
 		hides && rw.findHeld(rw.ascii(text), &styleVector, -1)) {
 		t.hide = true
 		if !t.foreign && !hasNUL && !hides && !rw.framed {
-			rw.copyTo(t.start)
+			rw.copyBefore(t.start)
 			rw.writeCopy(text)
 		}
 	}

@@ -19,7 +19,7 @@ func (rw *Rewriter) emit() {
 	if t.fate != consent.Pass {
 		rw.noteWorst()
 	}
-	rw.copyTo(t.start)
+	rw.copyBefore(t.start)
 	rw.write(t.before)
 	if t.fate == consent.Placeholder {
 		rw.box()

@@ -119,8 +119,8 @@ func (in *injection) endTag(rw *Rewriter) {
 			rw.copyTo(s.End)
 		}
 	}
-	if in.stage == opened && (s.Element == scan.Body || s.Element == scan.HTMLElement) {
-		rw.copyTo(s.Start)
+	if in.stage == opened && (s.Element == scan.Body || s.Element == scan.HTMLElement) && (rw.doc.XML || !s.InForeign()) {
+		rw.copyBefore(s.Start)
 		in.close(rw)
 	}
 }
@@ -159,6 +159,7 @@ func (rw *Rewriter) end() {
 		in.open(rw)
 	}
 	if in.stage == opened && rw.doc.Foot != nil && rw.closeOpen() {
+		rw.closeForeign()
 		in.close(rw)
 	}
 	if rw.enclosed && rw.cutOff() {

@@ -410,6 +410,15 @@ func (rw *Rewriter) copyTo(i int) {
 	rw.pass(i)
 }
 
+// copyBefore passes b on up to the token at i, with what is to be written before
+// that: what is added comes after it.
+func (rw *Rewriter) copyBefore(i int) {
+	if len(rw.flat.mends) > 0 {
+		rw.mend(i + 1)
+	}
+	rw.pass(i)
+}
+
 // pass is copyTo without mends.
 func (rw *Rewriter) pass(i int) {
 	if i > rw.done {
