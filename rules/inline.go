@@ -51,7 +51,7 @@ const (
 const (
 	maxTokens          = 8
 	minSignatureLength = 6
-	minAnchorLength    = 5 // of the longest token, so that every second place is looked at
+	minAnchorLength    = shortAnchor // of the longest token
 	maxTokenLength     = 200
 )
 
