@@ -49,10 +49,14 @@ func (s *Scanner) push(name []byte, e Element, space namespace) {
 
 // AppendClosing appends the end tags of the SVG and MathML that is open, and of
 // the HTML in it, as far as names are known; but none of a noscript element, which
-// would end the text of one around to who takes it for text.
+// would end the text of one around to who takes it for text. It stops at an element
+// of HTML of which it appends none: while that is open nothing around it is ended.
 func (s *Scanner) AppendClosing(dst []byte) []byte {
 	for i := len(s.open) - 1; i >= 0; i-- {
-		if e := s.open[i].elem; e != Unknown && e != Noscript {
+		switch e := s.open[i].elem; {
+		case s.open[i].space == htmlSpace && (e == Unknown || e == Noscript):
+			return dst
+		case e != Unknown && e != Noscript:
 			dst = e.AppendEndTag(dst)
 		}
 	}
