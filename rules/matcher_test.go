@@ -412,6 +412,9 @@ func FuzzURL(f *testing.F) {
 // FuzzInline compares the one pass with a search for every token.
 func FuzzInline(f *testing.F) {
 	f.Add("gtag('config','G-1')", uint64(1))
+	f.Add("x.import('y')", uint64(2))
+	f.Add("important import_ import\xe9", uint64(3))
+	importing := regexp.MustCompile(`import(?:[^\w$]|$)`)
 	signatures := [][]string{{"gtag(", "'config'", "G-"}, {"gtag(", "'config'"}, {"fbq(", "'init'"}, {"_paq", " matomo"}, {"hjid:"}, {"abcde", "bcdabc"}}
 	e := &Engine{}
 	for i, tokens := range signatures {
@@ -438,8 +441,12 @@ func FuzzInline(f *testing.F) {
 			break
 		}
 		var p Page
-		if got := e.Inline(&p, []byte(code)).Rule; got != want {
-			t.Fatalf("%q: got %v, want %v", code, got, want)
+		got := e.Inline(&p, []byte(code))
+		if got.Rule != want {
+			t.Fatalf("%q: got %v, want %v", code, got.Rule, want)
+		}
+		if imports := importing.MatchString(code); got.Imports != imports {
+			t.Fatalf("%q: may import: %t, want %t", code, got.Imports, imports)
 		}
 	})
 }
