@@ -52,7 +52,7 @@ func open(t *testing.T) *operator {
 	t.Cleanup(cancel)
 	o := &operator{t: t}
 	o.must(chromedp.Do(ctx)) // starts the browser
-	o.ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	o.ctx, cancel = context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(cancel)
 	o.must(chromedp.Listen(o.ctx, o.listen))
 	call(o, network.Enable, network.EnableParams{})

@@ -68,7 +68,7 @@ func visitAt(t *testing.T, s *stage, address string, more ...chromedp.ExecAlloca
 
 	v := &visitor{t: t, ctx: ctx, idle: make(chan cdp.LoaderID, 64)}
 	v.must(chromedp.Do(ctx)) // starts the browser
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(cancel)
 	v.ctx = ctx
 	v.frame = call(v, page.GetFrameTree, cdp.Empty{}).FrameTree.Frame.ID
