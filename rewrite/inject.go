@@ -159,7 +159,10 @@ func (rw *Rewriter) end() {
 		in.open(rw)
 	}
 	if in.stage == opened && rw.doc.Foot != nil && rw.closeOpen() {
-		rw.closeForeign()
+		// What is unfinished comes after the foot, and is to be read as it was.
+		if rw.pending == 0 && !s.InCDATA() {
+			rw.closeForeign()
+		}
 		in.close(rw)
 	}
 	if rw.enclosed && rw.cutOff() {
