@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/askfirst/askfirst/configs"
 	"github.com/askfirst/askfirst/proxy"
@@ -49,4 +50,13 @@ func loadConfig(file string) (*configs.Config, error) {
 		return nil, usageError{err}
 	}
 	return cfg, nil
+}
+
+// findSite returns the site of that name, the first one where none is given.
+func findSite(cfg *configs.Config, file, name string) (*configs.Site, error) {
+	i := slices.IndexFunc(cfg.Sites, func(s configs.Site) bool { return name == "" || s.Name == name })
+	if i < 0 {
+		return nil, usageErrorf("%s has no site %q", file, name)
+	}
+	return &cfg.Sites[i], nil
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -37,16 +36,11 @@ func runExplain(c *console, args []string) error {
 		if err != nil {
 			return err
 		}
-		found := false
-		for _, s := range cfg.Sites {
-			if found = s.Name == cmp.Or(*site, s.Name); found {
-				options = s.Rules()
-				break
-			}
+		found, err := findSite(cfg, *config, *site)
+		if err != nil {
+			return err
 		}
-		if !found {
-			return usageErrorf("%s has no site %q", *config, *site)
-		}
+		options = found.Rules()
 	} else if *site != "" {
 		return usageErrorf("--site needs --config")
 	}

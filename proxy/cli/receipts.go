@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -317,11 +316,11 @@ func reported(config, site string) (admin.Site, error) {
 		if site == "" && len(cfg.Sites) > 1 {
 			return known, usageErrorf("%s has %d sites: name one with --site", config, len(cfg.Sites))
 		}
-		i := slices.IndexFunc(cfg.Sites, func(s configs.Site) bool { return site == "" || s.Name == site })
-		if i < 0 {
-			return known, usageErrorf("%s has no site %q", config, site)
+		found, err := findSite(cfg, config, site)
+		if err != nil {
+			return known, err
 		}
-		options, known.Transfers = cfg.Sites[i].Rules(), cfg.Sites[i].Transfers
+		options, known.Transfers = found.Rules(), found.Transfers
 	}
 	engine, err := rules.New(options)
 	if err != nil {
