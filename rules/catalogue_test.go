@@ -299,6 +299,11 @@ func TestHeuristics(t *testing.T) {
 	}{
 		{"https://x.example/a.png", Image, Tiny, "heuristic:pixel"},
 		{"https://x.example/a.gif", Image, Hidden, "heuristic:pixel"},
+		{"https://x.example/images/ajax-Loader.gif", Image, Hidden, ""},
+		{"https://x.example/ajax-loader.gif?", Image, Hidden, ""},
+		{"https://x.example/ajax-loader.gif", Image, Tiny, "heuristic:pixel"},
+		{"https://x.example/ajax-loader.gif?u=1", Image, Hidden, "heuristic:pixel"},
+		{"https://x.example/loading/a.gif", Image, Hidden, "heuristic:pixel"},
 		{"https://x.example/a?site=1", Image, Hidden, "heuristic:pixel"},
 		{"https://x.example/photo.png", Image, Hidden, ""},
 		{"https://x.example/a.png", Image, 0, ""},
@@ -326,6 +331,7 @@ func TestHeuristics(t *testing.T) {
 		{"https://matomo.x.example/js/a.js", Script, 0, "heuristic:tracker-host"},
 		{"https://10.0.0.1/a.js", Script, 0, ""},
 		{"https://tags.x.example/player.js", Script, 0, ""},
+		{"https://pub.x.example/assets/jquery.js", Script, 0, ""}, // publications as often as publishers
 		{"https://x.example/lib/pixel.js", Script, 0, "heuristic:tracker-path"},
 		{"https://x.example/web-analytics2.min.js", Script, 0, "heuristic:tracker-path"},
 		{"https://x.example/Tag/9", Frame, 0, "heuristic:tracker-path"},
