@@ -200,6 +200,8 @@ func (r *reader) vendor(n *yaml.Node) *source {
 			v.Cookies, v.cookieLines = r.cookies(value)
 		case "storage":
 			v.Storage, v.storages = r.cookies(value)
+		case "inlined":
+			v.Inlined = r.flag(value)
 		case "consent_mode":
 			v.ConsentMode = r.flag(value)
 		case "container":

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"os"
 	"slices"
 	"strings"
@@ -299,6 +300,11 @@ func TestHeuristics(t *testing.T) {
 	}{
 		{"https://x.example/a.png", Image, Tiny, "heuristic:pixel"},
 		{"https://x.example/a.gif", Image, Hidden, "heuristic:pixel"},
+		{"https://x.example/images/ajax-Loader.gif", Image, Hidden, ""},
+		{"https://x.example/ajax-loader.gif?", Image, Hidden, ""},
+		{"https://x.example/ajax-loader.gif", Image, Tiny, "heuristic:pixel"},
+		{"https://x.example/ajax-loader.gif?u=1", Image, Hidden, "heuristic:pixel"},
+		{"https://x.example/loading/a.gif", Image, Hidden, "heuristic:pixel"},
 		{"https://x.example/a?site=1", Image, Hidden, "heuristic:pixel"},
 		{"https://x.example/photo.png", Image, Hidden, ""},
 		{"https://x.example/a.png", Image, 0, ""},
@@ -326,6 +332,7 @@ func TestHeuristics(t *testing.T) {
 		{"https://matomo.x.example/js/a.js", Script, 0, "heuristic:tracker-host"},
 		{"https://10.0.0.1/a.js", Script, 0, ""},
 		{"https://tags.x.example/player.js", Script, 0, ""},
+		{"https://pub.x.example/assets/jquery.js", Script, 0, ""}, // publications as often as publishers
 		{"https://x.example/lib/pixel.js", Script, 0, "heuristic:tracker-path"},
 		{"https://x.example/web-analytics2.min.js", Script, 0, "heuristic:tracker-path"},
 		{"https://x.example/Tag/9", Frame, 0, "heuristic:tracker-path"},
@@ -382,5 +389,36 @@ func TestHeuristics(t *testing.T) {
 	off := newEngine(t, Options{HeuristicsOff: Heuristics()})
 	if d := off.URLWith(p, []byte("https://x.example/1.gif?u=4f3c2a1b9d8e7f60&t=1700000000000&r=https"), Image, Tiny|Hidden|Noscript); d.Rule != nil {
 		t.Errorf("a heuristic is asked that is off: %+v", d.Rule)
+	}
+}
+
+// TestLongScripts tells the programs of sites, which mention tags, from snippets
+// and from the programs of vendors that are written into pages.
+func TestLongScripts(t *testing.T) {
+	operators, err := New(Options{Overrides: []Override{{Inline: []string{"siteState", "trackers"}, Category: consent.Marketing}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p Page
+	p.Reset([]byte("https://shop.example/"))
+	for _, c := range []struct {
+		code   string
+		vendor string
+		held   bool // also where more than a snippet is around it
+	}{
+		{`ga('create','UA-1-1');ga('send','pageview');`, "google-analytics", false},
+		{`window.NREUM={loader_config:{}};NREUM.info={beacon:"bam.nr-data.net"};`, "new-relic", true},
+		{`window.siteState={trackers:[]};`, "", true},
+	} {
+		for _, size := range []int{maxSnippet, maxSnippet + 1} {
+			code := append([]byte(c.code), bytes.Repeat([]byte("\nf();"), size)...)[:size]
+			d := operators.Inline(&p, code)
+			if want := size <= maxSnippet || c.held; want != (d.Rule != nil) {
+				t.Errorf("%q in a script of %d bytes: %+v, want a rule: %t", c.code, size, d, want)
+			}
+			if d.Vendor != operators.Vendor(c.vendor) && d.Rule != nil {
+				t.Errorf("%q in a script of %d bytes is %v's, want %q's", c.code, size, d.Vendor, c.vendor)
+			}
+		}
 	}
 }

@@ -102,6 +102,7 @@ func appendSources(dst []byte, sources []*source) []byte {
 		flag(s.ConsentMode)
 		flag(s.Container)
 		flag(s.Reload)
+		flag(s.Inlined)
 		placed(s.Domains, s.domains)
 		placed(s.URLs, s.urls)
 		placed(s.Marks, s.marks)
@@ -210,6 +211,7 @@ func (d *decoder) sources() []*source {
 		s.ConsentMode = d.number() == 1
 		s.Container = d.number() == 1
 		s.Reload = d.number() == 1
+		s.Inlined = d.number() == 1
 		s.Domains, s.domains = d.placed()
 		s.URLs, s.urls = d.placed()
 		s.Marks, s.marks = d.placed()

@@ -131,7 +131,7 @@ func (e *Engine) addVendor(s *source, order *int) {
 		*order++
 	}
 	for i, tokens := range v.Inline {
-		e.catalogue.addInline(tokens, said(quoteTokens(tokens), s.inline[i]))
+		e.catalogue.addInline(tokens, s.Inlined, said(quoteTokens(tokens), s.inline[i]))
 	}
 	for i, mark := range v.Marks {
 		e.catalogue.marks.add(mark, said(mark, s.marks[i]))

@@ -71,6 +71,9 @@ var (
 	pictures = [...]string{".jpg", ".jpeg", ".png", ".webp", ".avif", ".svg"}
 	// folders are what a path has that leads to pictures without an ending.
 	folders = [...]string{"/media", "/image", "/img", "/photo", "/upload"}
+	// loaders are what pictures are called that show that something is to come,
+	// and are hidden until then.
+	loaders = [...]string{"loading", "loader", "spinner"}
 	// sizes are the keys by which services that scale pictures are told how.
 	sizes = newWords("w", "h", "width", "height", "size", "resize", "fit", "crop", "quality", "q", "format", "fm", "mw", "mh")
 )
@@ -82,11 +85,12 @@ func isGIF(path []byte) bool {
 
 // isPicture reports whether an image is there to be seen, as pages that load
 // their pictures late repeat them inside <noscript> and hide them: its path has
-// the ending of one or a folder of them, or its query says how to scale it.
+// the ending of one or a folder of them, or its query says how to scale it; a
+// GIF, which is what pixels are, only where it is called a loader.
 func isPicture(a *address) bool {
 	path := a.path()
 	if isGIF(path) {
-		return false
+		return len(a.query()) == 0 && isLoader(path[bytes.LastIndexByte(path, '/')+1:])
 	}
 	for i, c := range path {
 		if c == '.' && startsFold(path[i:], pictures[:]) || c == '/' && startsFold(path[i:], folders[:]) {
@@ -94,6 +98,15 @@ func isPicture(a *address) bool {
 		}
 	}
 	return hasKey(a.query(), &sizes)
+}
+
+func isLoader(name []byte) bool {
+	for i := range name {
+		if startsFold(name[i:], loaders[:]) {
+			return true
+		}
+	}
+	return false
 }
 
 // startsFold reports whether s starts with one of the words, in any case.
@@ -113,7 +126,7 @@ var (
 		"ad", "ads", "adserv", "adserve", "adserver", "adservice", "adservices", "adserving", "adsrv", "adtag", "adtags", "adtech", "adv", "advert",
 		"advertising", "adverts", "adx", "affiliate", "affiliates", "analytics", "banner", "banners", "beacon", "beacons", "collector", "count",
 		"counter", "delivery", "hitcount", "hits", "matomo", "metrics", "openx", "piwik", "pixel", "pixelcounter", "pixels", "plausible", "prebid",
-		"pub", "publisher", "rtb", "sgtm", "smetrics", "ssp", "stat", "stats", "sync", "tag", "telemetry", "track", "tracker", "trackers", "tracking",
+		"publisher", "rtb", "sgtm", "smetrics", "ssp", "stat", "stats", "sync", "tag", "telemetry", "track", "tracker", "trackers", "tracking",
 		"trk", "umami", "usersync", "webtrack")
 	// trackerWords are what their paths have between "/", ".", "-" and "_".
 	trackerWords = newWords(
@@ -278,7 +291,7 @@ func guesses() map[string]string {
 	for i, ending := range pictures {
 		quoted[i] = regexp.QuoteMeta(ending)
 	}
-	picture := ` [^/]*(?=/)(?![^?]*\.gif(?:\?|$))(?:[^?]*(?:` + strings.Join(quoted, "|") + "|" + strings.Join(folders[:], "|") + `)|.*[?&]` + sizes.expression() + "=)"
+	picture := ` [^/]*(?=/)(?:[^?]*(?:` + strings.Join(loaders[:], "|") + `)[^/?]*\.gif\??$|(?![^?]*\.gif(?:\?|$))(?:[^?]*(?:` + strings.Join(quoted, "|") + "|" + strings.Join(folders[:], "|") + `)|.*[?&]` + sizes.expression() + "=))"
 	counts := func(image string) string { return `^\w*(?:script|frame|image(?!` + picture + ")" + image + ")" }
 	run := fmt.Sprintf(`(?=[\da-z-]{%d})[a-z-]*(?:\d[a-z-]*){%d}`, uniqueRunLength, uniqueDigits)
 	return map[string]string{

@@ -12,7 +12,8 @@ import (
 // signature knows an inline script by tokens that must all occur in it.
 type signature struct {
 	tokens [][]byte
-	anchor int // which token is looked for first
+	anchor int  // which token is looked for first
+	any    bool // known in scripts of any length, not in snippets alone
 	verdict
 }
 
@@ -53,6 +54,9 @@ const (
 	minSignatureLength = 6
 	minAnchorLength    = shortAnchor // of the longest token
 	maxTokenLength     = 200
+	// maxSnippet is how long a script is, in bytes, that is a tag and no more.
+	// See Vendor.Inlined.
+	maxSnippet = 16 << 10
 )
 
 // checkTokens refuses a signature that is a loose substring.
@@ -210,7 +214,7 @@ func (s *inlineSearch) look(i int, refs []gramRef) {
 			continue
 		}
 		sig := &s.table.signatures[id]
-		if !hasAt(s.code, i, ref.offset, sig.tokens[sig.anchor]) {
+		if len(s.code) > maxSnippet && !sig.any || !hasAt(s.code, i, ref.offset, sig.tokens[sig.anchor]) {
 			continue
 		}
 		if !s.fresh {

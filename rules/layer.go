@@ -118,9 +118,10 @@ func (l *layer) host(domain string) *hostRules {
 	return &l.byHost[n]
 }
 
-// addInline enters a signature as checkTokens passes it.
-func (l *layer) addInline(tokens []string, v verdict) {
-	s := signature{verdict: v}
+// addInline enters a signature as checkTokens passes it, of scripts of any
+// length or of snippets.
+func (l *layer) addInline(tokens []string, any bool, v verdict) {
+	s := signature{any: any, verdict: v}
 	for _, t := range tokens {
 		s.tokens = append(s.tokens, []byte(t))
 	}

@@ -161,7 +161,7 @@ func (e *Engine) addOverride(o *Override, order int) error {
 		if err := checkTokens(o.Inline); err != nil {
 			return refuse("%v", err)
 		}
-		set.addInline(o.Inline, v)
+		set.addInline(o.Inline, true, v)
 	}
 	return nil
 }

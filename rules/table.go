@@ -65,8 +65,9 @@ type tablePart struct {
 	// decides.
 	URLs map[string][][3]any `json:"urls,omitempty"`
 	// Inline are the tokens of a signature, the longest first, and what it
-	// says. They stand in the order in which they decide.
-	Inline  [][2]any       `json:"inline,omitempty"`
+	// says, and how long a script may be that has it, if not of any length. They
+	// stand in the order in which they decide.
+	Inline  [][]any        `json:"inline,omitempty"`
 	Cookies map[string]int `json:"cookies,omitempty"`
 	Storage map[string]int `json:"storage,omitempty"`
 	// Vendors are the overrides about vendors, by their IDs.
@@ -325,7 +326,11 @@ func (p *tablePart) addInline(t *inlineTable) {
 			tokens = append(tokens, string(token))
 		}
 		slices.SortStableFunc(tokens, func(a, b string) int { return len(b) - len(a) })
-		p.Inline = append(p.Inline, [2]any{tokens, p.says(&s.verdict)})
+		signature := []any{tokens, p.says(&s.verdict)}
+		if !s.any {
+			signature = append(signature, maxSnippet)
+		}
+		p.Inline = append(p.Inline, signature)
 	}
 }
 

@@ -22,6 +22,11 @@ type Vendor struct {
 	// Inline are signatures of inline scripts. All tokens of one signature
 	// must occur for it to match.
 	Inline [][]string `yaml:"inline"`
+	// Inlined marks a vendor whose whole program is written into pages. Of other
+	// vendors that is a snippet: a script longer than 16 KiB that has a signature
+	// of theirs is a program of the site's, which stays, and of which what it
+	// loads and keeps is held by itself.
+	Inlined bool `yaml:"inlined"`
 	// Marks are what the vendor's widgets look like in HTML: .class, #id,
 	// element or [attribute].
 	Marks []string `yaml:"marks"`

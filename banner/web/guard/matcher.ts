@@ -25,15 +25,16 @@ function find(names: Map<string, Verdict>, name: string): Verdict | undefined {
 	return found
 }
 
+type Signature = [order: number, tokens?: string[], verdict?: Verdict, longest?: number]
 type Pattern = [expression: string | RegExp, verdict: Verdict, order: number]
 
 /** The rules of one rank: the overrides for a page, or as much of the catalogue as is known. */
 function makeLayer(first?: Part) {
 	const domains = new Map<string, Verdict>()
 	const patterns = new Map<string, Pattern[]>()
-	const signatures: [tokens: string[], verdict: Verdict][] = []
 	/** The signatures whose longest token begins with these four characters. */
-	const begins = new Map<string, number[]>()
+	const begins = new Map<string, Signature[]>()
+	let signatures = 0
 	const cookies = new Map<string, Verdict>()
 	const storage = new Map<string, Verdict>()
 	const vendors = new Map<string, Verdict>()
@@ -48,10 +49,9 @@ function makeLayer(first?: Part) {
 		enter(part.storage, storage)
 		enter(part.vendors, vendors)
 		for (const host in part.urls) patterns.set(host, (part.urls[host] ?? []).map(([expression, n, order]) => [expression, said[n] as Verdict, order]))
-		for (const [tokens, n] of part.inline ?? []) {
+		for (const [tokens, n, longest] of part.inline ?? []) {
 			const key = (tokens[0] as string).slice(0, 4)
-			begins.set(key, [...(begins.get(key) ?? []), signatures.length])
-			signatures.push([tokens, said[n] as Verdict])
+			begins.set(key, [...(begins.get(key) ?? []), [signatures++, tokens, said[n], longest]])
 		}
 	}
 
@@ -80,13 +80,13 @@ function makeLayer(first?: Part) {
 
 		/** Reads code once for how the longest tokens of signatures begin. */
 		code(code: string): Verdict | undefined {
-			let best = signatures.length
+			let best: Signature = [signatures]
 			for (let at = 0; at < code.length; at++) {
-				for (const order of begins.get(code.slice(at, at + 4)) ?? []) {
-					if (order < best && signatures[order]?.[0].every((token) => code.includes(token))) best = order
+				for (const s of begins.get(code.slice(at, at + 4)) ?? []) {
+					if (s[0] < best[0] && !code[s[3] as number] && s[1]?.every((token) => code.includes(token))) best = s
 				}
 			}
-			return signatures[best]?.[1]
+			return best[2]
 		},
 	}
 }

@@ -18,7 +18,7 @@ export interface Part {
 	/** By host: expressions of path and query. Of those that match the one with the least order decides. */
 	urls?: Record<string, [expression: string, said: number, order: number][]>
 	/** Signatures stand in the order in which they decide. */
-	inline?: [tokens: string[], said: number][]
+	inline?: [tokens: string[], said: number, longest?: number][]
 	cookies?: Said
 	storage?: Said
 	vendors?: Said
