@@ -55,6 +55,7 @@ var overrides = []rules.Override{
 var guessedAt = []string{
 	"x.example/", "x.example/a.gif", "x.example/a.GIF?b=1", "x.example/photo.png", "x.example/photo.JPG?site=1", "x.example/media/17",
 	"x.example/watch/17?", "x.example/render?W=300", "x.example/render?w", "media.x.example/17", "a.svg.example/17",
+	"x.example/images/ajax-Loader.gif", "x.example/ajax-loader.gif?", "x.example/loader.gif?u=1", "x.example/loading/a.gif", "pub.x.example/a",
 	"x.example/1.gif?u=4f3c2a1b9d8e7f60&t=1700000000000&r=https", "x.example/1.gif?width=300&height=200&fit=crop&format=auto",
 	"x.example/1.gif?4f3c2a1b9d8e7f60-aaaaaaaaaaaaaaaaaaaaaaaaaa", "x.example/1.gif?aaaaaaaaaaaaaaaa&bbbbbbbbbbbbbbbbbb&1&2&3&4", "x.example/1.gif?u=4f3c2a1b9d8e",
 	"ads.x.example/a", "eu.track2.x.example/", "ads.example/a", "loads.x.example/a", "downloads.stats-blog.example/a", "STATS.x.example./a", "ads.example./a",
@@ -207,6 +208,11 @@ func derive(t *testing.T, given []vector) []vector {
 			for _, unseen := range []string{"", "tiny", "hidden"} {
 				asked = append(asked, vector{Kind: kind, Ref: "https://" + address, Unseen: unseen})
 			}
+		}
+	}
+	for _, code := range []string{"ga('create','UA-1-1')", "NREUM={loader_config:{}}", "fbq('init'", "f()"} {
+		for _, size := range []int{16 << 10, 16<<10 + 1} { // of a snippet, and more
+			asked = append(asked, vector{Kind: "inline", Ref: code + strings.Repeat("\n", size-len(code))})
 		}
 	}
 	var vectors []vector
