@@ -13,7 +13,7 @@ import (
 )
 
 // nastyCases is how many files testdata/nasty has, so that none is lost unseen.
-const nastyCases = 395
+const nastyCases = 397
 
 // nasty calls use with each page of testdata/nasty.
 func nasty(t testing.TB, use func(name string, page []byte)) {

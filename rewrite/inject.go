@@ -194,6 +194,7 @@ func (rw *Rewriter) cutOff() bool {
 		if !rw.elementless || s.Element == scan.Noframes {
 			rw.out = s.Element.AppendEndTag(rw.out)
 		}
+		rw.closeForeign()
 		return true
 	}
 	if !s.InForeign() || rw.doc.XML || rw.elementless {

@@ -51,8 +51,13 @@ func (s *Scanner) push(name []byte, e Element, space namespace) {
 // the HTML in it, as far as names are known; but none of a noscript element, which
 // would end the text of one around to who takes it for text. It stops at an element
 // of HTML of which it appends none: while that is open nothing around it is ended.
+// Raw text is ended before, by who asks.
 func (s *Scanner) AppendClosing(dst []byte) []byte {
-	for i := len(s.open) - 1; i >= 0; i-- {
+	top := len(s.open) - 1
+	if s.InRaw() && top >= 0 && s.open[top].elem == s.Element {
+		top--
+	}
+	for i := top; i >= 0; i-- {
 		switch e := s.open[i].elem; {
 		case s.open[i].space == htmlSpace && (e == Unknown || e == Noscript):
 			return dst
