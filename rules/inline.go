@@ -11,9 +11,9 @@ import (
 
 // signature knows an inline script by tokens that must all occur in it.
 type signature struct {
-	tokens [][]byte
-	anchor int  // which token is looked for first
-	any    bool // known in scripts of any length, not in snippets alone
+	tokens    [][]byte
+	anchor    int  // which token is looked for first
+	anyLength bool // known in scripts of any length, not in snippets alone
 	verdict
 }
 
@@ -214,7 +214,7 @@ func (s *inlineSearch) look(i int, refs []gramRef) {
 			continue
 		}
 		sig := &s.table.signatures[id]
-		if len(s.code) > maxSnippet && !sig.any || !hasAt(s.code, i, ref.offset, sig.tokens[sig.anchor]) {
+		if len(s.code) > maxSnippet && !sig.anyLength || !hasAt(s.code, i, ref.offset, sig.tokens[sig.anchor]) {
 			continue
 		}
 		if !s.fresh {

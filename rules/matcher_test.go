@@ -432,7 +432,7 @@ func FuzzInline(f *testing.F) {
 	search:
 		for i := range e.catalogue.inline.signatures {
 			s := &e.catalogue.inline.signatures[i]
-			if !s.any && len(code) > maxSnippet {
+			if !s.anyLength && len(code) > maxSnippet {
 				continue
 			}
 			for _, token := range s.tokens {

@@ -327,7 +327,7 @@ func (p *tablePart) addInline(t *inlineTable) {
 		}
 		slices.SortStableFunc(tokens, func(a, b string) int { return len(b) - len(a) })
 		signature := []any{tokens, p.says(&s.verdict)}
-		if !s.any {
+		if !s.anyLength {
 			signature = append(signature, maxSnippet)
 		}
 		p.Inline = append(p.Inline, signature)
