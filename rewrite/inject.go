@@ -180,30 +180,26 @@ func (rw *Rewriter) end() {
 // end tags, if they are any.
 func (rw *Rewriter) cutOff() bool {
 	s := &rw.scan
+	raw := false
 	switch {
 	case s.InTag() && s.Start == len(rw.in)-1:
 		// A '<' before the end tag is text.
 	case s.InTag(), s.InComment():
 		rw.closeForeign()
 		return s.Start < len(rw.in)
-	case s.InRaw() && s.Element != scan.Plaintext:
-		if rw.pending != 0 {
-			rw.unfinished()
-		}
-		rw.copyTo(len(rw.in))
-		if !rw.elementless || s.Element == scan.Noframes {
-			rw.out = s.Element.AppendEndTag(rw.out)
-		}
-		rw.closeForeign()
-		return true
+	default:
+		raw = s.InRaw() && s.Element != scan.Plaintext
 	}
-	if !s.InForeign() || rw.doc.XML || rw.elementless {
+	if !raw && (!s.InForeign() || rw.doc.XML || rw.elementless) {
 		return false
 	}
 	if rw.pending != 0 {
 		rw.unfinished()
 	}
 	rw.copyTo(len(rw.in))
+	if raw && (!rw.elementless || s.Element == scan.Noframes) {
+		rw.out = s.Element.AppendEndTag(rw.out)
+	}
 	rw.closeForeign()
 	return true
 }

@@ -17,7 +17,7 @@ export interface Part {
 	domains?: Said
 	/** By host: expressions of path and query. Of those that match the one with the least order decides. */
 	urls?: Record<string, [expression: string, said: number, order: number][]>
-	/** Signatures stand in the order in which they decide. */
+	/** Signatures stand in the order in which they decide. No script longer than is said has one. */
 	inline?: [tokens: string[], said: number, longest?: number][]
 	cookies?: Said
 	storage?: Said
