@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,6 +118,9 @@ func (r *reader) read(text []byte) {
 	}
 }
 
+// callable is how a function is called: its own name, or an object's and its own.
+var callable = regexp.MustCompile(`^[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)?$`)
+
 func (r *reader) vendor(n *yaml.Node) *source {
 	v := &source{file: r.file, line: n.Line}
 	hasCategory := false
@@ -195,6 +199,13 @@ func (r *reader) vendor(n *yaml.Node) *source {
 					r.refuse(n.Line, "%v", err)
 				}
 				r.once(n.Line, "mark "+s)
+			})
+		case "calls":
+			v.Calls, _ = r.list(value, func(n *yaml.Node, s string) {
+				if !callable.MatchString(s) {
+					r.refuse(n.Line, "call %q is neither a name nor a name, a dot and a name", s)
+				}
+				r.once(n.Line, "call "+s)
 			})
 		case "cookies":
 			v.Cookies, v.cookieLines = r.cookies(value)

@@ -106,6 +106,7 @@ func appendSources(dst []byte, sources []*source) []byte {
 		placed(s.Domains, s.domains)
 		placed(s.URLs, s.urls)
 		placed(s.Marks, s.marks)
+		texts(s.Calls)
 		number(len(s.Inline))
 		for i, tokens := range s.Inline {
 			texts(tokens)
@@ -215,6 +216,7 @@ func (d *decoder) sources() []*source {
 		s.Domains, s.domains = d.placed()
 		s.URLs, s.urls = d.placed()
 		s.Marks, s.marks = d.placed()
+		s.Calls = d.strings()
 		for range d.count() {
 			s.Inline = append(s.Inline, d.strings())
 			s.inline = append(s.inline, d.number())

@@ -28,7 +28,8 @@ type Table struct {
 	// "63" the hosts; see partOf. "marks" is a list of its own: a selector of what
 	// a vendor's widgets look like, that vendor's ID and the category that it
 	// needs. It decides about nothing, as a widget is filled by a script, which is
-	// held: it tells where a box may stand.
+	// held: it tells where a box may stand. Nor does "calls", the functions of
+	// tags that sites call by name, for which others stand in.
 	Parts map[string][]byte
 	// Revision is that of the parts: equal revisions, equal parts.
 	Revision string
@@ -157,7 +158,7 @@ func (e *Engine) Table() *Table {
 	for name, part := range parts {
 		t.Parts[name] = marshalled(part)
 	}
-	t.Parts["marks"] = marshalled(e.marks())
+	t.Parts["marks"], t.Parts["calls"] = marshalled(e.marks()), marshalled(e.calls())
 	digest := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(t.Parts)) {
 		digest.Write(t.Parts[name])
@@ -183,6 +184,23 @@ func (e *Engine) marks() [][3]string {
 			category = consent.Marketing
 		}
 		list = append(list, [3]string{strings.Join(v.Marks, ","), v.ID, category.String()})
+	}
+	return list
+}
+
+// calls lists the functions of tags that sites call by name: that name, the
+// vendor and the category that it needs, "never" where the vendor is always held.
+func (e *Engine) calls() [][3]string {
+	list := [][3]string{}
+	for _, v := range e.vendors {
+		d := e.overridden(nil, &verdict{vendor: v, category: v.Category}, nil)
+		needs := d.category.String()
+		if d.never {
+			needs = "never"
+		}
+		for _, name := range v.Calls {
+			list = append(list, [3]string{name, v.ID, needs})
+		}
 	}
 	return list
 }

@@ -49,7 +49,7 @@ func TestTable(t *testing.T) {
 	vendor := func(p *part, n int) any { return p.Said[n][0].([]any)[0] }
 	domains, patterns := 0, 0
 	for name, text := range table.Parts {
-		if name == "marks" {
+		if name == "marks" || name == "calls" {
 			continue
 		}
 		var p part
@@ -152,5 +152,33 @@ func TestTableOfMarks(t *testing.T) {
 	}
 	if len(got) != marks {
 		t.Errorf("%d marks, want %d", len(got), marks)
+	}
+}
+
+// TestTableOfCalls: each function of a tag that sites call by name is listed with
+// what that tag needs here.
+func TestTableOfCalls(t *testing.T) {
+	engine := newEngine(t, Options{ConsentMode: true, Overrides: []Override{{Vendor: "meta-pixel", Category: consent.Marketing}, {Vendor: "hotjar", AlwaysHold: true}, {Vendor: "matomo", Category: consent.Functional, Pages: "/shop/*"}}})
+	var list [][3]string
+	if err := json.Unmarshal(engine.Table().Parts["calls"], &list); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, c := range list {
+		got[c[0]] = c[1] + " " + c[2]
+	}
+	for name, want := range map[string]string{
+		"fbq": "meta-pixel marketing", "hj": "hotjar never", "_paq.push": "matomo analytics", "dataLayer.push": "google-tag-manager necessary",
+	} {
+		if got[name] != want {
+			t.Errorf("%s is of %q, want %q", name, got[name], want)
+		}
+	}
+	calls := 0
+	for _, v := range engine.Vendors() {
+		calls += len(v.Calls)
+	}
+	if len(list) != calls || len(got) != calls {
+		t.Errorf("%d calls of %d names, want %d", len(list), len(got), calls)
 	}
 }

@@ -30,6 +30,9 @@ type Vendor struct {
 	// Marks are what the vendor's widgets look like in HTML: .class, #id,
 	// element or [attribute].
 	Marks []string `yaml:"marks"`
+	// Calls are the tag's functions that sites call by name in code of their own:
+	// a global, or a method of one, as "fbq" and "_gaq.push".
+	Calls []string `yaml:"calls"`
 	// Cookies and Storage are what the vendor keeps in the browser.
 	Cookies []Cookie `yaml:"cookies"`
 	Storage []Cookie `yaml:"storage"`

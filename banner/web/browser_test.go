@@ -37,6 +37,7 @@ var testParts = map[string]string{
 	}`,
 	"code":  `{"said":[[["meter","analytics",0]]],"inline":[[["meter(","'init'"],0]]}`,
 	"marks": `[[".friend-card,#friend-wall","friend","social"],["meter-widget","meter","analytics"]]`,
+	"calls": `[["meter","meter","analytics"],["meter.flush","meter","analytics"],["meters.push","meter","analytics"],["crate.push","crate","marketing"],["adder","adder","marketing"],["adders.push","adder","marketing"],["own","adder","marketing"]]`,
 	"": `{
 		"said": [[["meter","analytics",0]],[["adder","marketing",0]],[["tube","marketing",0]],[["crate","marketing",1]],[["friend","social",0]]],
 		"domains": {"meter.example":0,"adder.example":1,"tube.example":2,"crate.example":3,"friend.example":4}

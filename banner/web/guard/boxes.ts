@@ -1,7 +1,8 @@
 /**
- * Boxes that say what would be here and from whom, in what scripts make: what
- * the proxy does in pages. It is a module of its own, which the guard asks for
- * when it holds something for the first time.
+ * What stands in for what is held. It is a module of its own, for which nothing
+ * waits. For what would be called there are functions, see standins.ts; for what
+ * would be seen there are boxes that say what would be here and from whom, in what
+ * scripts make: what the proxy does in pages.
  *
  * In a frame the box is shown within, and not in its place: frameworks hold on to
  * the elements that they made, and trip over others. What has a widget's mark but
@@ -13,6 +14,7 @@ import type { boxed, isHeld, trust } from './held'
 import type { nativeFetch, set } from './native'
 import type { listen } from './asking'
 import type { Unseen } from './matcher'
+import { type Call, standIn } from './standins'
 
 /** What of the guard is needed here. */
 interface Guard {
@@ -35,8 +37,11 @@ type Marks = [selector: string, vendor: string, category: string][]
 /** Where no box may stand: what the parser, or a list, a table or a choice, would not have there. */
 const crowded = 'table,tbody,thead,tfoot,tr,select,picture,video,audio,svg,math,head,ul,ol,dl'
 
-/** Returns what shows a held element's box. */
+/** Has functions stand in from now on. Returns what shows a held element's box. */
 export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, prefix, set, trust, unseen }: Guard): (el: Element) => void {
+	const list = async (name: string): Promise<unknown> => (await nativeFetch.call(self, `${prefix}rules.${parts}.${name}.json`)).json()
+	void list('calls').then((calls) => standIn(calls as Call[], allowedFor), () => {})
+
 	/** The markup of a box; empty where there is nothing to be seen of the vendor. */
 	async function markup(vendor: string, category: string, more?: Record<string, string>): Promise<string> {
 		const query = new URLSearchParams({ vendor, category, language: document.documentElement.lang, return: location.pathname + location.search, ...more })
@@ -81,7 +86,7 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 	}
 
 	async function watch(): Promise<void> {
-		const marks = (await (await nativeFetch.call(self, `${prefix}rules.${parts}.marks.json`)).json()) as Marks
+		const marks = (await list('marks')) as Marks
 		const any = marks.map(([selector]) => selector).join()
 		if (!any) return
 		const look = (root: Element) => {
@@ -94,9 +99,10 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 			for (const { addedNodes } of records) for (const node of addedNodes) if (node instanceof Element && node.isConnected) look(node)
 		}).observe(document, { childList: true, subtree: true, attributeFilter: ['data-askfirst-category'] })
 	}
-	void watch().catch(() => {})
+	let watched: Promise<void> | undefined
 
 	return (el) => {
+		watched ??= watch().catch(() => {})
 		if (el.localName !== 'iframe' || unseen(el) || el.hasAttribute('srcdoc')) return
 		// The frame has its size once it is in the page.
 		setTimeout(() => {

@@ -210,11 +210,11 @@ export const boxed = new WeakSet<Element>()
 
 let boxes: Promise<(el: Element) => void> | undefined
 
-/** Has boxes shown for an element that is held, and for what else of it can be seen; see boxes.ts. */
-export function box(el: Element): void {
-	if (waiting.has(el)) return
+/** Has boxes shown for an element that is held, and for what else of it can be seen; see boxes.ts. Without one, functions stand in already. */
+export function box(el?: Element): void {
+	if (el && waiting.has(el)) return
 	boxes ??= import(element.src.replace(/.*\/guard/, prefix + 'boxes')).then((script) => script.default({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, prefix, set, trust, unseen }))
-	void boxes.then((show) => show(el), () => {})
+	void boxes.then((show) => el && show(el), () => {})
 }
 
 /** Lets those that wait act, or has them held, as far as it is known by now. */

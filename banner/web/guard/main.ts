@@ -83,6 +83,7 @@ if (!self.askfirst) {
 	})
 	if (!nothingHeld()) {
 		void learn(['names'])
+		box()
 		self.addEventListener('load', () => {
 			void learn(['names']).then(sweep)
 			if (all(document, '[data-askfirst-vendor]')[0]) box(document.documentElement)
