@@ -18,9 +18,8 @@ func TestBoxesForWhatScriptsMake(t *testing.T) {
 <main></main><ul></ul>`+banner+`</body></html>`)
 	w.set("csp:/", policy)
 	ctx := tab(t, browser(t, w), "/")
-	const see = `
+	const see = until + `
 const boxes = () => [...document.querySelectorAll('askfirst-placeholder')].map(b => b.dataset.vendor + ' ' + b.dataset.category + ' before ' + (b.nextElementSibling?.id ?? '') + (b.shadowRoot ? '' : ' without a tree'));
-const until = async f => { for (let n = 0; n < 500 && !f(); n++) await new Promise(f => setTimeout(f, 10)) };
 `
 	is := func(what, code string, want ...string) {
 		t.Helper()

@@ -342,6 +342,11 @@ func do[T any](t testing.TB, ctx context.Context, body string) T {
 	return result
 }
 
+// until is a function of tests in the page, which waits for what comes about there.
+const until = `
+const until = async f => { for (let n = 0; n < 500 && !f(); n++) await new Promise(f => setTimeout(f, 10)) };
+`
+
 // settle lets what the page has begun reach the network: timers, frames and
 // then a request of the page's own.
 const settle = `

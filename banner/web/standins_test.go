@@ -14,8 +14,7 @@ meters = self.meters || [];
 <script>crate = []; crate.push({event: 'early'}); own = () => 'own'</script>`))
 	b := browser(t, w)
 	ctx := tab(t, b, "/")
-	const see = `
-const until = async f => { for (let n = 0; n < 500 && !f(); n++) await new Promise(f => setTimeout(f, 10)) };
+	const see = until + `
 await until(() => self.adder);
 const back = call => new Promise((resolve, reject) => { call(resolve); setTimeout(reject, 5000, new Error(call)) });
 `
@@ -50,8 +49,7 @@ func TestNothingStandsInForWhatRuns(t *testing.T) {
 	w := newWorld(t)
 	w.set("/", document(`<script>adder = 'the tag'; self.meters = 0; Object.freeze(self.crate = [])</script>`))
 	ctx := tab(t, browser(t, w), "/")
-	const see = `
-const until = async f => { for (let n = 0; n < 500 && !f(); n++) await new Promise(f => setTimeout(f, 10)) };
+	const see = until + `
 await until(() => self.own);
 return [adder, meters, typeof meter, typeof own].join()`
 	if got := do[string](t, ctx, see); got != "the tag,0,function,function" {
