@@ -63,7 +63,7 @@ type hostRules struct {
 
 type urlRule struct {
 	Pattern
-	order int
+	order int // among those that are as specific
 	*verdict
 }
 
@@ -90,8 +90,9 @@ func (l *layer) reserve(n int) {
 // every third byte only.
 const minPatternLiteral = 6
 
-func (l *layer) addURL(p Pattern, order int, v verdict) {
-	u := urlRule{p, order, &v}
+// addURL enters a pattern, with a number of those that have been entered before.
+func (l *layer) addURL(p Pattern, before int, v verdict) {
+	u := urlRule{p, p.breadth()<<24 | before, &v}
 	label, ofLabel := p.ownLabel()
 	switch {
 	case ofLabel:
@@ -143,7 +144,7 @@ func (l *layer) build() {
 func bySpecificity(a, b urlRule) int { return a.compare(&b) }
 
 // compare orders patterns as they decide: the most specific first, then those
-// written first.
+// about the fewest hosts, then those written first.
 func (u *urlRule) compare(other *urlRule) int {
 	return cmp.Or(other.specificity-u.specificity, u.order-other.order)
 }

@@ -35,8 +35,8 @@ func inDomain(host, domain string) bool {
 	return host == domain || strings.HasSuffix(host, "."+domain)
 }
 
-// naivePattern returns how specific a pattern is that matches, -1 if it does
-// not.
+// naivePattern returns how specific a pattern is that matches, and then about how
+// few hosts it is; -1 if it does not.
 func naivePattern(pattern string, page, u *url.URL, party Party, kind Kind) int {
 	rest, query, hasQuery := strings.Cut(pattern, "?")
 	host, path, _ := strings.Cut(rest, "/")
@@ -53,15 +53,21 @@ func naivePattern(pattern string, page, u *url.URL, party Party, kind Kind) int 
 	if !naiveGlob("/"+path, true).MatchString(u.EscapedPath()) {
 		return -1
 	}
+	few := 2 + len(host)
+	if host == "*" {
+		few = 0
+	} else if host == "self" {
+		few = 1
+	}
 	n := len(host) + len(strings.TrimRight("/"+path, "*$"))
 	if !hasQuery {
-		return n
+		return n<<10 + few
 	}
 	if query == "*" {
 		if u.RawQuery == "" {
 			return -1
 		}
-		return n + 1
+		return (n+1)<<10 + few
 	}
 	for part := range strings.SplitSeq(query, "&") {
 		key, glob, _ := strings.Cut(part, "=")
@@ -75,7 +81,7 @@ func naivePattern(pattern string, page, u *url.URL, party Party, kind Kind) int 
 		}
 		n += len(part)
 	}
-	return n
+	return n<<10 + few
 }
 
 // ofLabel reports whether a pattern is about hosts of the page's site by their

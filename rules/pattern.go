@@ -37,7 +37,8 @@ type Pattern struct {
 
 // ParsePattern compiles a pattern. Of several patterns that match a URL the
 // most specific one decides: the one with the most bytes in host, path (without
-// the "*" or "$" that ends it) and query (keys, "=" and values).
+// the "*" or "$" that ends it) and query (keys, "=" and values); of equals the one
+// about the fewest hosts.
 func ParsePattern(s string) (Pattern, error) {
 	var p Pattern
 	rest, query, hasQuery := strings.Cut(s, "?")
@@ -98,6 +99,20 @@ func (p *Pattern) ownLabel() (label string, ok bool) { return strings.CutSuffix(
 func (p *Pattern) NamesHost() bool {
 	_, label := p.ownLabel()
 	return p.Host != "*" && p.Host != self && !label
+}
+
+// breadth tells about how many hosts the pattern is: the longer a domain, the
+// fewer; more are those of a label, the page's own, and any.
+func (p *Pattern) breadth() int {
+	switch {
+	case p.NamesHost():
+		return maxHostLength - len(p.Host)
+	case p.Host == "*":
+		return maxHostLength + 2
+	case p.Host == self:
+		return maxHostLength + 1
+	}
+	return maxHostLength
 }
 
 // matches reports whether the pattern matches path and query; the host has

@@ -63,7 +63,7 @@ type tablePart struct {
 	Domains map[string]int `json:"domains,omitempty"`
 	// URLs are, by host, a regular expression (ECMAScript) of path and query,
 	// what it says, and a number: of those that match the one with the least
-	// decides.
+	// decides, of equals the one whose host is asked for first.
 	URLs map[string][][3]any `json:"urls,omitempty"`
 	// Inline are the tokens of a signature, the longest first, and what it
 	// says, and how long a script may be that has it, if not of any length. They
@@ -130,12 +130,12 @@ func (e *Engine) Table() *Table {
 		parts[strconv.Itoa(i)] = &tablePart{}
 	}
 	c := &e.catalogue
-	for order, u := range c.urls() {
+	for _, u := range c.urls() {
 		p := parts["names"]
 		if u.NamesHost() {
 			p = parts[partOf(u.Host)]
 		}
-		p.addURL(u, order)
+		p.addURL(u)
 	}
 	for n, h := range c.byHost {
 		if len(h.domains) > 0 {
@@ -220,8 +220,8 @@ func (e *Engine) base(revision string) *tableBase {
 	}
 	for _, s := range e.overrides {
 		p := &tablePart{}
-		for order, u := range s.layer.urls() {
-			p.addURL(u, order)
+		for _, u := range s.layer.urls() {
+			p.addURL(u)
 		}
 		for n, h := range s.layer.byHost {
 			if len(h.domains) > 0 {
@@ -289,11 +289,11 @@ func (p *tablePart) addDomain(domain string, v *verdict) {
 	p.Domains[domain] = p.says(v)
 }
 
-func (p *tablePart) addURL(u urlRule, order int) {
+func (p *tablePart) addURL(u urlRule) {
 	if p.URLs == nil {
 		p.URLs = map[string][][3]any{}
 	}
-	p.URLs[u.Host] = append(p.URLs[u.Host], [3]any{u.expression(), p.says(u.verdict), order})
+	p.URLs[u.Host] = append(p.URLs[u.Host], [3]any{u.expression(), p.says(u.verdict), -u.specificity})
 }
 
 // expression writes the pattern as a regular expression of ECMAScript that is

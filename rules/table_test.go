@@ -90,7 +90,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
-	const pages = `["^/blog/.*$",{"said":[[null,"never"]],"urls":{"shop.example":[["^/pixel",0,0]]}}]`
+	const pages = `["^/blog/.*$",{"said":[[null,"never"]],"urls":{"shop.example":[["^/pixel",0,-18]]}}]`
 	if len(o.Pages) != 1 || string(o.Pages[0]) != pages {
 		t.Errorf("pages are %s, want %s", o.Pages, pages)
 	}

@@ -62,7 +62,7 @@ function makeLayer(first?: Part) {
 		storage,
 		vendors,
 
-		/** The first pattern that a path and query match, about any of some hosts. */
+		/** The pattern that a path and query match best, about any of some hosts; of equals that about the first. */
 		url(text: string, hosts: string[]): Verdict | undefined {
 			let best: Pattern | undefined
 			for (const host of hosts) {
@@ -137,7 +137,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		const party = third ? 'third' : 'first'
 		if (fragment && !third) return free
 		for (const layer of overrides) {
-			const verdict = layer.url(text, ['*', self, ...domains]) ?? layer.domain(domains) ?? layer.url(text, [label])
+			const verdict = layer.url(text, [...domains, self, '*']) ?? layer.domain(domains) ?? layer.url(text, [label])
 			if (verdict) return decided(verdict, party)
 		}
 		const unknown: Decision = { category: third ? 'unclassified' : 'necessary', party }
@@ -148,7 +148,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		// Of the site's own addresses only those of scripts are waited for: what else is a tracker's is asked for by one.
 		const unsure = third ? missing('names', partOf(host)) : kind === 'script' ? missing('names') : undefined
 		if (unsure) return { ...unknown, unsure }
-		const verdict = catalogue.url(text, ['*', self, ...(third ? domains : [])]) ?? (third ? catalogue.domain(domains) : catalogue.url(text, [label]))
+		const verdict = catalogue.url(text, [...(third ? domains : []), self, '*']) ?? (third ? catalogue.domain(domains) : catalogue.url(text, [label]))
 		return verdict ? overridden(verdict, party) : unknown
 	}
 

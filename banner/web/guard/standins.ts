@@ -15,14 +15,13 @@ type Names = Record<string, any>
 /** What a tag is asked to call when it has sent something. */
 const callback = /^(hit|event_?)?callback$/i
 
-/** Calls what words, but for the first, ask to be called, and sees to it that their tag does not do so again. */
-function answer(words: Names, depth = 0): void {
-	for (const name in words) {
-		const word = words[name]
+/** Calls what words, but for the first, ask to be called. Where they are kept for their tag, it does not do so again. */
+function answer(words: Names, kept: boolean, depth = 0): void {
+	for (const [name, word] of Object.entries(words)) {
 		if (typeof word === 'function' && (depth ? callback.test(name) : name > '0')) {
-			delete words[name]
+			if (kept) delete words[name]
 			setTimeout(word, 0)
-		} else if (typeof word === 'object' && depth < 2) answer(word, depth + 1)
+		} else if (word && typeof word === 'object' && depth < 2) answer(word, kept, depth + 1)
 	}
 }
 
@@ -31,9 +30,9 @@ function stand(owner: Names, name: string): () => void {
 	const before = owner[name]
 	owner[name] = function standIn(this: unknown, ...words: unknown[]) {
 		try {
-			answer(words)
+			answer(words, !!before)
 		} catch {
-			// What is frozen is not answered.
+			// What is frozen and kept is not answered.
 		}
 		return before?.apply(this, words)
 	}
