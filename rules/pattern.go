@@ -118,7 +118,7 @@ func (p *Pattern) breadth() int {
 // matches reports whether the pattern matches path and query; the host has
 // been looked at already.
 func (p *Pattern) matches(path, query []byte) bool {
-	if p.AnyQuery && len(query) == 0 || !globMatch(p.Path, path) {
+	if len(query) == 0 && (p.AnyQuery || len(p.Query) > 0) || !globMatch(p.Path, path) {
 		return false
 	}
 	for i := range p.Query {
@@ -163,6 +163,10 @@ func MatchPath(glob string, path []byte) bool { return globMatch(glob, path) }
 func globMatch(glob string, s []byte) bool {
 	if n := len(glob); n > 0 && glob[n-1] == '$' {
 		glob = glob[:n-1]
+	}
+	// Most of what does not match ends otherwise.
+	if n := len(glob); n > 0 && glob[n-1] != '*' && (len(s) == 0 || s[len(s)-1] != glob[n-1]) {
+		return false
 	}
 	star, mark := -1, 0
 	g, i := 0, 0
