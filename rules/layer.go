@@ -63,7 +63,7 @@ type hostRules struct {
 
 type urlRule struct {
 	Pattern
-	order int // among those that are as specific
+	order int
 	*verdict
 }
 
@@ -90,9 +90,8 @@ func (l *layer) reserve(n int) {
 // every third byte only.
 const minPatternLiteral = 6
 
-// addURL enters a pattern, with a number of those that have been entered before.
-func (l *layer) addURL(p Pattern, before int, v verdict) {
-	u := urlRule{p, p.breadth()<<24 | before, &v}
+func (l *layer) addURL(p Pattern, order int, v verdict) {
+	u := urlRule{p, order, &v}
 	label, ofLabel := p.ownLabel()
 	switch {
 	case ofLabel:
@@ -146,7 +145,10 @@ func bySpecificity(a, b urlRule) int { return a.compare(&b) }
 // compare orders patterns as they decide: the most specific first, then those
 // about the fewest hosts, then those written first.
 func (u *urlRule) compare(other *urlRule) int {
-	return cmp.Or(other.specificity-u.specificity, u.order-other.order)
+	if n := other.specificity - u.specificity; n != 0 {
+		return n
+	}
+	return cmp.Or(u.breadth()-other.breadth(), u.order-other.order)
 }
 
 // urls returns every pattern of the layer, the one that decides first first.

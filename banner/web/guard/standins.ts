@@ -28,7 +28,7 @@ function answer(words: Names, kept: boolean, depth = 0): void {
 /** Has a function stand in under a name, in front of an array's where a site keeps one for its tag. Returns what takes it away. */
 function stand(owner: Names, name: string): () => void {
 	const before = owner[name]
-	owner[name] = function standIn(this: unknown, ...words: unknown[]) {
+	function substitute(this: unknown, ...words: unknown[]): unknown {
 		try {
 			answer(words, !!before)
 		} catch {
@@ -36,9 +36,9 @@ function stand(owner: Names, name: string): () => void {
 		}
 		return before?.apply(this, words)
 	}
-	const standIn = owner[name]
+	owner[name] = substitute
 	return () => {
-		if (owner[name] === standIn) owner[name] = before
+		if (owner[name] === substitute) owner[name] = before
 	}
 }
 
