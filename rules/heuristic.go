@@ -60,6 +60,12 @@ var heuristics = [...]heuristic{
 		return hasKey(p.ref.query(), &trackerKeys) && !seen(p, k)
 	}},
 	{"banner", []Kind{Image}, 0, func(p *Page, _ Kind, _ Sign) bool { return isBanner(p.ref.path()) }},
+	{"account-number", []Kind{Script, Image}, 0, func(p *Page, k Kind, s Sign) bool {
+		if k == Script {
+			return isNumber(p.ref.path(), "/js/", ".js")
+		}
+		return s&(Hidden|Noscript) != 0 && isNumber(p.ref.path(), "/", ".png")
+	}},
 }
 
 func always(*Page, Kind, Sign) bool { return true }
@@ -125,7 +131,7 @@ var (
 	trackerLabels = newWords(
 		"ad", "ads", "adserv", "adserve", "adserver", "adservice", "adservices", "adserving", "adsrv", "adtag", "adtags", "adtech", "adv", "advert",
 		"advertising", "adverts", "adx", "affiliate", "affiliates", "analytics", "banner", "banners", "beacon", "beacons", "collector", "count",
-		"counter", "delivery", "hitcount", "hits", "matomo", "metrics", "openx", "piwik", "pixel", "pixelcounter", "pixels", "plausible", "prebid",
+		"counter", "hitcount", "hits", "matomo", "metrics", "openx", "piwik", "pixel", "pixelcounter", "pixels", "plausible", "prebid",
 		"publisher", "rtb", "sgtm", "smetrics", "ssp", "stat", "stats", "sync", "tag", "telemetry", "track", "tracker", "trackers", "tracking",
 		"trk", "umami", "usersync", "webtrack")
 	// trackerWords are what their paths have between "/", ".", "-" and "_".
@@ -260,6 +266,22 @@ func hasSize(path []byte) bool {
 	return false
 }
 
+// isNumber reports whether a path has nothing but a number of 4 to 7 digits
+// between folder and ending: the script and the pixel of services that name who
+// visits, whose hosts change by the customer.
+func isNumber(path []byte, folder, ending string) bool {
+	n := len(path) - len(folder) - len(ending)
+	if n < 4 || n > 7 || !equalFold(path[:len(folder)], folder) || !equalFold(path[len(folder)+n:], ending) {
+		return false
+	}
+	for _, c := range path[len(folder):][:n] {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
 // hasKey reports whether a query has a key of a set, with a "=" behind it.
 func hasKey(query []byte, keys *words) bool {
 	for start := 0; start < len(query); {
@@ -295,14 +317,15 @@ func guesses() map[string]string {
 	counts := func(image string) string { return `^\w*(?:script|frame|image(?!` + picture + ")" + image + ")" }
 	run := fmt.Sprintf(`(?=[\da-z-]{%d})[a-z-]*(?:\d[a-z-]*){%d}`, uniqueRunLength, uniqueDigits)
 	return map[string]string{
-		"pixel":         "^(?:tinyimage|hiddenimage(?!" + picture + "))",
-		"hidden-frame":  "^(?:tiny|hidden)frame",
-		"beacon":        `^\w*ping`,
-		"gif-query":     fmt.Sprintf(`^\w*image [^?]*\.gif\?(?=.{%d})(?:.*[^\da-z-])?`, uniqueQueryLength) + run,
-		"tracker-host":  counts("") + ` (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
-		"tracker-path":  counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
-		"banner":        `^\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[/._?-]|$))`,
-		"tracker-query": counts("") + ` [^?]*\?(?:.*&)?` + trackerKeys.expression() + "=",
+		"pixel":          "^(?:tinyimage|hiddenimage(?!" + picture + "))",
+		"hidden-frame":   "^(?:tiny|hidden)frame",
+		"beacon":         `^\w*ping`,
+		"gif-query":      fmt.Sprintf(`^\w*image [^?]*\.gif\?(?=.{%d})(?:.*[^\da-z-])?`, uniqueQueryLength) + run,
+		"tracker-host":   counts("") + ` (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
+		"tracker-path":   counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
+		"banner":         `^\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[/._?-]|$))`,
+		"account-number": `^(?:\w*script [^/]*/js/\d{4,7}\.js|hiddenimage [^/]*/\d{4,7}\.png)(?:\?|$)`,
+		"tracker-query":  counts("") + ` [^?]*\?(?:.*&)?` + trackerKeys.expression() + "=",
 	}
 }
 

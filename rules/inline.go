@@ -83,7 +83,7 @@ func checkTokens(tokens []string) error {
 // build orders the signatures, those with the most bytes first, and indexes
 // them.
 func (t *inlineTable) build() {
-	slices.SortStableFunc(t.signatures, func(a, b signature) int { return signatureLength(b.tokens) - signatureLength(a.tokens) })
+	t.signatures = longestFirst(t.signatures)
 	literals := make([]string, len(t.signatures), len(t.signatures)+1)
 	for i := range t.signatures {
 		s := &t.signatures[i]
@@ -94,6 +94,21 @@ func (t *inlineTable) build() {
 	if n := len(t.signatures); 0 < n && n < memoImports-1 {
 		t.known = &inlineMemo{seed: maphash.MakeSeed()}
 	}
+}
+
+// longestFirst orders signatures by their bytes, equals as they are written. What
+// is sorted are numbers, as signatures are large.
+func longestFirst(signatures []signature) []signature {
+	keys := make([]uint64, len(signatures))
+	for i := range signatures {
+		keys[i] = uint64(maxTokens*maxTokenLength-signatureLength(signatures[i].tokens))<<32 | uint64(i)
+	}
+	slices.Sort(keys)
+	ordered := make([]signature, len(signatures))
+	for i, key := range keys {
+		ordered[i] = signatures[uint32(key)]
+	}
+	return ordered
 }
 
 // chooseAnchor takes the rarest token, where it can be a long one: those are
