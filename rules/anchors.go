@@ -68,7 +68,8 @@ func (r *runs) enter(literals []string, run, stride, from, to int) {
 	if len(entries) == 0 {
 		return
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id), cmp.Compare(a.offset, b.offset))
+	slices.SortFunc(entries, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id), cmp.Compare(a.offset, b.offset))
 	})
 	r.filter = new([1 << 11]uint64)
 	r.slots = make([]runSlot, 1<<bits.Len(uint(2*len(entries))))

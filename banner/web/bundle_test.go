@@ -68,7 +68,7 @@ func TestPagesWaitForLittle(t *testing.T) {
 		most := 4 << 10
 		switch name {
 		case "names":
-			most = 17 << 10
+			most = 18 << 10
 		case "code":
 			most = 24 << 10
 		}
