@@ -331,6 +331,7 @@ func TestHeuristics(t *testing.T) {
 		{"https://stats.x.example/a.png", Image, 0, ""},
 		{"https://Stats.x.example/hit?u=/", Image, 0, "heuristic:tracker-host"},
 		{"https://matomo.x.example/js/a.js", Script, 0, "heuristic:tracker-host"},
+		{"https://obseu.x.example/i/0f1e2d3c.js", Script, 0, "heuristic:tracker-host"},
 		{"https://10.0.0.1/a.js", Script, 0, ""},
 		{"https://tags.x.example/player.js", Script, 0, ""},
 		{"https://pub.x.example/assets/jquery.js", Script, 0, ""}, // publications as often as publishers

@@ -130,10 +130,10 @@ var (
 	// by those who run them, a number at the end left out.
 	trackerLabels = newWords(
 		"ad", "ads", "adserv", "adserve", "adserver", "adservice", "adservices", "adserving", "adsrv", "adtag", "adtags", "adtech", "adv", "advert",
-		"advertising", "adverts", "adx", "affiliate", "affiliates", "analytics", "banner", "banners", "beacon", "beacons", "collector", "count",
-		"counter", "hitcount", "hits", "matomo", "metrics", "openx", "piwik", "pixel", "pixelcounter", "pixels", "plausible", "prebid",
-		"publisher", "rtb", "sgtm", "smetrics", "ssp", "stat", "stats", "sync", "tag", "telemetry", "track", "tracker", "trackers", "tracking",
-		"trk", "umami", "usersync", "webtrack")
+		"advertising", "adverts", "adx", "affiliate", "affiliates", "analytics", "banner", "banners", "beacon", "beacons", "collector", "count", "counter",
+		"cpm", "euob", "hitcount", "hits", "matomo", "metrics", "ob", "obs", "obseu", "openx", "piwik", "pixel", "pixelcounter", "pixels", "plausible",
+		"posthog", "prebid", "publisher", "rtb", "rtg", "sgtm", "smetrics", "ssgtm", "ssp", "stat", "stats", "sync", "tag", "telemetry", "track",
+		"tracker", "trackers", "tracking", "trck", "trk", "umami", "usersync", "webanalytics", "webtrack")
 	// trackerWords are what their paths have between "/", ".", "-" and "_".
 	trackerWords = newWords(
 		"adframe", "adloader", "adserver", "adservice", "adservices", "adserving", "adtag", "adtags", "adv", "advert", "adverts", "affiliates",
