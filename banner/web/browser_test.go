@@ -59,10 +59,11 @@ type world struct {
 	seen     []string          // requests to third parties, as host and path
 	choices  []map[string]any
 	reports  []map[string]any
-	refuse   bool     // answer choices with 500
-	boxed    []string // queries of the boxes that were asked for
-	learned  []string // parts of the rules that were asked for
-	ignorant bool     // answer those with 503
+	refuse   bool          // answer choices with 500
+	boxed    []string      // queries of the boxes that were asked for
+	learned  []string      // parts of the rules that were asked for
+	ignorant bool          // answer those with 503
+	chosen   chan struct{} // if set, answer those once this is closed, which a choice does
 }
 
 const banner = `<askfirst-banner data-askfirst-state="ask"><template shadowrootmode="open"><style>
@@ -129,6 +130,11 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			part = testParts[""]
 		}
 		w.learned = append(w.learned, r.URL.Path)
+		if chosen := w.chosen; chosen != nil {
+			w.mu.Unlock()
+			<-chosen
+			w.mu.Lock()
+		}
 		if w.ignorant {
 			rw.WriteHeader(http.StatusServiceUnavailable)
 			return
@@ -145,6 +151,10 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			choice = map[string]any{"form": r.PostForm.Get("choice")}
 		}
 		w.choices = append(w.choices, choice)
+		if w.chosen != nil {
+			close(w.chosen)
+			w.chosen = nil
+		}
 		if w.refuse {
 			rw.WriteHeader(http.StatusInternalServerError)
 			return

@@ -30,14 +30,15 @@ const parked = (el: Element): boolean => isScript(el) && get(el, 'type') === 'te
 /** Whether something that may act by now would come too late: a vendor's script that always does, or one that is seen to write into the page while that is read. */
 export const comesLate = (): boolean => held(document).some((el) => isScript(el) && mayAct(el) && (matcher.tooLate(el.dataset.askfirstVendor ?? '') || /document\.write/.test(el.text)))
 
-/** Whether all that was released could be made whole so far. */
-let whole: boolean
+/** Whether all that was released on this page could be made whole so far, whoever had it released. */
+let whole = true
 
 let queue = Promise.resolve(true)
 
 /**
  * Releases what the visitor's choice allows by now. Resolves when all of it has
- * run; to false where something could not be made whole on this page.
+ * run; to false where something, of this release or of one before it, could not
+ * be made whole on this page.
  */
 export function release(only: (el: Element) => boolean = mayAct): Promise<boolean> {
 	queue = queue
@@ -48,7 +49,6 @@ export function release(only: (el: Element) => boolean = mayAct): Promise<boolea
 }
 
 async function run(elements: Element[]): Promise<boolean> {
-	whole = true
 	const step = async (el: Element): Promise<void> => {
 		try {
 			await (isScript(el) ? start(el) : mend(el))
