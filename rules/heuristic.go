@@ -136,7 +136,7 @@ var (
 		"tracker", "trackers", "tracking", "trck", "trk", "umami", "usersync", "webanalytics", "webtrack")
 	// trackerWords are what their paths have between "/", ".", "-" and "_".
 	trackerWords = newWords(
-		"adframe", "adloader", "adserver", "adservice", "adservices", "adserving", "adtag", "adtags", "adv", "advert", "adverts", "affiliates",
+		"adframe", "adloader", "adserve", "adserver", "adservice", "adservices", "adserving", "adtag", "adtags", "adv", "advert", "adverts", "affiliates",
 		"analytics", "beacon", "beacons", "cookiesync", "counter", "impression", "pagead", "pbjs", "pixel", "pixels", "prebid", "publisher",
 		"retarget", "retargeting", "rtb", "ssp", "sync", "tag", "tags", "telemetry", "tracker", "tracking", "usersync", "vast")
 	// adSizes are the sizes of ads that the IAB has given names, in pixels.
