@@ -10,116 +10,161 @@ import (
 )
 
 // anchors finds which of many literals occur in a script, in one pass whatever
-// their number. Like grams it looks at every stride-th place only, and there
-// at one run of bytes; but literals of unlike lengths are entered in tables of
-// their own, each with the longest run and the widest stride that they allow,
-// so that what is looked at is seldom met by chance. The case of letters counts.
+// their number. Like grams it looks at every stride-th place only, and there at
+// one run of bytes. Literals too short for such runs are few, mostly none, and
+// stand in a table of their own with shorter ones, for a pass of its own. The case
+// of letters counts.
 type anchors struct {
 	long, short runs
 }
 
-// The bytes of a run and the stride in each table: a literal has at least
-// their sum less one, so that one of its runs falls on a place looked at.
+// The bytes of a run in each table and how far apart the places are that are
+// looked at: a literal has at least their sum less one, so that one of its runs
+// falls on such a place.
 const (
-	longRun, longStride   = 5, 4
-	shortRun, shortStride = 3, 3
-
-	longAnchor  = longRun + longStride - 1
-	shortAnchor = shortRun + shortStride - 1
+	anchorStride        = 3
+	longRun, shortRun   = 4, 3
+	longAnchor          = longRun + anchorStride - 1
+	shortAnchor         = shortRun + anchorStride - 1
+	longMask, shortMask = 1<<32 - 1, 1<<24 - 1
 )
 
-// runs is one of those tables. The filter, 16 KiB, has two bits for each
-// long run and one for each of the short ones, which are few.
+// runs is one of those tables. The filter, 32 KiB, has a bit for each run.
 type runs struct {
-	filter *[1 << 11]uint64
+	mask   uint32 // of a run's bytes
+	filter *[1 << 12]uint64
 	slots  []runSlot // open addressing, a power of two long
-	refs   []gramRef
+	refs   []runRef
 }
 
 type runSlot struct {
-	run      uint64
-	first, n uint32 // 1 + index into refs and how many; 0 for an empty slot
+	run   uint32
+	first uint32 // 1 + where the run's refs begin; 0 for an empty slot
 }
 
-// newAnchors enters literals of at least shortAnchor bytes each.
+// runRef is a literal in which a run occurs. Its window is up to eight bytes of the
+// literal about the run: most that have the run by chance have nothing more of it.
+type runRef struct {
+	window uint64
+	id     uint32 // the literal's number
+	offset uint8  // where in the literal the run begins
+	back   uint8  // how far before the run the window begins
+	length uint8  // of the window
+	last   bool   // no more literals have the run
+}
+
+// newAnchors enters literals of at least shortAnchor and at most maxTokenLength
+// bytes each.
 func newAnchors(literals []string) anchors {
 	var a anchors
-	a.long.enter(literals, longRun, longStride, longAnchor, 1<<30)
-	a.short.enter(literals, shortRun, shortStride, shortAnchor, longAnchor)
+	a.long.enter(literals, longRun, longMask)
+	a.short.enter(literals, shortRun, shortMask)
 	return a
 }
 
-// enter fills the table with the literals of at least from and below to bytes.
-func (r *runs) enter(literals []string, run, stride, from, to int) {
+// enter fills the table with the literals that are for runs of this length.
+func (r *runs) enter(literals []string, run int, mask uint32) {
 	type entry struct {
-		key uint64
-		gramRef
+		run uint32
+		runRef
 	}
 	var entries []entry
 	for id, s := range literals {
-		if len(s) < from || len(s) >= to {
+		if len(s) < shortAnchor || len(s) < longAnchor != (run == shortRun) {
 			continue
 		}
-		at, _ := rarestRuns(s, run, stride)
-		for o := at; o < at+stride; o++ {
-			entries = append(entries, entry{runAt([]byte(s), o) << (8 * (8 - run)), gramRef{uint32(id), uint32(o)}})
+		at, _ := rarestRuns(s, run, anchorStride)
+		for o := at; o < at+anchorStride; o++ {
+			begin := max(0, min(o, len(s)-8))
+			length := min(8, len(s)-begin)
+			entries = append(entries, entry{uint32(runAt([]byte(s), o)) & mask,
+				runRef{runAt([]byte(s[:begin+length]), begin), uint32(id), uint8(o), uint8(o - begin), uint8(length), false}})
 		}
 	}
 	if len(entries) == 0 {
 		return
 	}
 	slices.SortFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id), cmp.Compare(a.offset, b.offset))
+		return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.id, b.id), cmp.Compare(a.offset, b.offset))
 	})
-	r.filter = new([1 << 11]uint64)
+	r.mask = mask
+	r.filter = new([1 << 12]uint64)
 	r.slots = make([]runSlot, 1<<bits.Len(uint(2*len(entries))))
-	r.refs = make([]gramRef, len(entries))
-	var at uint64 // the slot of the run that is being entered
+	r.refs = make([]runRef, len(entries))
 	for i, e := range entries {
-		r.refs[i] = e.gramRef
-		if i > 0 && e.key == entries[i-1].key {
-			r.slots[at].n++
+		r.refs[i] = e.runRef
+		r.refs[i].last = i+1 == len(entries) || entries[i+1].run != e.run
+		if i > 0 && entries[i-1].run == e.run {
 			continue
 		}
-		h := e.key * runHash
-		r.filter[h>>53] |= 1 << (h >> 47 & 63)
-		if run == longRun {
-			r.filter[h>>53] |= 1 << (h >> 41 & 63)
+		h := e.run * runHash
+		r.filter[h>>20] |= 1 << (h >> 14 & 63)
+		at := r.slot(h)
+		for r.slots[at].first != 0 {
+			at = (at + 1) & uint32(len(r.slots)-1)
 		}
-		for at = r.slot(h); r.slots[at].n != 0; {
-			at = (at + 1) & uint64(len(r.slots)-1)
-		}
-		r.slots[at] = runSlot{e.key, uint32(i), 1}
+		r.slots[at] = runSlot{e.run, uint32(i) + 1}
 	}
 }
 
-const runHash = 0x9e3779b97f4a7c15
+const runHash = 0x9e3779b1
 
-func (r *runs) slot(hash uint64) uint64 { return hash >> 20 & uint64(len(r.slots)-1) }
+func (r *runs) slot(hash uint32) uint32 { return hash >> 6 & uint32(len(r.slots)-1) }
 
-// probeLong returns in its lowest bit whether a run may be in the table of long
-// ones, probeShort in that of short ones. The run is in the upper bytes of key, and
-// all below is zero.
-func probeLong(filter *[1 << 11]uint64, key uint64) uint64 {
-	h := key * runHash
-	w := filter[h>>53]
-	return w >> (h >> 47 & 63) & (w >> (h >> 41 & 63))
+// probeRun returns in its lowest bit whether a run may be in a table.
+func probeRun(filter *[1 << 12]uint64, run uint32) uint64 {
+	h := run * runHash
+	return filter[h>>20] >> (h >> 14 & 63)
 }
 
-// probeShort: see probeLong.
-func probeShort(filter *[1 << 11]uint64, key uint64) uint64 {
-	h := key * runHash
-	return filter[h>>53] >> (h >> 47 & 63)
+// scan calls found for every place in text, anchorStride apart, where a run of
+// some literal may stand.
+func (r *runs) scan(text []byte, found func(i int)) {
+	filter, mask := r.filter, r.mask
+	if filter == nil {
+		return
+	}
+	i := 0
+	// Eight places at a time: it is the branch that costs.
+	for ; i+7*anchorStride+4 <= len(text); i += 8 * anchorStride {
+		t := (*[7*anchorStride + 4]byte)(text[i:])
+		a := probeRun(filter, binary.LittleEndian.Uint32(t[0*anchorStride:])&mask)
+		b := probeRun(filter, binary.LittleEndian.Uint32(t[1*anchorStride:])&mask)
+		c := probeRun(filter, binary.LittleEndian.Uint32(t[2*anchorStride:])&mask)
+		d := probeRun(filter, binary.LittleEndian.Uint32(t[3*anchorStride:])&mask)
+		e := probeRun(filter, binary.LittleEndian.Uint32(t[4*anchorStride:])&mask)
+		f := probeRun(filter, binary.LittleEndian.Uint32(t[5*anchorStride:])&mask)
+		g := probeRun(filter, binary.LittleEndian.Uint32(t[6*anchorStride:])&mask)
+		h := probeRun(filter, binary.LittleEndian.Uint32(t[7*anchorStride:])&mask)
+		if (a|b|c|d|e|f|g|h)&1 == 0 {
+			continue
+		}
+		for hits := a&1 | b&1<<1 | c&1<<2 | d&1<<3 | e&1<<4 | f&1<<5 | g&1<<6 | h&1<<7; hits != 0; hits &= hits - 1 {
+			found(i + anchorStride*bits.TrailingZeros64(hits))
+		}
+	}
+	for ; i+shortRun <= len(text); i += anchorStride {
+		if probeRun(filter, uint32(runAt(text, i))&mask)&1 != 0 {
+			found(i)
+		}
+	}
 }
 
-// at returns the literals that have a run.
-func (r *runs) at(key uint64) []gramRef {
-	for at := r.slot(key * runHash); r.slots[at].n != 0; at = (at + 1) & uint64(len(r.slots)-1) {
-		if s := &r.slots[at]; s.run == key {
-			return r.refs[s.first : s.first+s.n]
+// at returns the literals that have the run at text[i].
+func (r *runs) at(text []byte, i int) []runRef {
+	run := uint32(runAt(text, i)) & r.mask
+	for at := r.slot(run * runHash); r.slots[at].first != 0; at = (at + 1) & uint32(len(r.slots)-1) {
+		if s := &r.slots[at]; s.run == run {
+			return r.refs[s.first-1:]
 		}
 	}
 	return nil
+}
+
+// mayStand reports whether the window about a run at text[i] is the literal's.
+func (r *runRef) mayStand(text []byte, i int) bool {
+	i -= int(r.back)
+	return i >= 0 && (runAt(text, i)^r.window)<<(64-8*r.length) == 0
 }
 
 // runAt loads eight bytes at text[i], with zeros after the end.
@@ -132,72 +177,9 @@ func runAt(text []byte, i int) uint64 {
 	return binary.LittleEndian.Uint64(w[:])
 }
 
-const (
-	longShift  = 8 * (8 - longRun)
-	shortShift = 8 * (8 - shortRun)
-)
-
-// next returns the first place from i on, in steps of longStride, where a run of
-// some long literal may stand; -1 for none.
-func (r *runs) nextLong(text []byte, i int) int {
-	filter := r.filter
-	if filter == nil {
-		return -1
-	}
-	// Four places at a time: it is the branch that costs.
-	for ; i+3*longStride+8 <= len(text); i += 4 * longStride {
-		t := (*[3*longStride + 8]byte)(text[i:])
-		a := probeLong(filter, binary.LittleEndian.Uint64(t[0:])<<longShift)
-		b := probeLong(filter, binary.LittleEndian.Uint64(t[longStride:])<<longShift)
-		c := probeLong(filter, binary.LittleEndian.Uint64(t[2*longStride:])<<longShift)
-		d := probeLong(filter, binary.LittleEndian.Uint64(t[3*longStride:])<<longShift)
-		if (a|b|c|d)&1 != 0 {
-			for a&1 == 0 {
-				a, b, c = b, c, d
-				i += longStride
-			}
-			return i
-		}
-	}
-	for ; i+longRun <= len(text); i += longStride {
-		if probeLong(filter, runAt(text, i)<<longShift)&1 != 0 {
-			return i
-		}
-	}
-	return -1
-}
-
-// nextShort is nextLong for short literals.
-func (r *runs) nextShort(text []byte, i int) int {
-	filter := r.filter
-	if filter == nil {
-		return -1
-	}
-	for ; i+3*shortStride+8 <= len(text); i += 4 * shortStride {
-		t := (*[3*shortStride + 8]byte)(text[i:])
-		v, w := binary.LittleEndian.Uint64(t[0:]), binary.LittleEndian.Uint64(t[2*shortStride:])
-		a, b := probeShort(filter, v<<shortShift), probeShort(filter, v>>(8*shortStride)<<shortShift)
-		c, d := probeShort(filter, w<<shortShift), probeShort(filter, w>>(8*shortStride)<<shortShift)
-		if (a|b|c|d)&1 != 0 {
-			for a&1 == 0 {
-				a, b, c = b, c, d
-				i += shortStride
-			}
-			return i
-		}
-	}
-	for ; i+shortRun <= len(text); i += shortStride {
-		if probeShort(filter, runAt(text, i)<<shortShift)&1 != 0 {
-			return i
-		}
-	}
-	return -1
-}
-
-// hasAt reports whether text has the literal of which a run at offset stands at
-// text[i].
-func hasAt[S []byte | string](text []byte, i int, offset uint32, literal S) bool {
-	start := i - int(offset)
+// startsAt reports whether text has the literal at text[start], which may lie
+// outside of it.
+func startsAt[S []byte | string](text []byte, start int, literal S) bool {
 	return start >= 0 && start+len(literal) <= len(text) && string(text[start:start+len(literal)]) == string(literal)
 }
 

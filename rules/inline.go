@@ -119,10 +119,9 @@ func (s *signature) chooseAnchor() {
 		cost := 0
 		switch {
 		case len(token) >= longAnchor:
-			_, cost = rarestRuns(string(token), longRun, longStride)
+			_, cost = rarestRuns(string(token), longRun, anchorStride)
 		case len(token) >= shortAnchor:
-			_, cost = rarestRuns(string(token), shortRun, shortStride)
-			cost += 30
+			cost = 1 << 16 // a pass of its own
 		default:
 			continue
 		}
@@ -166,12 +165,8 @@ const importWord = "import"
 // for none, and whether code may import.
 func (t *inlineTable) search(p *Page, code []byte, except without) (n int, imports bool) {
 	search := inlineSearch{table: t, page: p, code: code, except: except, best: len(t.signatures)}
-	long, short := &t.anchors.long, &t.anchors.short
-	for i := long.nextLong(code, 0); i >= 0; i = long.nextLong(code, i+longStride) {
-		search.look(i, long.at(runAt(code, i)<<longShift))
-	}
-	for i := short.nextShort(code, 0); i >= 0; i = short.nextShort(code, i+shortStride) {
-		search.look(i, short.at(runAt(code, i)<<shortShift))
+	for _, r := range [...]*runs{&t.anchors.long, &t.anchors.short} {
+		r.scan(code, func(i int) { search.look(i, r.at(code, i)) })
 	}
 	return search.best, search.imports
 }
@@ -218,31 +213,41 @@ type inlineSearch struct {
 }
 
 // look tries the signatures whose anchors may stand at code[i].
-func (s *inlineSearch) look(i int, refs []gramRef) {
-	for _, ref := range refs {
-		id := int(ref.id)
-		if id == len(s.table.signatures) {
-			s.imports = s.imports || hasAt(s.code, i, ref.offset, importWord) && endsWord(s.code, i-int(ref.offset)+len(importWord))
-			continue
+func (s *inlineSearch) look(i int, refs []runRef) {
+	for j := range refs {
+		ref := &refs[j]
+		if ref.mayStand(s.code, i) {
+			s.try(int(ref.id), i-int(ref.offset))
 		}
-		if id >= s.best {
-			continue
+		if ref.last {
+			return
 		}
-		sig := &s.table.signatures[id]
-		if len(s.code) > maxSnippet && !sig.anyLength || !hasAt(s.code, i, ref.offset, sig.tokens[sig.anchor]) {
-			continue
-		}
-		if !s.fresh {
-			s.page.clearTried(len(s.table.signatures))
-			s.fresh = true
-		}
-		if s.page.tried[id/64]&(1<<(id%64)) != 0 {
-			continue
-		}
-		s.page.tried[id/64] |= 1 << (id % 64)
-		if !s.except.has(&sig.rule) && sig.complete(s.code) && s.acts(sig) {
-			s.best = id
-		}
+	}
+}
+
+// try tries a signature whose anchor may begin at code[start].
+func (s *inlineSearch) try(id, start int) {
+	if id == len(s.table.signatures) {
+		s.imports = s.imports || startsAt(s.code, start, importWord) && endsWord(s.code, start+len(importWord))
+		return
+	}
+	if id >= s.best {
+		return
+	}
+	sig := &s.table.signatures[id]
+	if len(s.code) > maxSnippet && !sig.anyLength || !startsAt(s.code, start, sig.tokens[sig.anchor]) {
+		return
+	}
+	if !s.fresh {
+		s.page.clearTried(len(s.table.signatures))
+		s.fresh = true
+	}
+	if s.page.tried[id/64]&(1<<(id%64)) != 0 {
+		return
+	}
+	s.page.tried[id/64] |= 1 << (id % 64)
+	if !s.except.has(&sig.rule) && sig.complete(s.code) && s.acts(sig) {
+		s.best = id
 	}
 }
 

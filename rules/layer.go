@@ -215,7 +215,7 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 		text := p.ref.buf[p.ref.pathAt:p.ref.end]
 		for i := l.anyGrams.next(text, 0); i >= 0; i = l.anyGrams.next(text, i+l.anyGrams.stride) {
 			for _, ref := range l.anyGrams.at(text, i) {
-				if (self || l.anyHost[ref.id].Host == "*") && hasAt(text, i, ref.offset, l.literals[ref.id]) {
+				if (self || l.anyHost[ref.id].Host == "*") && startsAt(text, i-int(ref.offset), l.literals[ref.id]) {
 					best = l.anyHost[ref.id].better(best, path, query, except)
 				}
 			}
