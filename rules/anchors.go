@@ -10,10 +10,8 @@ import (
 )
 
 // anchors finds which of many literals occur in a script, in one pass whatever
-// their number. Like grams it looks at every stride-th place only, and there at
-// one run of bytes. Literals too short for such runs are few, mostly none, and
-// stand in a table of their own with shorter ones, for a pass of its own. The case
-// of letters counts.
+// their number. Literals too short for the longer runs are few, mostly none, and
+// stand in a table of their own with shorter ones, for a pass of its own.
 type anchors struct {
 	long, short runs
 }
@@ -29,7 +27,9 @@ const (
 	longMask, shortMask = 1<<32 - 1, 1<<24 - 1
 )
 
-// runs is one of those tables. The filter, 32 KiB, has a bit for each run.
+// runs finds which of many literals occur in a text. Like grams it looks at
+// every stride-th place only, and there at one run of bytes. The case of letters
+// counts. The filter, 32 KiB, has a bit for each run.
 type runs struct {
 	mask   uint32 // of a run's bytes
 	filter *[1 << 12]uint64
@@ -57,13 +57,14 @@ type runRef struct {
 // bytes each.
 func newAnchors(literals []string) anchors {
 	var a anchors
-	a.long.enter(literals, longRun, longMask)
-	a.short.enter(literals, shortRun, shortMask)
+	a.long.enter(literals, longRun, longMask, commonInCode)
+	a.short.enter(literals, shortRun, shortMask, commonInCode)
 	return a
 }
 
-// enter fills the table with the literals that are for runs of this length.
-func (r *runs) enter(literals []string, run int, mask uint32) {
+// enter fills the table with the literals that are for runs of this length, under
+// runs that are not common.
+func (r *runs) enter(literals []string, run int, mask uint32, common func(run string) int) {
 	type entry struct {
 		run uint32
 		runRef
@@ -73,7 +74,7 @@ func (r *runs) enter(literals []string, run int, mask uint32) {
 		if len(s) < shortAnchor || len(s) < longAnchor != (run == shortRun) {
 			continue
 		}
-		at, _ := rarestRuns(s, run, anchorStride)
+		at, _ := rarestRuns(s, run, common)
 		for o := at; o < at+anchorStride; o++ {
 			begin := max(0, min(o, len(s)-8))
 			length := min(8, len(s)-begin)
@@ -124,10 +125,15 @@ func (r *runs) scan(text []byte, found func(i int)) {
 	if filter == nil {
 		return
 	}
-	i := 0
-	// Eight places at a time: it is the branch that costs.
-	for ; i+7*anchorStride+4 <= len(text); i += 8 * anchorStride {
-		t := (*[7*anchorStride + 4]byte)(text[i:])
+	var rest [7*anchorStride + 4]byte
+	for i := 0; i+shortRun <= len(text); i += 8 * anchorStride {
+		t := &rest
+		if i+len(rest) <= len(text) {
+			t = (*[len(rest)]byte)(text[i:])
+		} else {
+			copy(rest[:], text[i:])
+		}
+		// Eight places at a time: it is the branch that costs.
 		a := probeRun(filter, binary.LittleEndian.Uint32(t[0*anchorStride:])&mask)
 		b := probeRun(filter, binary.LittleEndian.Uint32(t[1*anchorStride:])&mask)
 		c := probeRun(filter, binary.LittleEndian.Uint32(t[2*anchorStride:])&mask)
@@ -141,11 +147,6 @@ func (r *runs) scan(text []byte, found func(i int)) {
 		}
 		for hits := a&1 | b&1<<1 | c&1<<2 | d&1<<3 | e&1<<4 | f&1<<5 | g&1<<6 | h&1<<7; hits != 0; hits &= hits - 1 {
 			found(i + anchorStride*bits.TrailingZeros64(hits))
-		}
-	}
-	for ; i+shortRun <= len(text); i += anchorStride {
-		if probeRun(filter, uint32(runAt(text, i))&mask)&1 != 0 {
-			found(i)
 		}
 	}
 }
@@ -173,7 +174,7 @@ func runAt(text []byte, i int) uint64 {
 		return binary.LittleEndian.Uint64(text[i:])
 	}
 	var w [8]byte
-	copy(w[:], text[i:])
+	copy(w[:], text[min(i, len(text)):])
 	return binary.LittleEndian.Uint64(w[:])
 }
 
@@ -183,21 +184,22 @@ func startsAt[S []byte | string](text []byte, start int, literal S) bool {
 	return start >= 0 && start+len(literal) <= len(text) && string(text[start:start+len(literal)]) == string(literal)
 }
 
-// rarestRuns returns where in s those stride runs begin that are the least
-// likely to occur elsewhere in a script, and how likely one of them is in the mean.
-func rarestRuns(s string, run, stride int) (at, cost int) {
+// rarestRuns returns where in s those anchorStride runs begin that are the least
+// likely to occur elsewhere, and how likely one of them is in the mean.
+func rarestRuns(s string, run int, common func(run string) int) (at, cost int) {
 	var costs [maxTokenLength]int // of the runs that begin in s
-	for i := 0; i+run <= len(s); i++ {
-		costs[i] = commonInCode(s[i : i+run])
+	n := min(len(s)-run+1, len(costs))
+	for i := range n {
+		costs[i] = common(s[i : i+run])
 	}
 	least := -1
-	for i := 0; i+stride+run-1 <= len(s); i++ {
+	for i := 0; i+anchorStride <= n; i++ {
 		sum := 0
-		for _, c := range costs[i : i+stride] {
+		for _, c := range costs[i : i+anchorStride] {
 			sum += c
 		}
 		if least < 0 || sum < least {
-			least, at, cost = sum, i, sum/stride
+			least, at, cost = sum, i, sum/anchorStride
 		}
 	}
 	return at, cost

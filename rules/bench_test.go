@@ -26,14 +26,21 @@ func BenchmarkURL(b *testing.B) {
 	e := newEngine(b, Options{})
 	p := newPage("https://www.shop.example/blog/post.html")
 	urls := pageURLs(b)
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		e.URL(p, urls[i], Image)
-		if i++; i == len(urls) {
-			i = 0
-		}
+	run := func(name string) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				e.URL(p, urls[i], Image)
+				if i++; i == len(urls) {
+					i = 0
+				}
+			}
+		})
 	}
+	run("remembered")
+	e.catalogue.quiet = nil
+	run("never met")
 }
 
 func BenchmarkURLRead(b *testing.B) {

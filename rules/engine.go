@@ -105,6 +105,7 @@ func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine,
 		s.build()
 	}
 	e.catalogue.build()
+	e.catalogue.quiet = newMemo()
 	e.breadth.build()
 	e.lists.build()
 	e.looksAtHosts = len(e.overrides) > 0 || len(o.Lists) > 0 || o.Aliases != nil

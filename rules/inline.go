@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"slices"
-	"sync/atomic"
 )
 
 // signature knows an inline script by tokens that must all occur in it.
@@ -23,25 +21,12 @@ type signature struct {
 type inlineTable struct {
 	signatures []signature
 	anchors    anchors
-	known      *inlineMemo
-}
-
-// inlineMemo remembers which signature a script had, and whether it imports. The
-// pages of a site bear the same scripts over and again, and to hash one is many
-// times faster than to read it. Of a script nothing is kept but its hash, of which
-// 59 bits count, by a seed that nobody knows. It is safe for concurrent use.
-type inlineMemo struct {
-	seed maphash.Seed
-	// A slot has 1 + the number of a signature, or of none, in its lowest 16
-	// bits, with memoImports, and the hash's own above. The hash's lowest bits
-	// choose the set.
-	sets [1 << memoBits][memoWays]atomic.Uint64
+	// known has what find found, with the number of a signature, or of none, and
+	// memoImports.
+	known *memo
 }
 
 const (
-	memoBits = 11
-	memoWays = 4
-	memoMask = 1<<16 - 1
 	// memoImports is set for a script that may import.
 	memoImports = 1 << 15
 	// minMemoLength is how long a script is that is worth to be remembered.
@@ -92,7 +77,7 @@ func (t *inlineTable) build() {
 	}
 	t.anchors = newAnchors(append(literals, importWord))
 	if n := len(t.signatures); 0 < n && n < memoImports-1 {
-		t.known = &inlineMemo{seed: maphash.MakeSeed()}
+		t.known = newMemo()
 	}
 }
 
@@ -119,7 +104,7 @@ func (s *signature) chooseAnchor() {
 		cost := 0
 		switch {
 		case len(token) >= longAnchor:
-			_, cost = rarestRuns(string(token), longRun, anchorStride)
+			_, cost = rarestRuns(string(token), longRun, commonInCode)
 		case len(token) >= shortAnchor:
 			cost = 1 << 16 // a pass of its own
 		default:
@@ -144,11 +129,15 @@ func signatureLength(tokens [][]byte) int {
 func (t *inlineTable) find(p *Page, code []byte, except without) (v *verdict, imports bool) {
 	n := 0
 	if t.known != nil && except == nil && len(code) >= minMemoLength {
-		h := maphash.Bytes(t.known.seed, code)
-		var known bool
-		if n, imports, known = t.known.get(h); !known {
+		h := t.known.hash(code)
+		value, known := t.known.get(h)
+		n, imports = value&^memoImports, value&memoImports != 0
+		if !known {
 			n, imports = t.search(p, code, nil)
-			t.known.put(h, n, imports)
+			if value = n; imports {
+				value |= memoImports
+			}
+			t.known.put(h, value)
 		}
 	} else {
 		n, imports = t.search(p, code, except)
@@ -169,35 +158,6 @@ func (t *inlineTable) search(p *Page, code []byte, except without) (n int, impor
 		r.scan(code, func(i int) { search.look(i, r.at(code, i)) })
 	}
 	return search.best, search.imports
-}
-
-// get returns what is remembered for a hash.
-func (m *inlineMemo) get(h uint64) (n int, imports, known bool) {
-	set := &m.sets[h&(1<<memoBits-1)]
-	for i := range set {
-		if slot := set[i].Load(); slot&^memoMask == h&^memoMask && slot&memoMask != 0 {
-			return int(slot&(memoImports-1)) - 1, slot&memoImports != 0, true
-		}
-	}
-	return 0, false, false
-}
-
-// put remembers a signature's number, and whether the script imports, in an
-// empty slot, else in any.
-func (m *inlineMemo) put(h uint64, n int, imports bool) {
-	set := &m.sets[h&(1<<memoBits-1)]
-	at := h >> memoBits % memoWays
-	for i := range set {
-		if set[i].Load() == 0 {
-			at = uint64(i)
-			break
-		}
-	}
-	slot := h&^memoMask | uint64(n+1)
-	if imports {
-		slot |= memoImports
-	}
-	set[at].Store(slot)
 }
 
 // inlineSearch is one call of find.

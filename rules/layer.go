@@ -42,11 +42,16 @@ type layer struct {
 	byHost   []hostRules // by the numbers of hosts
 	verdicts []verdict   // of domains, as far as there is room reserved
 	// anyHost are the patterns whose host is "*" or "self": those with a literal
-	// that is long enough to be looked for, numbered as in anyGrams, and the rest.
+	// that is long enough to be looked for, numbered as in anyRuns, and the rest.
 	anyHost   []urlRule
 	literals  []string // of anyHost
-	anyGrams  grams
+	anyRuns   runs
 	unindexed []urlRule
+	// Whom the rest may match: paths by their second bytes, those with a query, all.
+	seconds         [256]bool
+	queries, always bool
+	// quiet has the addresses about which nothing was found; nil if none are kept.
+	quiet *memo
 	// byLabel are the patterns whose host is a label and "self".
 	byLabel   map[string][]urlRule
 	ownLabels words
@@ -88,7 +93,7 @@ func (l *layer) reserve(n int) {
 // minPatternLiteral is how long the literal of an indexed pattern is at least.
 // The few shorter ones are compared one by one, so that the index can look at
 // every third byte only.
-const minPatternLiteral = 6
+const minPatternLiteral = longAnchor
 
 func (l *layer) addURL(p Pattern, order int, v verdict) {
 	u := urlRule{p, order, &v}
@@ -134,7 +139,18 @@ func (l *layer) build() {
 	for i := range l.anyHost {
 		l.literals[i] = l.anyHost[i].literal()
 	}
-	l.anyGrams = newGrams(l.literals)
+	l.anyRuns.enter(l.literals, longRun, longMask, commonness)
+	for i := range l.unindexed {
+		u := &l.unindexed[i]
+		switch {
+		case len(u.prefix) > 1:
+			l.seconds[u.prefix[1]] = true
+		case u.wantsQuery():
+			l.queries = true
+		default:
+			l.always = true
+		}
+	}
 	for i := range l.byHost {
 		slices.SortStableFunc(l.byHost[i].urls, bySpecificity)
 	}
@@ -164,19 +180,6 @@ func (l *layer) urls() []urlRule {
 	return all
 }
 
-// begins is bytes.HasPrefix, without a call for what most often differs early.
-func begins(s []byte, prefix string) bool {
-	if len(s) < len(prefix) {
-		return false
-	}
-	for i := range len(prefix) {
-		if s[i] != prefix[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // better returns u if it matches and decides before best, else best.
 func (u *urlRule) better(best *urlRule, path, query []byte, except without) *urlRule {
 	if len(path) < len(u.prefix) || string(path[:len(u.prefix)]) != u.prefix {
@@ -192,6 +195,29 @@ func (u *urlRule) better(best *urlRule, path, query []byte, except without) *url
 // of the longest domain that its host is in. named and self say whether rules that
 // name a host are looked at, and those for the page's own site.
 func (l *layer) find(p *Page, named, self bool, except without) *verdict {
+	if l.quiet == nil || except != nil {
+		return l.search(p, named, self, except)
+	}
+	from := p.ref.pathAt
+	if named {
+		from = p.ref.hostAt
+	}
+	h := l.quiet.hash(p.ref.buf[from:p.ref.end])
+	if self {
+		h = ^h
+	}
+	if _, known := l.quiet.get(h); known {
+		return nil
+	}
+	v := l.search(p, named, self, nil)
+	if v == nil {
+		l.quiet.put(h, 0)
+	}
+	return v
+}
+
+// search is find without what is remembered.
+func (l *layer) search(p *Page, named, self bool, except without) *verdict {
 	var best *urlRule
 	var domain *verdict
 	path, query := p.ref.path(), p.ref.query()
@@ -213,17 +239,26 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 	}
 	if len(l.anyHost) > 0 {
 		text := p.ref.buf[p.ref.pathAt:p.ref.end]
-		for i := l.anyGrams.next(text, 0); i >= 0; i = l.anyGrams.next(text, i+l.anyGrams.stride) {
-			for _, ref := range l.anyGrams.at(text, i) {
-				if (self || l.anyHost[ref.id].Host == "*") && startsAt(text, i-int(ref.offset), l.literals[ref.id]) {
-					best = l.anyHost[ref.id].better(best, path, query, except)
+		l.anyRuns.scan(text, func(i int) {
+			refs := l.anyRuns.at(text, i)
+			for j := range refs {
+				ref := &refs[j]
+				if ref.mayStand(text, i) && startsAt(text, i-int(ref.offset), l.literals[ref.id]) {
+					if u := &l.anyHost[ref.id]; self || u.Host == "*" {
+						best = u.better(best, path, query, except)
+					}
+				}
+				if ref.last {
+					return
 				}
 			}
-		}
+		})
 	}
-	for i := range l.unindexed {
-		if u := &l.unindexed[i]; begins(path, u.prefix) && (self || u.Host == "*") {
-			best = u.better(best, path, query, except)
+	if len(path) > 1 && l.seconds[path[1]] || len(query) > 0 && l.queries || l.always {
+		for i := range l.unindexed {
+			if u := &l.unindexed[i]; self || u.Host == "*" {
+				best = u.better(best, path, query, except)
+			}
 		}
 	}
 	if best != nil {

@@ -118,7 +118,7 @@ func (p *Pattern) breadth() int {
 // matches reports whether the pattern matches path and query; the host has
 // been looked at already.
 func (p *Pattern) matches(path, query []byte) bool {
-	if len(query) == 0 && (p.AnyQuery || len(p.Query) > 0) || !globMatch(p.Path, path) {
+	if len(query) == 0 && p.wantsQuery() || !globMatch(p.Path, path) {
 		return false
 	}
 	for i := range p.Query {
@@ -128,6 +128,9 @@ func (p *Pattern) matches(path, query []byte) bool {
 	}
 	return true
 }
+
+// wantsQuery reports whether the pattern matches no URL without a query.
+func (p *Pattern) wantsQuery() bool { return p.AnyQuery || len(p.Query) > 0 }
 
 // queryHas reports whether a query has a key with a value that glob matches.
 func queryHas(query []byte, key, glob string) bool {
