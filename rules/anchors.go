@@ -27,8 +27,8 @@ const (
 	longMask, shortMask = 1<<32 - 1, 1<<24 - 1
 )
 
-// runs finds which of many literals occur in a text. Like grams it looks at
-// every stride-th place only, and there at one run of bytes. The case of letters
+// runs finds which of many literals occur in a text. Like grams it looks only at
+// places some bytes apart, and there at one run of bytes. The case of letters
 // counts. The filter, 32 KiB, has a bit for each run.
 type runs struct {
 	mask   uint32 // of a run's bytes
