@@ -118,9 +118,9 @@ func probeRun(filter *[1 << 12]uint64, run uint32) uint64 {
 	return filter[h>>20] >> (h >> 14 & 63)
 }
 
-// scan calls found for every place in text, anchorStride apart, where a run of
-// some literal may stand.
-func (r *runs) scan(text []byte, found func(i int)) {
+// scan calls found with the number of every literal that may begin at text[start],
+// which may lie outside of text. Who asks compares the literal itself.
+func (r *runs) scan(text []byte, found func(id, start int)) {
 	filter, mask := r.filter, r.mask
 	if filter == nil {
 		return
@@ -146,20 +146,31 @@ func (r *runs) scan(text []byte, found func(i int)) {
 			continue
 		}
 		for hits := a&1 | b&1<<1 | c&1<<2 | d&1<<3 | e&1<<4 | f&1<<5 | g&1<<6 | h&1<<7; hits != 0; hits &= hits - 1 {
-			found(i + anchorStride*bits.TrailingZeros64(hits))
+			r.look(text, i+anchorStride*bits.TrailingZeros64(hits), found)
 		}
 	}
 }
 
-// at returns the literals that have the run at text[i].
-func (r *runs) at(text []byte, i int) []runRef {
+// look calls found with the literals whose run, and what is about it, stands at
+// text[i].
+func (r *runs) look(text []byte, i int, found func(id, start int)) {
 	run := uint32(runAt(text, i)) & r.mask
-	for at := r.slot(run * runHash); r.slots[at].first != 0; at = (at + 1) & uint32(len(r.slots)-1) {
-		if s := &r.slots[at]; s.run == run {
-			return r.refs[s.first-1:]
+	at := r.slot(run * runHash)
+	for r.slots[at].first != 0 && r.slots[at].run != run {
+		at = (at + 1) & uint32(len(r.slots)-1)
+	}
+	if r.slots[at].first == 0 {
+		return
+	}
+	for n := r.slots[at].first - 1; ; n++ {
+		ref := &r.refs[n]
+		if ref.mayStand(text, i) {
+			found(int(ref.id), i-int(ref.offset))
+		}
+		if ref.last {
+			return
 		}
 	}
-	return nil
 }
 
 // mayStand reports whether the window about a run at text[i] is the literal's.
@@ -184,8 +195,9 @@ func startsAt[S []byte | string](text []byte, start int, literal S) bool {
 	return start >= 0 && start+len(literal) <= len(text) && string(text[start:start+len(literal)]) == string(literal)
 }
 
-// rarestRuns returns where in s those anchorStride runs begin that are the least
-// likely to occur elsewhere, and how likely one of them is in the mean.
+// rarestRuns returns where in s, of which it looks at maxTokenLength bytes, those
+// anchorStride runs begin that are the least likely to occur elsewhere, and how likely
+// one of them is in the mean.
 func rarestRuns(s string, run int, common func(run string) int) (at, cost int) {
 	var costs [maxTokenLength]int // of the runs that begin in s
 	n := min(len(s)-run+1, len(costs))

@@ -96,8 +96,8 @@ func longestFirst(signatures []signature) []signature {
 	return ordered
 }
 
-// chooseAnchor takes the rarest token, where it can be a long one: those are
-// looked for at fewer places, and seldomer in vain.
+// chooseAnchor takes the rarest token, where it can be a long one: the short ones
+// cost a pass of their own.
 func (s *signature) chooseAnchor() {
 	least := -1
 	for j, token := range s.tokens {
@@ -106,7 +106,7 @@ func (s *signature) chooseAnchor() {
 		case len(token) >= longAnchor:
 			_, cost = rarestRuns(string(token), longRun, commonInCode)
 		case len(token) >= shortAnchor:
-			cost = 1 << 16 // a pass of its own
+			cost = 1 << 16
 		default:
 			continue
 		}
@@ -155,7 +155,7 @@ const importWord = "import"
 func (t *inlineTable) search(p *Page, code []byte, except without) (n int, imports bool) {
 	search := inlineSearch{table: t, page: p, code: code, except: except, best: len(t.signatures)}
 	for _, r := range [...]*runs{&t.anchors.long, &t.anchors.short} {
-		r.scan(code, func(i int) { search.look(i, r.at(code, i)) })
+		r.scan(code, search.try)
 	}
 	return search.best, search.imports
 }
@@ -170,19 +170,6 @@ type inlineSearch struct {
 	imports bool // a word that ends in import was found
 	fresh   bool // page.tried is this search's
 	read    bool // page.data is
-}
-
-// look tries the signatures whose anchors may stand at code[i].
-func (s *inlineSearch) look(i int, refs []runRef) {
-	for j := range refs {
-		ref := &refs[j]
-		if ref.mayStand(s.code, i) {
-			s.try(int(ref.id), i-int(ref.offset))
-		}
-		if ref.last {
-			return
-		}
-	}
 }
 
 // try tries a signature whose anchor may begin at code[start].

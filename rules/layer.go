@@ -239,18 +239,9 @@ func (l *layer) search(p *Page, named, self bool, except without) *verdict {
 	}
 	if len(l.anyHost) > 0 {
 		text := p.ref.buf[p.ref.pathAt:p.ref.end]
-		l.anyRuns.scan(text, func(i int) {
-			refs := l.anyRuns.at(text, i)
-			for j := range refs {
-				ref := &refs[j]
-				if ref.mayStand(text, i) && startsAt(text, i-int(ref.offset), l.literals[ref.id]) {
-					if u := &l.anyHost[ref.id]; self || u.Host == "*" {
-						best = u.better(best, path, query, except)
-					}
-				}
-				if ref.last {
-					return
-				}
+		l.anyRuns.scan(text, func(id, start int) {
+			if u := &l.anyHost[id]; (self || u.Host == "*") && startsAt(text, start, l.literals[id]) {
+				best = u.better(best, path, query, except)
 			}
 		})
 	}
