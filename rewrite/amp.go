@@ -85,8 +85,7 @@ func (rw *Rewriter) judgeAMP(i int, value []byte, v *vector) {
 	if url, ok := ampVendors[string(name)]; ok {
 		rw.extra = append(rw.extra[:0], url...)
 		if d := rw.doc.Rules.URL(rw.page, rw.extra, v.kind); d.Rule != nil {
-			host, path := rw.page.Target()
-			rw.hold(i, d, v, host, path)
+			rw.hold(i, d, v, rw.page)
 			return
 		}
 	}
@@ -94,5 +93,5 @@ func (rw *Rewriter) judgeAMP(i int, value []byte, v *vector) {
 	if rw.tag.elem == scan.AmpAnalytics {
 		d.Category, d.Rule = consent.Analytics, &ampRules[0]
 	}
-	rw.hold(i, d, v, nil, nil)
+	rw.hold(i, d, v, nil)
 }

@@ -132,10 +132,9 @@ func (rw *Rewriter) findHeld(css []byte, v *vector, i int) bool {
 		if d.Party == rules.NoParty {
 			continue
 		}
-		host, path := page.Target()
 		one := *v
 		one.kind = c.kind
-		if rw.hold(i, d, &one, host, path) {
+		if rw.hold(i, d, &one, page) {
 			rw.cuts = append(rw.cuts, cut{int32(c.from), int32(c.to)})
 		}
 	}
@@ -211,8 +210,7 @@ func (rw *Rewriter) arguments(css []byte, v *vector) (held, others bool) {
 		if d.Party == rules.ThirdParty || d.Rule != nil {
 			others = true
 			if v != nil {
-				host, path := page.Target()
-				rw.seen(v.kind, host, path, d, consent.Pass)
+				rw.seen(v.kind, page, d, consent.Pass)
 			}
 		}
 	}

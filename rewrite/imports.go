@@ -90,8 +90,7 @@ func (rw *Rewriter) judgeImport(m *imports, from int, ref []byte) {
 	if d.Party == rules.NoParty || m.isData(from) {
 		return
 	}
-	host, path := page.Target()
-	rw.hold(m.at, d, &m.vector, host, path)
+	rw.hold(m.at, d, &m.vector, page)
 }
 
 // isData reports whether the string at i, behind its quote, stands in one that is

@@ -173,7 +173,7 @@ func (rw *Rewriter) judge(i int, v *vector) {
 		}
 	case asSwitch:
 		if scan.EqualFold(bytes.TrimSpace(value), "on") {
-			rw.hold(i, rules.Decision{Category: consent.Functional, Party: rules.ThirdParty, Rule: &prefetchRule}, v, nil, nil)
+			rw.hold(i, rules.Decision{Category: consent.Functional, Party: rules.ThirdParty, Rule: &prefetchRule}, v, nil)
 		}
 	}
 }
@@ -264,8 +264,7 @@ func (rw *Rewriter) judgeURL(i int, ref []byte, v *vector) {
 		// AMP's runtime lets no guard hold what a container would load.
 		d.Vendor, d.Category = nil, consent.Analytics
 	}
-	host, path := page.Target()
-	rw.hold(i, d, v, host, path)
+	rw.hold(i, d, v, page)
 }
 
 // judgeCode asks the rules about the code in the i-th attribute.
@@ -281,12 +280,12 @@ func (rw *Rewriter) judgeCode(i int, code []byte, v *vector) {
 	}
 	inline := *v
 	inline.kind = rules.Inline
-	rw.hold(i, d, &inline, nil, nil)
+	rw.hold(i, d, &inline, nil)
 }
 
 // hold renames the i-th attribute unless the decision lets it act, tells Seen,
 // and reports whether it did. A negative i stands for the element's text.
-func (rw *Rewriter) hold(i int, d rules.Decision, v *vector, host, path []byte) bool {
+func (rw *Rewriter) hold(i int, d rules.Decision, v *vector, page *rules.Page) bool {
 	t := &rw.tag
 	if t.owned {
 		d = rw.withOwn(d)
@@ -303,7 +302,7 @@ func (rw *Rewriter) hold(i int, d rules.Decision, v *vector, host, path []byte) 
 		t.stops = t.stops || fate != consent.Strip
 		rw.blame(d, fate)
 	}
-	rw.seen(v.kind, host, path, d, fate)
+	rw.seen(v.kind, page, d, fate)
 	return fate != consent.Pass
 }
 
@@ -329,10 +328,13 @@ func (rw *Rewriter) allows(d rules.Decision, unknown bool) bool {
 }
 
 // seen tells Document.Seen what concerns others than the site itself.
-func (rw *Rewriter) seen(kind rules.Kind, host, path []byte, d rules.Decision, fate consent.Fate) {
+func (rw *Rewriter) seen(kind rules.Kind, page *rules.Page, d rules.Decision, fate consent.Fate) {
 	if rw.doc.Seen == nil || d.Party != rules.ThirdParty && d.Rule == nil && fate == consent.Pass {
 		return
 	}
-	rw.sight = Tag{Kind: kind, Host: host, Path: path, Decision: d, Fate: fate}
+	rw.sight = Tag{Kind: kind, Decision: d, Fate: fate}
+	if page != nil {
+		rw.sight.Host, rw.sight.Path = page.Target()
+	}
 	rw.doc.Seen(&rw.sight)
 }

@@ -195,6 +195,6 @@ func (rw *Rewriter) mark(d rules.Decision) bool {
 		t.mark = true
 		rw.blame(d, fate)
 	}
-	rw.seen(rules.Widget, nil, nil, d, fate)
+	rw.seen(rules.Widget, nil, d, fate)
 	return true
 }

@@ -187,15 +187,13 @@ func (rw *Rewriter) parkedScript(text []byte) {
 		at = t.sourceAt
 	}
 	var d rules.Decision
-	var host, path []byte
+	var page *rules.Page
 	v := &inlineVector
 	if at >= 0 {
 		v = &vectors[0]
 		// A script with an empty address does not run at all.
 		if source := rw.valueOf(at); len(source) > 0 {
-			var page *rules.Page
 			d, page = rw.ask(source, rules.Script, 0)
-			host, path = page.Target()
 		}
 	} else {
 		d = rw.doc.Rules.Inline(rw.page, text)
@@ -205,7 +203,7 @@ func (rw *Rewriter) parkedScript(text []byte) {
 		// the page's own to revive.
 		return
 	}
-	isHeld := rw.hold(-1, d, v, host, path)
+	isHeld := rw.hold(-1, d, v, page)
 	live, liveType, park := source, typed, unparked
 	if isHeld {
 		live, liveType, park = heldSource, heldType, asWritten
@@ -240,8 +238,7 @@ func (rw *Rewriter) readParkedSource() {
 	if d.Party == rules.NoParty || !t.owned && d.Rule == nil {
 		return
 	}
-	host, path := page.Target()
-	isHeld := rw.hold(-1, d, v, host, path)
+	isHeld := rw.hold(-1, d, v, page)
 	t.edits[t.sourceAt] = source
 	if isHeld {
 		t.edits[t.sourceAt] = heldSource
@@ -341,6 +338,6 @@ var rivalRule = rules.Rule{Source: "option", Text: "banners of other consent too
 func (rw *Rewriter) removeBanner(src int) {
 	t := &rw.tag
 	t.owned = false
-	rw.hold(src, rules.Decision{Never: true, Category: consent.Necessary, Rule: &rivalRule, Party: rules.ThirdParty}, &vectors[0], nil, nil)
+	rw.hold(src, rules.Decision{Never: true, Category: consent.Necessary, Rule: &rivalRule, Party: rules.ThirdParty}, &vectors[0], nil)
 	t.gone = true
 }

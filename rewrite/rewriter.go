@@ -498,7 +498,7 @@ func (rw *Rewriter) holdUnread(why *rules.Rule) {
 	t := &rw.tag
 	inert := element == scan.Style && !t.isCSS(rw) && bytes.HasPrefix(rw.in[t.end:], noImport)
 	t.hide = t.script != parked && !inert
-	held := !inert && rw.hold(-1, rules.Decision{Category: consent.Marketing, Rule: why}, &inlineVector, nil, nil)
+	held := !inert && rw.hold(-1, rules.Decision{Category: consent.Marketing, Rule: why}, &inlineVector, nil)
 	rw.emit()
 	if held && element == scan.Style {
 		rw.out = append(rw.out, noImport...)

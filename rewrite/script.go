@@ -140,7 +140,7 @@ func (rw *Rewriter) judgeDataScript(i int, ref []byte) {
 	rw.extra = code
 	d := rw.doc.Rules.Inline(rw.page, code)
 	if d.Rule != nil || rw.tag.owned {
-		rw.hold(i, d, &inlineVector, nil, nil)
+		rw.hold(i, d, &inlineVector, nil)
 	}
 	rw.judgeImports(i, code, d.Imports, rw.isModule(), listVector)
 }
@@ -223,7 +223,7 @@ func (rw *Rewriter) inlineScript(text []byte) {
 			t.take(consent.Marketing)
 		}
 		if d.Rule != nil || t.owned && len(bytes.TrimSpace(text)) > 0 {
-			rw.hold(-1, d, &inlineVector, nil, nil)
+			rw.hold(-1, d, &inlineVector, nil)
 		}
 		rw.judgeImports(-1, text, d.Imports, rw.isModule(), listVector)
 	}
@@ -257,8 +257,7 @@ func (rw *Rewriter) judgeSpecifier(i int, ref []byte, v *vector) {
 		return
 	}
 	if d, page := rw.ask(ref, v.kind, 0); d.Party != rules.NoParty {
-		host, path := page.Target()
-		rw.hold(i, d, v, host, path)
+		rw.hold(i, d, v, page)
 	}
 }
 
@@ -342,7 +341,7 @@ func (rw *Rewriter) judgeDocument(i int, text []byte, v *vector) {
 // is, which Seen has been told; rw.srcdoc is the document without it then.
 func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) (changed bool) {
 	if rw.tag.owned && !rw.allows(rw.tag.own, false) {
-		rw.hold(i, rw.tag.own, v, nil, nil)
+		rw.hold(i, rw.tag.own, v, nil)
 		return false
 	}
 	d := rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}

@@ -39,7 +39,7 @@ func BenchmarkURL(b *testing.B) {
 		})
 	}
 	run("remembered")
-	e.catalogue.quiet = nil
+	e.quiet = nil
 	run("never met")
 }
 

@@ -220,14 +220,20 @@ func chain(host string, answers []dnsmessage.Resource) []string {
 	return names
 }
 
+// mayBeAlias reports whether the host of p's reference, which is of the page's site,
+// may be an alias of somebody else's.
+func (p *Page) mayBeAlias() bool {
+	host := p.ref.host()
+	return !p.ref.ip && !p.wholeSite && string(host) != string(p.page.host()) && len(host) != len(p.site) && p.labels.n < maxLabels
+}
+
 // findAlias returns the rule of the first domain known that the host of p's
 // reference is an alias of. Names of the site itself are passed over.
 func (e *Engine) findAlias(p *Page, except without) *verdict {
-	host := p.ref.host()
-	if p.ref.ip || p.wholeSite || string(host) == string(p.page.host()) || len(host) == len(p.site) || p.labels.n == maxLabels {
+	if !p.mayBeAlias() {
 		return nil
 	}
-	for _, name := range e.aliases.names(host, p.labels.hashes[p.labels.n-1]) {
+	for _, name := range e.aliases.names(p.ref.host(), p.labels.hashes[p.labels.n-1]) {
 		p.alias = append(append(p.alias[:0], origins[noScheme][:textPad]...), name...)
 		if p.own(p.alias[textPad:]) {
 			continue

@@ -33,7 +33,11 @@ type Engine struct {
 	aliases   *Aliases
 	// looksAtHosts says that hosts of the page's own site are looked at too.
 	looksAtHosts bool
-	revision     [16]byte
+	// quiet has the party of the references about which nothing decided.
+	quiet *memo
+	// ofPages says that overrides hold for some pages only.
+	ofPages  bool
+	revision [16]byte
 }
 
 // Options are what an Engine is made from beside the embedded catalogue.
@@ -105,9 +109,10 @@ func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine,
 		s.build()
 	}
 	e.catalogue.build()
-	e.catalogue.quiet = newMemo()
 	e.breadth.build()
 	e.lists.build()
+	e.quiet = new(memo)
+	e.ofPages = slices.ContainsFunc(e.overrides, func(s *overrideSet) bool { return s.pages != "" })
 	e.looksAtHosts = len(e.overrides) > 0 || len(o.Lists) > 0 || o.Aliases != nil
 	encoder.Encode(o.Overrides)
 	encoder.Encode(o.HeuristicsOff)
@@ -179,6 +184,35 @@ func (e *Engine) URL(p *Page, ref []byte, k Kind) Decision { return e.URLWith(p,
 // URLWith decides about a reference likewise, of an element that shows the
 // given signs.
 func (e *Engine) URLWith(p *Page, ref []byte, k Kind, s Sign) Decision {
+	if e.quiet == nil || len(ref) > maxRemembered {
+		return e.readURL(p, ref, k, s)
+	}
+	h := p.hash(ref, e.ofPages) ^ uint64(k)<<56 ^ uint64(s)<<48
+	if party, known := e.quiet.get(h); known {
+		p.unread = append(p.unread[:0], ref...)
+		return undecided(Party(party))
+	}
+	d := e.readURL(p, ref, k, s)
+	if d == undecided(d.Party) && d.Party != NoParty && !(e.aliases != nil && d.Party == FirstParty && p.mayBeAlias()) {
+		e.quiet.put(h, int(d.Party))
+	}
+	return d
+}
+
+// maxRemembered is how long a reference is, in bytes, that is remembered. Longer
+// ones carry data.
+const maxRemembered = 1 << 10
+
+// undecided is the decision about what nothing decides.
+func undecided(p Party) Decision {
+	if p == ThirdParty {
+		return Decision{Category: consent.Unclassified, Party: p}
+	}
+	return Decision{Party: p}
+}
+
+// readURL is URLWith for what is not remembered.
+func (e *Engine) readURL(p *Page, ref []byte, k Kind, s Sign) Decision {
 	party := p.resolve(ref)
 	if party == NoParty {
 		return Decision{}
@@ -235,7 +269,7 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 		return named.name(l.decision(party))
 	}
 	if party == FirstParty {
-		return Decision{Party: party}
+		return undecided(party)
 	}
 	if v := e.guess(p, k, s, except); v != nil {
 		return named.name(v.decision(party))
@@ -243,7 +277,7 @@ func (e *Engine) decide(p *Page, party Party, k Kind, s Sign, except without) De
 	if named != nil {
 		return named.decision(party)
 	}
-	return Decision{Category: consent.Unclassified, Party: party}
+	return undecided(party)
 }
 
 // overridden returns the override about the vendor that v names, v itself if

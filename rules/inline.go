@@ -77,7 +77,7 @@ func (t *inlineTable) build() {
 	}
 	t.anchors = newAnchors(append(literals, importWord))
 	if n := len(t.signatures); 0 < n && n < memoImports-1 {
-		t.known = newMemo()
+		t.known = new(memo)
 	}
 }
 
@@ -129,7 +129,7 @@ func signatureLength(tokens [][]byte) int {
 func (t *inlineTable) find(p *Page, code []byte, except without) (v *verdict, imports bool) {
 	n := 0
 	if t.known != nil && except == nil && len(code) >= minMemoLength {
-		h := t.known.hash(code)
+		h := memoHash(code)
 		value, known := t.known.get(h)
 		n, imports = value&^memoImports, value&memoImports != 0
 		if !known {

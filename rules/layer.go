@@ -47,11 +47,7 @@ type layer struct {
 	literals  []string // of anyHost
 	anyRuns   runs
 	unindexed []urlRule
-	// Whom the rest may match: paths by their second bytes, those with a query, all.
-	seconds         [256]bool
-	queries, always bool
-	// quiet has the addresses about which nothing was found; nil if none are kept.
-	quiet *memo
+	heads     []head // of unindexed
 	// byLabel are the patterns whose host is a label and "self".
 	byLabel   map[string][]urlRule
 	ownLabels words
@@ -70,6 +66,14 @@ type urlRule struct {
 	Pattern
 	order int
 	*verdict
+}
+
+// head is up to eight bytes that a path begins with if a pattern matches it.
+type head struct{ bytes, mask uint64 }
+
+func headOf(prefix string) head {
+	n := min(len(prefix), 8)
+	return head{runAt([]byte(prefix[:n]), 0), 1<<(8*n) - 1}
 }
 
 func (l *layer) addDomain(domain string, v verdict) {
@@ -141,15 +145,7 @@ func (l *layer) build() {
 	}
 	l.anyRuns.enter(l.literals, longRun, longMask, commonness)
 	for i := range l.unindexed {
-		u := &l.unindexed[i]
-		switch {
-		case len(u.prefix) > 1:
-			l.seconds[u.prefix[1]] = true
-		case u.wantsQuery():
-			l.queries = true
-		default:
-			l.always = true
-		}
+		l.heads = append(l.heads, headOf(l.unindexed[i].prefix))
 	}
 	for i := range l.byHost {
 		slices.SortStableFunc(l.byHost[i].urls, bySpecificity)
@@ -195,29 +191,6 @@ func (u *urlRule) better(best *urlRule, path, query []byte, except without) *url
 // of the longest domain that its host is in. named and self say whether rules that
 // name a host are looked at, and those for the page's own site.
 func (l *layer) find(p *Page, named, self bool, except without) *verdict {
-	if l.quiet == nil || except != nil {
-		return l.search(p, named, self, except)
-	}
-	from := p.ref.pathAt
-	if named {
-		from = p.ref.hostAt
-	}
-	h := l.quiet.hash(p.ref.buf[from:p.ref.end])
-	if self {
-		h = ^h
-	}
-	if _, known := l.quiet.get(h); known {
-		return nil
-	}
-	v := l.search(p, named, self, nil)
-	if v == nil {
-		l.quiet.put(h, 0)
-	}
-	return v
-}
-
-// search is find without what is remembered.
-func (l *layer) search(p *Page, named, self bool, except without) *verdict {
 	var best *urlRule
 	var domain *verdict
 	path, query := p.ref.path(), p.ref.query()
@@ -245,11 +218,13 @@ func (l *layer) search(p *Page, named, self bool, except without) *verdict {
 			}
 		})
 	}
-	if len(path) > 1 && l.seconds[path[1]] || len(query) > 0 && l.queries || l.always {
-		for i := range l.unindexed {
-			if u := &l.unindexed[i]; self || u.Host == "*" {
-				best = u.better(best, path, query, except)
-			}
+	begin := runAt(path, 0)
+	for i, h := range l.heads {
+		if begin&h.mask != h.bytes {
+			continue
+		}
+		if u := &l.unindexed[i]; self || u.Host == "*" {
+			best = u.better(best, path, query, except)
 		}
 	}
 	if best != nil {

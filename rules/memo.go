@@ -10,7 +10,6 @@ import (
 // to search it. Of a text nothing is kept but its hash, of which 59 bits count, by a
 // seed that nobody knows. It is safe for concurrent use.
 type memo struct {
-	seed maphash.Seed
 	// A slot has 1 + the value in its lowest 16 bits and the hash's own above. The
 	// hash's lowest bits choose the set.
 	sets [1 << memoBits][memoWays]atomic.Uint64
@@ -22,9 +21,9 @@ const (
 	memoMask = 1<<16 - 1
 )
 
-func newMemo() *memo { return &memo{seed: maphash.MakeSeed()} }
+var memoSeed = maphash.MakeSeed()
 
-func (m *memo) hash(text []byte) uint64 { return maphash.Bytes(m.seed, text) }
+func memoHash(text []byte) uint64 { return maphash.Bytes(memoSeed, text) }
 
 // get returns the value that is remembered for a hash.
 func (m *memo) get(h uint64) (value int, known bool) {

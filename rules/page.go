@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"math/bits"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -11,9 +12,13 @@ import (
 // Reset.
 type Page struct {
 	page, base, ref address
-	parsed          bool // page is an address
-	based           bool // base is one
-	site            []byte
+	unread          []byte // a reference that is not read into ref, as it is remembered
+	// origins and whole are hashes of what a reference is read by: the origins of
+	// page and base, and their paths too.
+	origins, whole uint64
+	parsed         bool // page is an address
+	based          bool // base is one
+	site           []byte
 	// wholeSite says that the site is the host alone: an IP address, or a name
 	// that is itself a public suffix.
 	wholeSite bool
@@ -43,10 +48,12 @@ func (p *Page) Reset(url []byte) {
 	if cap(p.data) > 256 {
 		p.data = nil
 	}
-	p.based, p.site, p.ref.end = false, nil, 0
+	p.based, p.site, p.ref.end, p.unread = false, nil, 0, p.unread[:0]
+	p.origins, p.whole = 0, 0
 	if p.parsed = p.page.read(url, nil); !p.parsed {
 		return
 	}
+	p.rehash()
 	host := p.page.host()
 	p.pageLabels.read(p.page.buf, p.page.hostAt, p.page.hostEnd)
 	p.site, p.wholeSite = host, true
@@ -73,13 +80,37 @@ func (p *Page) Site() []byte { return p.site }
 // host is ignored, and the page's own address stands.
 func (p *Page) SetBase(href []byte) {
 	if p.parsed {
-		p.ref.end = 0
+		p.ref.end, p.unread = 0, p.unread[:0]
 		p.based = p.base.read(href, &p.page)
+		p.rehash()
 	}
 }
 
+// rehash works out the hashes of the page and its base.
+func (p *Page) rehash() {
+	p.origins, p.whole = memoHash(p.page.origin()), memoHash(p.page.withoutQuery())
+	if p.based {
+		p.origins ^= bits.RotateLeft64(memoHash(p.base.origin()), 1)
+		p.whole ^= bits.RotateLeft64(memoHash(p.base.withoutQuery()), 1)
+	}
+}
+
+// hash returns a hash of ref and of what it is read by, with the page's path where
+// all of the page counts or ref needs it. Each hash is turned by its own number of
+// bits: the same texts in other places have another.
+func (p *Page) hash(ref []byte, all bool) uint64 {
+	h := bits.RotateLeft64(memoHash(ref), 2)
+	if !all && (bytes.HasPrefix(ref, slash) || bytes.HasPrefix(ref, httpsSlashes) || bytes.HasPrefix(ref, httpSlashes)) {
+		return h ^ p.origins
+	}
+	return h ^ p.whole
+}
+
+var slash, httpsSlashes, httpSlashes = []byte("/"), []byte("https://"), []byte("http://")
+
 // resolve reads a reference of the page into p.ref.
 func (p *Page) resolve(ref []byte) Party {
+	p.unread = p.unread[:0]
 	var base *address
 	switch {
 	case p.based:
@@ -125,6 +156,9 @@ func (p *Page) own(host []byte) bool {
 // was last decided about, as the browser would read it. They are valid until
 // the next call with p, and empty if the reference had NoParty.
 func (p *Page) Target() (host, path []byte) {
+	if len(p.unread) > 0 {
+		p.resolve(p.unread)
+	}
 	if p.ref.end == 0 {
 		return nil, nil
 	}

@@ -65,6 +65,10 @@ func (a *address) query() []byte {
 	return nil
 }
 
+// origin is the text up to the path, withoutQuery that up to the query.
+func (a *address) origin() []byte       { return a.buf[textPad:a.pathAt] }
+func (a *address) withoutQuery() []byte { return a.buf[textPad : a.pathAt+len(a.path())] }
+
 // read parses ref against base as the URL standard's basic URL parser does.
 // base may be nil. It reports false where the browser would make no request to
 // a host: for an invalid URL and for another scheme.
