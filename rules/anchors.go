@@ -27,9 +27,9 @@ const (
 	longMask, shortMask = 1<<32 - 1, 1<<24 - 1
 )
 
-// runs finds which of many literals occur in a text. Like grams it looks only at
-// places some bytes apart, and there at one run of bytes. The case of letters
-// counts. The filter, 32 KiB, has a bit for each run.
+// runs finds which of many literals occur in a text. It looks only at places some
+// bytes apart, and there at one run of bytes. The case of letters counts. The filter,
+// 32 KiB, has a bit for each run.
 type runs struct {
 	mask   uint32 // of a run's bytes
 	filter *[1 << 12]uint64

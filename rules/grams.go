@@ -9,17 +9,13 @@ import (
 // gramLength is how many bytes are looked at together.
 const gramLength = 4
 
-// grams finds which of many literals may occur in a text, in one pass whatever
-// their number. It looks at four bytes of the text at every stride-th place
-// only: a literal of n bytes is entered under each of the four-byte runs that
-// begin in its first stride bytes, so that one of them falls on such a place.
-// The stride follows from the shortest literal. The case of letters is not
-// looked at; who asks compares the literal itself.
+// grams finds where in a text the first gramLength bytes of one of many literals may
+// stand, in one pass whatever their number. The case of letters is not looked at; who
+// asks compares the literal itself.
 type grams struct {
-	stride int
 	filter *[1 << (filterBits - 6)]uint64
 	slots  []gramSlot
-	refs   []gramRef
+	ids    []uint32 // of literals, those that begin alike side by side
 }
 
 // filterBits is the binary logarithm of the filter's size in bits. The filter,
@@ -28,15 +24,8 @@ const filterBits = 17
 
 type gramSlot struct {
 	gram  uint32
-	first uint32 // 1 + index into refs, 0 for an empty slot
+	first uint32 // 1 + index into ids, 0 for an empty slot
 	n     uint32
-}
-
-// gramRef says that a run of a literal has been seen: the one at offset of the
-// literal with number id.
-type gramRef struct {
-	id     uint32
-	offset uint32
 }
 
 // newGrams enters literals of at least gramLength bytes each.
@@ -45,25 +34,14 @@ func newGrams(literals []string) grams {
 	if len(literals) == 0 {
 		return g
 	}
-	shortest := len(literals[0])
-	for _, s := range literals {
-		shortest = min(shortest, len(s))
-	}
-	g.stride = shortest - gramLength + 1
-	byGram := map[uint32][]gramRef{}
+	byGram := map[uint32][]uint32{}
 	var order []uint32
 	for id, s := range literals {
-		at := 0
-		if len(s) > shortest {
-			at, _ = rarest(s, shortest)
+		gram := gramOf(s)
+		if len(byGram[gram]) == 0 {
+			order = append(order, gram)
 		}
-		for o := at; o < at+g.stride; o++ {
-			gram := gramOf(s[o:])
-			if len(byGram[gram]) == 0 {
-				order = append(order, gram)
-			}
-			byGram[gram] = append(byGram[gram], gramRef{uint32(id), uint32(o)})
-		}
+		byGram[gram] = append(byGram[gram], uint32(id))
 	}
 	g.filter = new([1 << (filterBits - 6)]uint64)
 	g.slots = make([]gramSlot, max(16, 1<<bits.Len(uint(2*len(order)))))
@@ -76,8 +54,8 @@ func newGrams(literals []string) grams {
 		for g.slots[at].first != 0 {
 			at = (at + 1) & mask
 		}
-		g.slots[at] = gramSlot{gram, uint32(len(g.refs) + 1), uint32(len(byGram[gram]))}
-		g.refs = append(g.refs, byGram[gram]...)
+		g.slots[at] = gramSlot{gram, uint32(len(g.ids) + 1), uint32(len(byGram[gram]))}
+		g.ids = append(g.ids, byGram[gram]...)
 	}
 	return g
 }
@@ -88,41 +66,25 @@ const gramHash = 0x9e3779b1
 // another, which is as good for a filter.
 func fold(gram uint32) uint32 { return gram | 0x20202020 }
 
-// next returns the first place from i on, in steps of the stride, where a run
-// of some literal may stand; -1 for none. The first i is 0, each next one the
-// place found plus the stride.
+// next returns the first place from i on where a literal may begin; -1 for none.
 func (g *grams) next(text []byte, i int) int {
-	if g.stride == 0 {
+	filter := g.filter
+	if filter == nil {
 		return -1
 	}
-	filter, stride := g.filter, g.stride
-	if stride == 1 {
-		// Four runs out of one load.
-		for ; i+8 <= len(text); i += 4 {
-			w := binary.LittleEndian.Uint64(text[i:]) | 0x2020202020202020
-			a, b, c, d := probe(filter, uint32(w)), probe(filter, uint32(w>>8)), probe(filter, uint32(w>>16)), probe(filter, uint32(w>>24))
-			if (a|b|c|d)&1 != 0 {
-				for a&1 == 0 {
-					a, b, c = b, c, d
-					i++
-				}
-				return i
-			}
-		}
-	}
-	// Four places at a time: it is the branch that costs.
-	for ; i+3*stride+gramLength <= len(text); i += 4 * stride {
-		a, b := probe(filter, gramAt(text[i:])), probe(filter, gramAt(text[i+stride:]))
-		c, d := probe(filter, gramAt(text[i+2*stride:])), probe(filter, gramAt(text[i+3*stride:]))
+	// Four runs out of one load: it is the branch that costs.
+	for ; i+8 <= len(text); i += 4 {
+		w := binary.LittleEndian.Uint64(text[i:]) | 0x2020202020202020
+		a, b, c, d := probe(filter, uint32(w)), probe(filter, uint32(w>>8)), probe(filter, uint32(w>>16)), probe(filter, uint32(w>>24))
 		if (a|b|c|d)&1 != 0 {
 			for a&1 == 0 {
 				a, b, c = b, c, d
-				i += stride
+				i++
 			}
 			return i
 		}
 	}
-	for ; i+gramLength <= len(text); i += stride {
+	for ; i+gramLength <= len(text); i++ {
 		if probe(filter, gramAt(text[i:]))&1 != 0 {
 			return i
 		}
@@ -144,32 +106,16 @@ func probe(filter *[1 << (filterBits - 6)]uint64, gram uint32) uint64 {
 	return filter[bit/64] >> (bit % 64)
 }
 
-// at returns the literals whose runs stand at place i.
-func (g *grams) at(text []byte, i int) []gramRef {
+// at returns the numbers of the literals that may begin at place i.
+func (g *grams) at(text []byte, i int) []uint32 {
 	gram := gramAt(text[i:])
 	mask := uint32(len(g.slots) - 1)
 	for at := (gram * gramHash >> 7) & mask; g.slots[at].first != 0; at = (at + 1) & mask {
 		if s := &g.slots[at]; s.gram == gram {
-			return g.refs[s.first-1 : s.first-1+s.n]
+			return g.ids[s.first-1 : s.first-1+s.n]
 		}
 	}
 	return nil
-}
-
-// rarest returns where in s the stretch of n bytes begins whose runs are the
-// least likely to occur elsewhere, and how likely those are.
-func rarest(s string, n int) (at, cost int) {
-	best, bestCost := 0, -1
-	for at := 0; at+n <= len(s); at++ {
-		cost := 0
-		for o := at; o+gramLength <= at+n; o++ {
-			cost += commonness(s[o : o+gramLength])
-		}
-		if bestCost < 0 || cost < bestCost {
-			best, bestCost = at, cost
-		}
-	}
-	return best, bestCost
 }
 
 // commonRuns are what URLs and scripts are full of.

@@ -449,7 +449,7 @@ func (t *listTable) build() {
 			continue
 		}
 		if run := rarestRun(r.literals(), counts); run != "" {
-			literals = append(literals, run[:gramLength])
+			literals = append(literals, run)
 			offset := -1
 			if r.flags&(flagHost|flagStart|flagMatchCase) == 0 && (r.scope == nil || r.scope.regexp == nil) && strings.IndexByte(r.pattern, '*') < 0 {
 				offset = strings.Index(r.pattern, run)
@@ -537,9 +537,9 @@ func (t *listTable) find(p *Page, party Party, k Kind, except without) *listRule
 			}
 		}
 	}
-	for i := t.literals.next(p.lower, 0); i >= 0; i = t.literals.next(p.lower, i+t.literals.stride) {
-		for _, ref := range t.literals.at(p.lower, i) {
-			l := &t.byLiteral[ref.id]
+	for i := t.literals.next(p.lower, 0); i >= 0; i = t.literals.next(p.lower, i+1) {
+		for _, id := range t.literals.at(p.lower, i) {
+			l := &t.byLiteral[id]
 			if binary.LittleEndian.Uint64(padded[i:])&l.mask != l.word {
 				continue
 			}
