@@ -7,7 +7,7 @@ import (
 
 // memo remembers what was found out about a text. The pages of a site bear the same
 // scripts and addresses over and again, and to hash one is many times faster than
-// to search it. Of a text nothing is kept but its hash, of which 59 bits count, by a
+// to search it. Of a text nothing is kept but its hash, of which 60 bits count, by a
 // seed that nobody knows. It is safe for concurrent use.
 type memo struct {
 	// A slot has 1 + the value in its lowest 16 bits and the hash's own above. The
@@ -16,7 +16,7 @@ type memo struct {
 }
 
 const (
-	memoBits = 11
+	memoBits = 12
 	memoWays = 4
 	memoMask = 1<<16 - 1
 )

@@ -163,9 +163,9 @@ type contender struct {
 }
 
 // repeats is how often a URL is asked about between two looks at the clock,
-// which takes as long as a match. A third party's host that was that of the URL
-// before is not read again, as on pages most are; of the URLs that nothing knows
-// one in twelve is a third party's.
+// which takes as long as a match. askfirst remembers the URLs about which nothing
+// decides, as the pages of a site bear them over and again: here all have been met
+// before. What those take that were not, tells BenchmarkURL of rules.
 const repeats = 8
 
 // contest has the contenders meet their URLs in turn.
