@@ -17,6 +17,7 @@ func (rw *Rewriter) signs() (s rules.Sign) {
 		s |= rules.Hidden
 	}
 	width, height := unsized, unsized
+	wide, high := false, false
 	if a := rw.find(attrWidth); a >= 0 {
 		width = pixels(rw.rawValue(a))
 	}
@@ -35,6 +36,10 @@ func (rw *Rewriter) signs() (s rules.Sign) {
 				width = pixels(value)
 			case scan.EqualFold(name, "height"):
 				height = pixels(value)
+			case scan.EqualFold(name, "min-width"):
+				wide = isLong(value)
+			case scan.EqualFold(name, "min-height"):
+				high = isLong(value)
 			case scan.EqualFold(name, "display") && scan.EqualFold(value, "none"),
 				scan.EqualFold(name, "visibility") && scan.EqualFold(value, "hidden"),
 				scan.EqualFold(name, "opacity") && pixels(value) == 0:
@@ -42,11 +47,30 @@ func (rw *Rewriter) signs() (s rules.Sign) {
 			}
 		}
 	}
+	if wide {
+		width = unsized
+	}
+	if high {
+		height = unsized
+	}
 	if width == 0 || height == 0 || width == 1 && height == 1 {
 		s |= rules.Tiny
 	}
 	return s
 }
+
+// isLong reports whether a least length, of any unit, has two digits: pictures that
+// fill what is about them have no width, and min-width:100%.
+func isLong(value []byte) bool {
+	for i := 1; i < len(value); i++ {
+		if isDigit(value[i-1]) && isDigit(value[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // unsized is a length that is not said, or not in pixels.
 const unsized = -1
@@ -56,7 +80,7 @@ const unsized = -1
 func pixels(value []byte) int {
 	value = bytes.TrimSpace(value)
 	n, digits := 0, 0
-	for digits < len(value) && digits < 6 && '0' <= value[digits] && value[digits] <= '9' {
+	for digits < len(value) && digits < 6 && isDigit(value[digits]) {
 		n = n*10 + int(value[digits]-'0')
 		digits++
 	}

@@ -262,3 +262,35 @@ func TestOtherDocumentsStay(t *testing.T) {
 		}
 	}
 }
+
+// TestUnseen makes images of a third party that nobody knows, which are held where
+// they are there to be counted and not seen.
+func TestUnseen(t *testing.T) {
+	w := newWorld(t)
+	ctx := tab(t, browser(t, w), "/")
+	cases := []struct {
+		attributes string
+		held       bool
+	}{
+		{`width="1" height="1"`, true},
+		{`width="0"`, true},
+		{`width="1" height="50"`, false},
+		{`width="1%" height="1%"`, false},
+		{`style="width:1px;height:1px"`, true},
+		{`style="width:1em;height:1em"`, false},
+		{`style="display:none"`, true},
+		{`hidden`, true},
+		{`style="width:0;height:0;min-width:100%;min-height:100%"`, false},
+		{`style="width:0;height:0;min-width:0"`, true},
+		{`width="320" height="200"`, false},
+	}
+	for i, c := range cases {
+		do[bool](t, ctx, fmt.Sprintf("document.body.appendChild(document.createElement('div')).innerHTML = '<img %s src=\"https://free.example/unseen-%d.\">'; return true", c.attributes, i))
+	}
+	do[bool](t, ctx, rendered)
+	for i, c := range cases {
+		if held := len(w.third(fmt.Sprintf("/unseen-%d.", i))) == 0; held != c.held {
+			t.Errorf("%s: held %v, want %v", c.attributes, held, c.held)
+		}
+	}
+}

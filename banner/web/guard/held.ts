@@ -86,13 +86,14 @@ export function acts(el: Element, attribute: string, rel?: string): boolean {
 	return actingOf(el).includes(attribute) && !!kindOf(el, rel)
 }
 
-/** How an image or a frame shows by its own attributes that it is there to be counted and not seen. */
+/**
+ * How an image or a frame shows by its own attributes that it is there to be counted and not seen. Pictures that fill
+ * what is about them have no width, but a min-width of 100%.
+ */
 function unseen(el: Element): Unseen {
 	const { style } = el as HTMLElement
-	const size = (name: 'width' | 'height') => {
-		const value = style?.[name] || get(el, name) || ''
-		return /^[\d.]+(px)?$/.test(value) ? parseFloat(value) : NaN
-	}
+	const size = (name: 'width' | 'height') =>
+		/\d\d/.test(style?.[`min-${name}` as 'minWidth']) ? 2 : +(style?.[name] || get(el, name) || '2').replace('px', '')
 	const [width, height] = [size('width'), size('height')]
 	if ((width <= 1 && height <= 1) || width === 0 || height === 0) return 'tiny'
 	return has(el, 'hidden') || style?.display === 'none' || style?.visibility === 'hidden' || style?.opacity === '0' ? 'hidden' : ''
