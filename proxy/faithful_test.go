@@ -605,8 +605,8 @@ func (l *single) Addr() net.Addr { return new(net.TCPAddr) }
 
 func TestTimeouts(t *testing.T) {
 	quick := func(c *configs.Config) {
-		c.Limits.ReadHead, c.Limits.Idle, c.Limits.Write = 150*time.Millisecond, 150*time.Millisecond, 300*time.Millisecond
-		c.Limits.Response, c.Limits.QueueWait = 300*time.Millisecond, 100*time.Millisecond
+		c.Limits.ReadHead, c.Limits.Idle, c.Limits.Write = 400*time.Millisecond, 400*time.Millisecond, 600*time.Millisecond
+		c.Limits.Response, c.Limits.QueueWait = 600*time.Millisecond, 200*time.Millisecond
 		c.Limits.UpstreamConns = 1
 	}
 	t.Run("dripping head", func(t *testing.T) {

@@ -19,7 +19,8 @@ type Sign uint8
 // The signs, to be joined with "|".
 const (
 	// Tiny is an element whose width and height, by attributes or by its own
-	// style, are both at most 1 pixel, or one of them 0.
+	// style, are both at most 1 pixel, or one of them 0, unless min-width or
+	// min-height is longer.
 	Tiny Sign = 1 << iota
 	// Hidden is an element that is not shown: the hidden attribute, or
 	// display:none, visibility:hidden or opacity:0 in its own style.
