@@ -63,10 +63,11 @@ var heuristics = [...]heuristic{
 	{"banner", []Kind{Image}, 0, func(p *Page, _ Kind, _ Sign) bool { return isBanner(p.ref.path()) }},
 	{"account-number", []Kind{Script, Image}, 0, func(p *Page, k Kind, s Sign) bool {
 		if k == Script {
-			return isNumber(p.ref.path(), "/js/", ".js")
+			return isNumber(p.ref.path(), "/js/", ".js") || isNumber(p.ref.path(), "/", ".js")
 		}
 		return s&(Hidden|Noscript) != 0 && isNumber(p.ref.path(), "/", ".png")
 	}},
+	{"hash-folders", []Kind{Script}, 0, func(p *Page, _ Kind, _ Sign) bool { return isInHashFolders(p.ref.path()) }},
 }
 
 func always(*Page, Kind, Sign) bool { return true }
@@ -267,12 +268,12 @@ func hasSize(path []byte) bool {
 	return false
 }
 
-// isNumber reports whether a path has nothing but a number of 4 to 7 digits
+// isNumber reports whether a path has nothing but a number of 4 to 8 digits
 // between folder and ending: the script and the pixel of services that name who
 // visits, whose hosts change by the customer.
 func isNumber(path []byte, folder, ending string) bool {
 	n := len(path) - len(folder) - len(ending)
-	if n < 4 || n > 7 || !equalFold(path[:len(folder)], folder) || !equalFold(path[len(folder)+n:], ending) {
+	if n < 4 || n > 8 || !equalFold(path[:len(folder)], folder) || !equalFold(path[len(folder)+n:], ending) {
 		return false
 	}
 	for _, c := range path[len(folder):][:n] {
@@ -281,6 +282,28 @@ func isNumber(path []byte, folder, ending string) bool {
 		}
 	}
 	return true
+}
+
+// isInHashFolders reports whether a path is a script's that is called by a hash of 32
+// hexadecimal digits and lies in folders called by the first six of them, two each:
+// that of ads which open windows, whose hosts change by the week.
+func isInHashFolders(path []byte) bool {
+	const folders = len("/57/e4/4f/")
+	if len(path) != folders+32+len(".js") || !equalFold(path[folders+32:], ".js") {
+		return false
+	}
+	hash := path[folders:][:32]
+	for _, c := range hash {
+		if !('0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f') {
+			return false
+		}
+	}
+	for i := range 3 {
+		if folder := path[3*i:]; folder[0] != '/' || folder[1]|0x20 != hash[2*i]|0x20 || folder[2]|0x20 != hash[2*i+1]|0x20 {
+			return false
+		}
+	}
+	return path[folders-1] == '/'
 }
 
 // hasKey reports whether a query has a key of a set, with a "=" behind it.
@@ -325,7 +348,8 @@ func guesses() map[string]string {
 		"tracker-host":   counts("") + ` (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
 		"tracker-path":   counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
 		"banner":         `^\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[/._?-]|$))`,
-		"account-number": `^(?:\w*script [^/]*/js/\d{4,7}\.js|hiddenimage [^/]*/\d{4,7}\.png)(?:\?|$)`,
+		"account-number": `^(?:\w*script [^/]*/(?:js/)?\d{4,8}\.js|hiddenimage [^/]*/\d{4,8}\.png)(?:\?|$)`,
+		"hash-folders":   `^\w*script [^/]*/([\da-f]{2})/([\da-f]{2})/([\da-f]{2})/\1\2\3[\da-f]{26}\.js(?:\?|$)`,
 		"tracker-query":  counts("") + ` [^?]*\?(?:.*&)?` + trackerKeys.expression() + "=",
 	}
 }
