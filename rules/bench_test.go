@@ -39,7 +39,7 @@ func BenchmarkURL(b *testing.B) {
 		})
 	}
 	run("remembered")
-	e.quiet = nil
+	e.answers = nil
 	run("never met")
 }
 

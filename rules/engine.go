@@ -33,8 +33,7 @@ type Engine struct {
 	aliases   *Aliases
 	// looksAtHosts says that hosts of the page's own site are looked at too.
 	looksAtHosts bool
-	// quiet has the party of the references about which nothing decided.
-	quiet *memo
+	answers      *answers // nil for none
 	// ofPages says that overrides hold for some pages only.
 	ofPages  bool
 	revision [16]byte
@@ -111,7 +110,7 @@ func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine,
 	e.catalogue.build()
 	e.breadth.build()
 	e.lists.build()
-	e.quiet = new(memo)
+	e.answers = newAnswers()
 	e.ofPages = slices.ContainsFunc(e.overrides, func(s *overrideSet) bool { return s.pages != "" })
 	e.looksAtHosts = len(e.overrides) > 0 || len(o.Lists) > 0 || o.Aliases != nil
 	encoder.Encode(o.Overrides)
@@ -184,31 +183,20 @@ func (e *Engine) URL(p *Page, ref []byte, k Kind) Decision { return e.URLWith(p,
 // URLWith decides about a reference likewise, of an element that shows the
 // given signs.
 func (e *Engine) URLWith(p *Page, ref []byte, k Kind, s Sign) Decision {
-	if e.quiet == nil || len(ref) > maxRemembered {
+	if e.answers == nil || len(ref) > maxRemembered {
 		return e.readURL(p, ref, k, s)
 	}
 	h := p.hash(ref, e.ofPages) ^ uint64(k)<<56 ^ uint64(s)<<48
-	if party, known := e.quiet.get(h); known {
+	if d, known := e.answers.get(h); known {
 		p.unread = append(p.unread[:0], ref...)
-		return undecided(Party(party))
+		return d
 	}
 	d := e.readURL(p, ref, k, s)
-	if d == undecided(d.Party) && d.Party != NoParty && !(e.aliases != nil && d.Party == FirstParty && p.mayBeAlias()) {
-		e.quiet.put(h, int(d.Party))
+	// Whose alias a host is may be found out later.
+	if d.Party != NoParty && !(e.aliases != nil && d.Party == FirstParty && p.mayBeAlias()) {
+		e.answers.put(h, d)
 	}
 	return d
-}
-
-// maxRemembered is how long a reference is, in bytes, that is remembered. Longer
-// ones carry data.
-const maxRemembered = 1 << 10
-
-// undecided is the decision about what nothing decides.
-func undecided(p Party) Decision {
-	if p == ThirdParty {
-		return Decision{Category: consent.Unclassified, Party: p}
-	}
-	return Decision{Party: p}
 }
 
 // readURL is URLWith for what is not remembered.

@@ -2,7 +2,10 @@ package rules
 
 import (
 	"hash/maphash"
+	"sync"
 	"sync/atomic"
+
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // memo remembers what was found out about a text. The pages of a site bear the same
@@ -47,4 +50,63 @@ func (m *memo) put(h uint64, value int) {
 		}
 	}
 	set[at].Store(h&^memoMask | uint64(value+1))
+}
+
+// answers remembers what was decided about references. The memo has the numbers of
+// decisions, of which there are as many as rules that ever decided.
+type answers struct {
+	memo      memo
+	decisions atomic.Pointer[[]Decision]
+	mu        sync.Mutex
+	numbers   map[Decision]int
+}
+
+// maxRemembered is how long a reference is, in bytes, that is remembered. Longer
+// ones carry data.
+const maxRemembered = 1 << 10
+
+func newAnswers() *answers {
+	a := &answers{numbers: map[Decision]int{}}
+	first := make([]Decision, parties)
+	for p := range parties {
+		first[p] = undecided(p)
+	}
+	a.decisions.Store(&first)
+	return a
+}
+
+// undecided is the decision about what nothing decides, whose number is its party.
+func undecided(p Party) Decision {
+	if p == ThirdParty {
+		return Decision{Category: consent.Unclassified, Party: p}
+	}
+	return Decision{Party: p}
+}
+
+func (a *answers) get(h uint64) (d Decision, known bool) {
+	n, known := a.memo.get(h)
+	if !known {
+		return Decision{}, false
+	}
+	return (*a.decisions.Load())[n], true
+}
+
+func (a *answers) put(h uint64, d Decision) {
+	if d == undecided(d.Party) {
+		a.memo.put(h, int(d.Party))
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n, known := a.numbers[d]
+	if !known {
+		decisions := *a.decisions.Load()
+		if n = len(decisions); n >= memoMask-1 {
+			return
+		}
+		decisions = append(decisions, d)
+		a.decisions.Store(&decisions)
+		a.numbers[d] = n
+	}
+	a.memo.put(h, n)
 }

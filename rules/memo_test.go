@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/askfirst/askfirst/rules/consent"
@@ -35,7 +37,7 @@ func TestRemembered(t *testing.T) {
 		"lists and overrides": {Lists: lists, Overrides: overrides},
 	} {
 		e := newEngine(t, options)
-		remembered := e.quiet
+		remembered := e.answers
 		ps := make([]Page, len(pages))
 		for round := range 2 {
 			for i, page := range pages {
@@ -50,9 +52,9 @@ func TestRemembered(t *testing.T) {
 							d := e.URLWith(p, ref, k, s)
 							host, path := p.Target()
 							target := string(host) + string(path)
-							e.quiet = nil
+							e.answers = nil
 							want := e.URLWith(p, ref, k, s)
-							e.quiet = remembered
+							e.answers = remembered
 							if host, path = p.Target(); d != want || target != string(host)+string(path) {
 								t.Fatalf("%s, round %d: %q of %s, base %q, as %v with %v: %v at %q, want %v at %q%q",
 									name, round, ref, page.url, page.base, k, s, d, target, want, host, path)
@@ -63,4 +65,26 @@ func TestRemembered(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRememberedTogether has several pages ask one engine at once.
+func TestRememberedTogether(t *testing.T) {
+	e := newEngine(t, Options{})
+	urls := append(pageURLs(t), []byte("https://www.googletagmanager.com/gtm.js?id=GTM-1"), []byte("https://www.google-analytics.com/collect?v=2"), []byte("https://connect.facebook.net/en_US/fbevents.js"))
+	var pages sync.WaitGroup
+	for n := range 4 {
+		pages.Go(func() {
+			p := newPage(fmt.Sprintf("https://shop%d.example/", n%2))
+			for range 3 {
+				for _, u := range urls {
+					d, party := e.URL(p, u, Script), p.resolve(u)
+					p.readLabels()
+					if want := e.decide(p, party, Script, 0, nil); d != want {
+						t.Errorf("%s: %v, want %v", u, d, want)
+					}
+				}
+			}
+		})
+	}
+	pages.Wait()
 }
