@@ -33,9 +33,9 @@ type Engine struct {
 	aliases   *Aliases
 	// looksAtHosts says that hosts of the page's own site are looked at too.
 	looksAtHosts bool
-	answers      *answers // nil for none
 	// ofPages says that overrides hold for some pages only.
 	ofPages  bool
+	answers  *answers // nil where nothing is remembered
 	revision [16]byte
 }
 

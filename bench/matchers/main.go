@@ -163,9 +163,9 @@ type contender struct {
 }
 
 // repeats is how often a URL is asked about between two looks at the clock,
-// which takes as long as a match. askfirst remembers the URLs about which nothing
-// decides, as the pages of a site bear them over and again: here all have been met
-// before. What those take that were not, tells BenchmarkURL of rules.
+// which takes longer than a match. askfirst remembers what it decided about a URL,
+// as the pages of a site bear the same ones over and again: here most have been met
+// before. What those take that were not, BenchmarkURL of rules tells.
 const repeats = 8
 
 // contest has the contenders meet their URLs in turn.
