@@ -163,7 +163,7 @@ func (e *Engine) Table() *Table {
 	for _, name := range slices.Sorted(maps.Keys(t.Parts)) {
 		digest.Write(t.Parts[name])
 	}
-	t.Revision = base64.RawURLEncoding.EncodeToString(digest.Sum(nil)[:9])
+	t.Revision = base64.RawURLEncoding.EncodeToString(digest.Sum(nil)[:6])
 	t.Base = marshalled(e.base(t.Revision))
 	return t
 }
