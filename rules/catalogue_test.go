@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"bytes"
 	"os"
 	"slices"
 	"strings"
@@ -412,7 +411,9 @@ func TestHeuristics(t *testing.T) {
 
 // TestLongScripts tells the programs of sites, which mention tags, from snippets
 // and from the programs of vendors that are written into pages.
-func TestLongScripts(t *testing.T) {
+// TestPrograms: a tag in a program of the site's does not hold the program, unless
+// the vendor's own is written into pages or an override says so.
+func TestPrograms(t *testing.T) {
 	operators, err := New(Options{Overrides: []Override{{Inline: []string{"siteState", "trackers"}, Category: consent.Marketing}}})
 	if err != nil {
 		t.Fatal(err)
@@ -422,20 +423,30 @@ func TestLongScripts(t *testing.T) {
 	for _, c := range []struct {
 		code   string
 		vendor string
-		held   bool // also where more than a snippet is around it
+		held   bool // also in a program
 	}{
 		{`ga('create','UA-1-1');ga('send','pageview');`, "google-analytics", false},
 		{`window.NREUM={loader_config:{}};NREUM.info={beacon:"bam.nr-data.net"};`, "new-relic", true},
 		{`window.siteState={trackers:[]};`, "", true},
 	} {
-		for _, size := range []int{maxSnippet, maxSnippet + 1} {
-			code := append([]byte(c.code), bytes.Repeat([]byte("\nf();"), size)...)[:size]
-			d := operators.Inline(&p, code)
-			if want := size <= maxSnippet || c.held; want != (d.Rule != nil) {
-				t.Errorf("%q in a script of %d bytes: %+v, want a rule: %t", c.code, size, d, want)
-			}
-			if d.Vendor != operators.Vendor(c.vendor) && d.Rule != nil {
-				t.Errorf("%q in a script of %d bytes is %v's, want %q's", c.code, size, d.Vendor, c.vendor)
+		for _, around := range []struct {
+			code    string
+			program bool
+		}{
+			{strings.Repeat("f();", (maxSnippet-len(c.code))/4), false},
+			{strings.Repeat("f();", maxSnippet/4), true},
+			{`$(".buy").on('click', e => { e.preventDefault(); f() });`, false},
+			{`$(".menu").on('click', e => { e.preventDefault(); $(".menu").toggleClass("open") });`, true},
+			{`buy.addEventListener("click", f); one.classList.add("a"); other.classList.add("b");`, true},
+		} {
+			for _, code := range []string{c.code + around.code, around.code + c.code} {
+				d := operators.Inline(&p, []byte(code))
+				if want := !around.program || c.held; want != (d.Rule != nil) {
+					t.Errorf("%.100q, %d bytes: %+v, want a rule: %t", code, len(code), d, want)
+				}
+				if d.Vendor != operators.Vendor(c.vendor) && d.Rule != nil {
+					t.Errorf("%.100q, %d bytes, is %v's, want %q's", code, len(code), d.Vendor, c.vendor)
+				}
 			}
 		}
 	}

@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 // signature knows an inline script by tokens that must all occur in it.
 type signature struct {
-	tokens    [][]byte
-	anchor    int  // which token is looked for first
-	anyLength bool // known in scripts of any length, not in snippets alone
+	tokens     [][]byte
+	anchor     int  // which token is looked for first
+	inPrograms bool // known in programs of sites, not in snippets alone
 	verdict
 }
 
@@ -40,9 +42,41 @@ const (
 	minAnchorLength    = shortAnchor // of the longest token
 	maxTokenLength     = 200
 	// maxSnippet is how long a script is, in bytes, that is a tag and no more.
-	// See Vendor.Inlined.
 	maxSnippet = 16 << 10
+	// maxTouches is how often a snippet does what touches tell of: a tag may have
+	// itself told of clicks, or show one box.
+	maxTouches = 2
 )
+
+// touches tell that a script moves about the page, or answers to who uses it.
+var touches = [...]string{
+	"'click'", `"click"`, ".click(", ".preventDefault(",
+	"classList.", ".addClass(", ".removeClass(", ".toggleClass(", ".hasClass(",
+	".show(", ".hide(", ".fadeIn(", ".fadeOut(", ".slideDown(", ".slideUp(", ".slideToggle(",
+	".css(", ".html(", ".val(",
+}
+
+// isProgram reports whether a script is more than a snippet: a program of the
+// site's. See Vendor.Inlined.
+func isProgram(code []byte) bool {
+	if len(code) > maxSnippet {
+		return true
+	}
+	n := 0
+	for _, touch := range touches {
+		n += bytes.Count(code, []byte(touch))
+	}
+	return n > maxTouches
+}
+
+// programExpression is isProgram as a regular expression (ECMAScript).
+func programExpression() string {
+	quoted := make([]string, len(touches))
+	for i, touch := range touches {
+		quoted[i] = regexp.QuoteMeta(touch)
+	}
+	return fmt.Sprintf("[^]{%d}|(?:(?:%s)[^]*?){%d}", maxSnippet+1, strings.Join(quoted, "|"), maxTouches+1)
+}
 
 // checkTokens refuses a signature that is a loose substring.
 func checkTokens(tokens []string) error {
@@ -182,7 +216,7 @@ func (s *inlineSearch) try(id, start int) {
 		return
 	}
 	sig := &s.table.signatures[id]
-	if len(s.code) > maxSnippet && !sig.anyLength || !startsAt(s.code, start, sig.tokens[sig.anchor]) {
+	if len(s.code) > maxSnippet && !sig.inPrograms || !startsAt(s.code, start, sig.tokens[sig.anchor]) {
 		return
 	}
 	if !s.fresh {
@@ -193,7 +227,7 @@ func (s *inlineSearch) try(id, start int) {
 		return
 	}
 	s.page.tried[id/64] |= 1 << (id % 64)
-	if !s.except.has(&sig.rule) && sig.complete(s.code) && s.acts(sig) {
+	if !s.except.has(&sig.rule) && sig.complete(s.code) && s.acts(sig) && (sig.inPrograms || !isProgram(s.code)) {
 		s.best = id
 	}
 }

@@ -129,8 +129,8 @@ func (l *layer) host(domain string) *hostRules {
 
 // addInline enters a signature as checkTokens passes it, of scripts of any
 // length or of snippets.
-func (l *layer) addInline(tokens []string, anyLength bool, v verdict) {
-	s := signature{anyLength: anyLength, verdict: v}
+func (l *layer) addInline(tokens []string, inPrograms bool, v verdict) {
+	s := signature{inPrograms: inPrograms, verdict: v}
 	for _, t := range tokens {
 		s.tokens = append(s.tokens, []byte(t))
 	}

@@ -421,6 +421,7 @@ func FuzzInline(f *testing.F) {
 	f.Add("gtag('config','G-1')", uint64(1))
 	f.Add("x.import('y')", uint64(2))
 	f.Add("important import_ import\xe9", uint64(3))
+	f.Add("a.show(); a.hide(); gtag('config'); a.css('G-')", uint64(4))
 	importing := regexp.MustCompile(`import(?:[^\w$]|$)`)
 	signatures := [][]string{{"gtag(", "'config'", "G-"}, {"gtag(", "'config'"}, {"fbq(", "'init'"}, {"_paq", " matomo"}, {"hjid:"}, {"abcde", "bcdabc"}}
 	e := &Engine{}
@@ -446,7 +447,7 @@ func FuzzInline(f *testing.F) {
 	search:
 		for i := range e.catalogue.inline.signatures {
 			s := &e.catalogue.inline.signatures[i]
-			if !s.anyLength && len(code) > maxSnippet {
+			if !s.inPrograms && isProgram([]byte(code)) {
 				continue
 			}
 			for _, token := range s.tokens {

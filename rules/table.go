@@ -66,11 +66,13 @@ type tablePart struct {
 	// decides, of equals the one whose host is asked for first.
 	URLs map[string][][3]any `json:"urls,omitempty"`
 	// Inline are the tokens of a signature, the longest first, and what it
-	// says, and how long a script may be that has it, if not of any length. They
-	// stand in the order in which they decide.
-	Inline  [][]any        `json:"inline,omitempty"`
-	Cookies map[string]int `json:"cookies,omitempty"`
-	Storage map[string]int `json:"storage,omitempty"`
+	// says, and 1 if programs do not have it. They stand in the order in which
+	// they decide.
+	Inline [][]any `json:"inline,omitempty"`
+	// Programs are what this regular expression (ECMAScript) holds for.
+	Programs string         `json:"programs,omitempty"`
+	Cookies  map[string]int `json:"cookies,omitempty"`
+	Storage  map[string]int `json:"storage,omitempty"`
 	// Vendors are the overrides about vendors, by their IDs.
 	Vendors map[string]int `json:"vendors,omitempty"`
 	// Guesses are the heuristics, see guesses.
@@ -155,6 +157,7 @@ func (e *Engine) Table() *Table {
 		}
 	}
 	parts["code"].addInline(&c.inline)
+	parts["code"].Programs = programExpression()
 	for name, part := range parts {
 		t.Parts[name] = marshalled(part)
 	}
@@ -345,8 +348,8 @@ func (p *tablePart) addInline(t *inlineTable) {
 		}
 		slices.SortStableFunc(tokens, func(a, b string) int { return len(b) - len(a) })
 		signature := []any{tokens, p.says(&s.verdict)}
-		if !s.anyLength {
-			signature = append(signature, maxSnippet)
+		if !s.inPrograms {
+			signature = append(signature, 1)
 		}
 		p.Inline = append(p.Inline, signature)
 	}

@@ -23,9 +23,10 @@ type Vendor struct {
 	// must occur for it to match.
 	Inline [][]string `yaml:"inline"`
 	// Inlined marks a vendor whose whole program is written into pages. Of other
-	// vendors that is a snippet: a script longer than 16 KiB that has a signature
-	// of theirs is a program of the site's, which stays, and of which what it
-	// loads and keeps is held by itself.
+	// vendors that is a snippet: a script that has a signature of theirs, but is
+	// longer than 16 KiB, or moves about the page or answers to its user in three
+	// places or more, is a program of the site's, which stays, and of which what
+	// it loads and keeps is held by itself.
 	Inlined bool `yaml:"inlined"`
 	// Marks are what the vendor's widgets look like in HTML: .class, #id,
 	// element or [attribute].

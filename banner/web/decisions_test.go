@@ -216,6 +216,12 @@ func derive(t *testing.T, given []vector) []vector {
 		for _, size := range []int{16 << 10, 16<<10 + 1} { // of a snippet, and more
 			asked = append(asked, vector{Kind: "inline", Ref: code + strings.Repeat("\n", size-len(code))})
 		}
+		touches := strings.Fields(`'click' "click" .click( .preventDefault( classList. .addClass( .removeClass( .toggleClass(
+			.hasClass( .show( .hide( .fadeIn( .fadeOut( .slideDown( .slideUp( .slideToggle( .css( .html( .val( xval( .classlist.`)
+		for i, touch := range touches {
+			twice := strings.Repeat(touch+")\n", 2)
+			asked = append(asked, vector{Kind: "inline", Ref: twice + code}, vector{Kind: "inline", Ref: twice + code + touches[(i+1)%len(touches)]})
+		}
 	}
 	var vectors []vector
 	for _, page := range []string{"https://www.shop.example/blog/post.html?x=1", "https://shop.example/checkout/2", "http://localhost:8080/"} {

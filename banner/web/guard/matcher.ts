@@ -25,7 +25,7 @@ function find(names: Map<string, Verdict>, name: string): Verdict | undefined {
 	return found
 }
 
-type Signature = [order: number, tokens?: string[], verdict?: Verdict, longest?: number]
+type Signature = [order: number, tokens?: string[], verdict?: Verdict, except?: string]
 type Pattern = [expression: string | RegExp, verdict: Verdict, order: number]
 
 /** The rules of one rank: the overrides for a page, or as much of the catalogue as is known. */
@@ -49,9 +49,9 @@ function makeLayer(first?: Part) {
 		enter(part.storage, storage)
 		enter(part.vendors, vendors)
 		for (const host in part.urls) patterns.set(host, (part.urls[host] ?? []).map(([expression, n, order]) => [expression, said[n] as Verdict, order]))
-		for (const [tokens, n, longest] of part.inline ?? []) {
+		for (const [tokens, n, snippet] of part.inline ?? []) {
 			const key = (tokens[0] as string).slice(0, 4)
-			begins.set(key, [...(begins.get(key) ?? []), [signatures++, tokens, said[n], longest]])
+			begins.set(key, [...(begins.get(key) ?? []), [signatures++, tokens, said[n], snippet && part.programs]])
 		}
 	}
 
@@ -83,7 +83,7 @@ function makeLayer(first?: Part) {
 			let best: Signature = [signatures]
 			for (let at = 0; at < code.length; at++) {
 				for (const s of begins.get(code.slice(at, at + 4)) ?? []) {
-					if (s[0] < best[0] && !code[s[3] as number] && s[1]?.every((token) => code.includes(token))) best = s
+					if (s[0] < best[0] && s[1]?.every((token) => code.includes(token)) && !(s[3] && RegExp(s[3]).test(code))) best = s
 				}
 			}
 			return best[2]

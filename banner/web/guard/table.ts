@@ -17,8 +17,10 @@ export interface Part {
 	domains?: Said
 	/** By host: expressions of path and query. Of those that match the one with the least order decides. */
 	urls?: Record<string, [expression: string, said: number, order: number][]>
-	/** Signatures stand in the order in which they decide. No script longer than is said has one. */
-	inline?: [tokens: string[], said: number, longest?: number][]
+	/** Signatures stand in the order in which they decide. With a 1, programs do not have them. */
+	inline?: [tokens: string[], said: number, snippet?: 1][]
+	/** What programs of sites look like. */
+	programs?: string
 	cookies?: Said
 	storage?: Said
 	vendors?: Said
