@@ -444,6 +444,9 @@ func TestPrograms(t *testing.T) {
 				if want := !around.program || c.held; want != (d.Rule != nil) {
 					t.Errorf("%.100q, %d bytes: %+v, want a rule: %t", code, len(code), d, want)
 				}
+				if x := operators.ExplainInline(&p, []byte(code)); (x.Aside.Rule == nil) != (d.Rule != nil) || x.Rule != d.Rule {
+					t.Errorf("%.100q, %d bytes: explained as %+v", code, len(code), x)
+				}
 				if d.Vendor != operators.Vendor(c.vendor) && d.Rule != nil {
 					t.Errorf("%.100q, %d bytes, is %v's, want %q's", code, len(code), d.Vendor, c.vendor)
 				}

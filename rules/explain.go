@@ -9,6 +9,9 @@ type Explanation struct {
 	// not there, then if the rule of that were not there either, and so on.
 	// The last has a nil Rule. It is empty where the decision has none.
 	Otherwise []Decision
+	// Aside is what would be decided about a program of the site's if it were
+	// but a snippet; see Vendor.Inlined.
+	Aside Decision
 }
 
 // maxOtherwise bounds Explanation.Otherwise.
@@ -43,7 +46,12 @@ func (e *Engine) ExplainURL(p *Page, ref []byte, k Kind, s Sign) Explanation {
 
 // ExplainInline explains what Inline decides.
 func (e *Engine) ExplainInline(p *Page, code []byte) Explanation {
-	return explain(func(w without) Decision { return e.decideInline(p, code, w) })
+	x := explain(func(w without) Decision { return e.decideInline(p, code, w) })
+	t := &e.catalogue.inline
+	if n, _ := t.search(p, code, nil, true); x.Rule == nil && n < len(t.signatures) {
+		x.Aside = e.overridden(p, &t.signatures[n].verdict, nil).ofCode(false)
+	}
+	return x
 }
 
 // ExplainCookie explains what Cookie decides.

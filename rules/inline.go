@@ -167,14 +167,14 @@ func (t *inlineTable) find(p *Page, code []byte, except without) (v *verdict, im
 		value, known := t.known.get(h)
 		n, imports = value&^memoImports, value&memoImports != 0
 		if !known {
-			n, imports = t.search(p, code, nil)
+			n, imports = t.search(p, code, nil, false)
 			if value = n; imports {
 				value |= memoImports
 			}
 			t.known.put(h, value)
 		}
 	} else {
-		n, imports = t.search(p, code, except)
+		n, imports = t.search(p, code, except, false)
 	}
 	if n < len(t.signatures) {
 		v = &t.signatures[n].verdict
@@ -185,25 +185,26 @@ func (t *inlineTable) find(p *Page, code []byte, except without) (v *verdict, im
 const importWord = "import"
 
 // search returns the number of the first signature that code has, that of all
-// for none, and whether code may import.
-func (t *inlineTable) search(p *Page, code []byte, except without) (n int, imports bool) {
-	search := inlineSearch{table: t, page: p, code: code, except: except, best: len(t.signatures)}
+// for none, and whether code may import. asSnippet says that code is no program.
+func (t *inlineTable) search(p *Page, code []byte, except without, asSnippet bool) (n int, imports bool) {
+	search := inlineSearch{table: t, page: p, code: code, except: except, asSnippet: asSnippet, best: len(t.signatures)}
 	for _, r := range [...]*runs{&t.anchors.long, &t.anchors.short} {
 		r.scan(code, search.try)
 	}
 	return search.best, search.imports
 }
 
-// inlineSearch is one call of find.
+// inlineSearch is one call of search.
 type inlineSearch struct {
-	table   *inlineTable
-	page    *Page
-	code    []byte
-	except  without
-	best    int  // the first signature found so far
-	imports bool // a word that ends in import was found
-	fresh   bool // page.tried is this search's
-	read    bool // page.data is
+	table     *inlineTable
+	page      *Page
+	code      []byte
+	except    without
+	asSnippet bool
+	best      int  // the first signature found so far
+	imports   bool // a word that ends in import was found
+	fresh     bool // page.tried is this search's
+	read      bool // page.data is
 }
 
 // try tries a signature whose anchor may begin at code[start].
@@ -216,7 +217,8 @@ func (s *inlineSearch) try(id, start int) {
 		return
 	}
 	sig := &s.table.signatures[id]
-	if len(s.code) > maxSnippet && !sig.inPrograms || !startsAt(s.code, start, sig.tokens[sig.anchor]) {
+	inAny := sig.inPrograms || s.asSnippet
+	if len(s.code) > maxSnippet && !inAny || !startsAt(s.code, start, sig.tokens[sig.anchor]) {
 		return
 	}
 	if !s.fresh {
@@ -227,7 +229,7 @@ func (s *inlineSearch) try(id, start int) {
 		return
 	}
 	s.page.tried[id/64] |= 1 << (id % 64)
-	if !s.except.has(&sig.rule) && sig.complete(s.code) && s.acts(sig) && (sig.inPrograms || !isProgram(s.code)) {
+	if !s.except.has(&sig.rule) && sig.complete(s.code) && s.acts(sig) && (inAny || !isProgram(s.code)) {
 		s.best = id
 	}
 }

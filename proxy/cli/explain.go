@@ -98,6 +98,9 @@ func printExplanation(w io.Writer, subject string, x rules.Explanation) {
 	for _, d := range x.Otherwise {
 		fmt.Fprintf(w, "  else      %s: %s\n", d.Category, reason(d))
 	}
+	if d := x.Aside; d.Rule != nil {
+		fmt.Fprintf(w, "  in it     %s: %s\n            a program of the site's calls this tag: it runs, and what it loads is held by itself\n", d.Category, reason(d))
+	}
 }
 
 // fateBefore says what happens until the visitor has chosen.

@@ -92,10 +92,15 @@ func TestAuditGates(t *testing.T) {
 }
 
 func TestExplainNamesTheRule(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "program.js")
+	if err := os.WriteFile(program, []byte(`$(".menu").click(() => { $(".menu").toggleClass("open"); $(".shop").hide(); ga("send", "pageview") })`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for subject, want := range map[string][]string{
 		"https://www.google-analytics.com/g/collect": {"analytics", "Google Analytics", "catalogue", ".yml:"},
 		"cookie:_fbp":                       {"marketing", "Meta"},
 		"https://unheard-of.example/app.js": {"unclassified", "no rule knows"},
+		program:                             {"passes", "in it", "analytics", "google.yml:"},
 	} {
 		code, stdout, stderr := run(t, "explain", subject)
 		for _, w := range want {
