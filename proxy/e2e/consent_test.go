@@ -210,6 +210,44 @@ func TestWhatATagManagerAddsIsHeldByItself(t *testing.T) {
 	v.nothingThrew()
 }
 
+// TestAProgramThatSetsUpATagRuns: the site's menu works before a choice, where the
+// script that opens it sets up a tag too, which is held and released by itself.
+func TestAProgramThatSetsUpATagRuns(t *testing.T) {
+	s := raise(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, `<!doctype html><html lang="en"><head><title>Shop</title></head><body>
+<button id="menu" aria-expanded="false">Menu</button><ul hidden><li>Shoes</li></ul>
+<script>
+	document.querySelector("#menu").addEventListener("click", event => {
+		event.preventDefault();
+		event.target.classList.add("open");
+		document.querySelector("ul").hidden = false;
+		fbq("trackCustom", "Menu");
+	});
+	document.addEventListener("DOMContentLoaded", () => {
+		!function(f,b,e,v,n,t,s){if(f.fbq&&f.fbq.queue)return;n=f.fbq=function(){n.callMethod?n.callMethod.apply(n,arguments):n.queue.push(arguments)};
+		n.queue=[];t=b.createElement(e);t.async=!0;t.src=v;s=b.getElementsByTagName(e)[0];s.parentNode.insertBefore(t,s)}
+		(window,document,"script","https://connect.facebook.net/en_US/fbevents.js");
+		fbq("init", "123456789");
+		fbq("track", "PageView");
+	});
+</script></body></html>`)
+	}))
+	v := visit(t, s)
+	v.open("/")
+	v.click("#menu")
+	v.until(`!document.querySelector("ul").hidden`)
+	v.settle()
+	v.nobodyWasContacted(s)
+	v.click(acceptAll)
+	v.until(`(window.demoFired || []).includes("connect.facebook.net/en_US/fbevents.js")`)
+	v.settle()
+	if fired := eval[[]string](v, `window.demoFired`); len(fired) != 1 {
+		t.Errorf("%q fired, want the tag once", fired)
+	}
+	v.nothingThrew()
+}
+
 func TestWithdrawalIsOneClickAndForgets(t *testing.T) {
 	s := raise(t, demoSite())
 	v := visit(t, s)
