@@ -45,7 +45,7 @@ var counting = []Kind{Script, Frame, Image}
 // guesses has the same as the guard reads it.
 var heuristics = [...]heuristic{
 	{"pixel", []Kind{Image}, Tiny | Hidden, func(p *Page, _ Kind, s Sign) bool { return s&Tiny != 0 || !isPicture(&p.ref) }},
-	{"hidden-frame", []Kind{Frame}, Tiny | Hidden, always},
+	{"hidden-frame", []Kind{Frame}, Tiny | Hidden, func(p *Page, _ Kind, _ Sign) bool { return !isSignIn(p.ref.path()) }},
 	{"noscript-image", []Kind{Image}, Noscript, func(p *Page, _ Kind, _ Sign) bool { return !isPicture(&p.ref) }},
 	{"beacon", []Kind{Ping}, 0, always},
 	{"gif-query", []Kind{Image}, 0, func(p *Page, _ Kind, _ Sign) bool {
@@ -82,6 +82,9 @@ var (
 	// loaders are what pictures are called that show that something is to come,
 	// and are hidden until then.
 	loaders = [...]string{"loading", "loader", "spinner"}
+	// signIns are folders and files at which sites ask, in a frame that is not
+	// shown, whether a visitor has signed in elsewhere.
+	signIns = newWords("login", "signin", "sso", "oauth", "oauth2", "authorize", "saml", "saml2", "sessions")
 	// sizes are the keys by which services that scale pictures are told how.
 	sizes = newWords("w", "h", "width", "height", "size", "resize", "fit", "crop", "quality", "q", "format", "fm", "mw", "mh")
 )
@@ -111,6 +114,16 @@ func isPicture(a *address) bool {
 func isLoader(name []byte) bool {
 	for i := range name {
 		if startsFold(name[i:], loaders[:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// isSignIn reports whether a path has one of signIns between slashes.
+func isSignIn(path []byte) bool {
+	for segment := range bytes.SplitSeq(path, []byte("/")) {
+		if signIns.has(segment) {
 			return true
 		}
 	}
@@ -342,7 +355,7 @@ func guesses() map[string]string {
 	run := fmt.Sprintf(`(?=[\da-z-]{%d})[a-z-]*(?:\d[a-z-]*){%d}`, uniqueRunLength, uniqueDigits)
 	return map[string]string{
 		"pixel":          "^(?:tinyimage|hiddenimage(?!" + picture + "))",
-		"hidden-frame":   "^(?:tiny|hidden)frame",
+		"hidden-frame":   `^(?:tiny|hidden)frame(?! [^/]*(?=/)[^?]*/` + signIns.expression() + `(?:[/?]|$))`,
 		"beacon":         `^\w*ping`,
 		"gif-query":      fmt.Sprintf(`^\w*image [^?]*\.gif\?(?=.{%d})(?:.*[^\da-z-])?`, uniqueQueryLength) + run,
 		"tracker-host":   counts("") + ` (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
