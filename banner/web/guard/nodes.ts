@@ -3,7 +3,7 @@ import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isH
 import { stay } from './asking'
 import { srcdoc } from './markup'
 import { parse } from './matcher'
-import { type Answer, apply, get, live, set, wrap, wrapProperty } from './native'
+import { type Answer, apply, descriptor, get, live, set, wrap, wrapProperty } from './native'
 import { type Realm, being } from './page'
 
 /** Attributes beside those by which elements make requests that bear on whether they do. */
@@ -81,7 +81,7 @@ export function guardNodes(win: Realm): void {
 		for (const attribute of [...attributes, ...(also[localName] ?? [])]) {
 			const name = attribute.replace('srcset', 'Srcset').replace(/^S/, 's')
 			let owner: object | undefined = win.document.createElement(localName)
-			while (owner && !Object.prototype.hasOwnProperty.call(owner, name)) owner = Object.getPrototypeOf(owner)
+			while (owner && !descriptor(owner, name)) owner = Object.getPrototypeOf(owner)
 			wrapProperty(
 				owner,
 				name,
