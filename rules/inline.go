@@ -205,6 +205,8 @@ type inlineSearch struct {
 	imports   bool // a word that ends in import was found
 	fresh     bool // page.tried is this search's
 	read      bool // page.data is
+	judged    bool // snippet is
+	snippet   bool
 }
 
 // try tries a signature whose anchor may begin at code[start].
@@ -217,8 +219,7 @@ func (s *inlineSearch) try(id, start int) {
 		return
 	}
 	sig := &s.table.signatures[id]
-	inAny := sig.inPrograms || s.asSnippet
-	if len(s.code) > maxSnippet && !inAny || !startsAt(s.code, start, sig.tokens[sig.anchor]) {
+	if !startsAt(s.code, start, sig.tokens[sig.anchor]) || !sig.inPrograms && !s.isSnippet() {
 		return
 	}
 	if !s.fresh {
@@ -229,7 +230,7 @@ func (s *inlineSearch) try(id, start int) {
 		return
 	}
 	s.page.tried[id/64] |= 1 << (id % 64)
-	if !s.except.has(&sig.rule) && sig.complete(s.code) && s.acts(sig) && (inAny || !isProgram(s.code)) {
+	if !s.except.has(&sig.rule) && sig.complete(s.code) && s.acts(sig) {
 		s.best = id
 	}
 }
@@ -247,6 +248,14 @@ func (s *signature) complete(code []byte) bool {
 		}
 	}
 	return true
+}
+
+// isSnippet reports whether code is no program, or is to be taken for none.
+func (s *inlineSearch) isSnippet() bool {
+	if !s.judged {
+		s.snippet, s.judged = s.asSnippet || !isProgram(s.code), true
+	}
+	return s.snippet
 }
 
 // acts reports whether the tokens occur outside of what is only data to the
