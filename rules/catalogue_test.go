@@ -328,6 +328,7 @@ func TestHeuristics(t *testing.T) {
 		{"https://x.example/b", Connect, 0, ""},
 		{"https://x.example/1.gif?u=4f3c2a1b9d8e7f60&t=1700000000000&r=https", Image, 0, "heuristic:gif-query"},
 		{"https://x.example/1.gif?width=300&height=200&fit=crop&format=auto", Image, 0, ""},
+		{"https://x.example/1.gif?Expires=1700000000&Signature=4f3c2a1b9d8e7f60~a&Key-Pair-Id=APKAIE5G5CRDK6RD3PGA", Image, 0, ""},
 		{"https://x.example/cat.gif", Image, 0, ""},
 		{"https://ads.x.example/a.js", Script, 0, "heuristic:tracker-host"},
 		{"https://eu.track2.x.example/", Frame, 0, "heuristic:tracker-host"},

@@ -49,7 +49,7 @@ var heuristics = [...]heuristic{
 	{"noscript-image", []Kind{Image}, Noscript, func(p *Page, _ Kind, _ Sign) bool { return !isPicture(&p.ref) }},
 	{"beacon", []Kind{Ping}, 0, always},
 	{"gif-query", []Kind{Image}, 0, func(p *Page, _ Kind, _ Sign) bool {
-		return isGIF(p.ref.path()) && isUnique(p.ref.query())
+		return isGIF(p.ref.path()) && isUnique(p.ref.query()) && !hasKey(p.ref.query(), &signatures)
 	}},
 	{"tracker-host", counting, 0, func(p *Page, k Kind, _ Sign) bool {
 		return !p.ref.ip && isTrackerHost(p.ref.host(), &p.labels) && !seen(p, k)
@@ -82,6 +82,9 @@ var (
 	// loaders are what pictures are called that show that something is to come,
 	// and are hidden until then.
 	loaders = [...]string{"loading", "loader", "spinner"}
+	// signatures are the keys by which stores of files are shown that a picture may
+	// be had for a while.
+	signatures = newWords("signature", "x-amz-signature", "x-goog-signature")
 	// signIns are folders and files at which sites ask, in a frame that is not
 	// shown, whether a visitor has signed in elsewhere.
 	signIns = newWords("login", "signin", "sso", "oauth", "oauth2", "authorize", "saml", "saml2", "sessions")
@@ -357,7 +360,7 @@ func guesses() map[string]string {
 		"pixel":          "^(?:tinyimage|hiddenimage(?!" + picture + "))",
 		"hidden-frame":   `^(?:tiny|hidden)frame(?! [^/]*(?=/)[^?]*/` + signIns.expression() + `(?:[/?]|$))`,
 		"beacon":         `^\w*ping`,
-		"gif-query":      fmt.Sprintf(`^\w*image [^?]*\.gif\?(?=.{%d})(?:.*[^\da-z-])?`, uniqueQueryLength) + run,
+		"gif-query":      fmt.Sprintf(`^\w*image [^?]*\.gif\?(?!(?:.*&)?%s=)(?=.{%d})(?:.*[^\da-z-])?`, signatures.expression(), uniqueQueryLength) + run,
 		"tracker-host":   counts("") + ` (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
 		"tracker-path":   counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
 		"banner":         `^\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[/._?-]|$))`,

@@ -57,6 +57,7 @@ var guessedAt = []string{
 	"x.example/watch/17?", "x.example/render?W=300", "x.example/render?w", "media.x.example/17", "a.svg.example/17",
 	"x.example/images/ajax-Loader.gif", "x.example/ajax-loader.gif?", "x.example/loader.gif?u=1", "x.example/loading/a.gif", "pub.x.example/a",
 	"x.example/1.gif?u=4f3c2a1b9d8e7f60&t=1700000000000&r=https", "x.example/1.gif?width=300&height=200&fit=crop&format=auto",
+	"x.example/1.gif?Expires=1700000000&Signature=4f3c2a1b9d8e7f60~a", "x.example/1.gif?signature=4f3c2a1b9d8e7f60&t=1700000000000", "x.example/1.gif?designature=4f3c2a1b9d8e7f60&t=1700000000000",
 	"x.example/1.gif?4f3c2a1b9d8e7f60-aaaaaaaaaaaaaaaaaaaaaaaaaa", "x.example/1.gif?aaaaaaaaaaaaaaaa&bbbbbbbbbbbbbbbbbb&1&2&3&4", "x.example/1.gif?u=4f3c2a1b9d8e",
 	"ads.x.example/a", "eu.track2.x.example/", "ads.example/a", "loads.x.example/a", "downloads.stats-blog.example/a", "STATS.x.example./a", "ads.example./a",
 	"10.0.0.1/a", "x.example/pixel", "x.example/Pixel2?u=1", "x.example/lib/web-analytics.min.js", "x.example/b_728x90.php", "x.example/728x901.php?u=1",
