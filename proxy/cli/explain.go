@@ -91,7 +91,7 @@ func printExplanation(w io.Writer, subject string, x rules.Explanation) {
 	fmt.Fprintf(w, "%s\n", printable(subject))
 	fmt.Fprintf(w, "  category  %s\n", x.Category)
 	if v := x.Vendor; v != nil {
-		fmt.Fprintf(w, "  vendor    %s (%s)\n", v.Name, strings.Join(nonEmpty(v.Company, v.Country), ", "))
+		fmt.Fprintf(w, "  vendor    %s\n", strings.Join(nonEmpty(v.Name, v.Company, v.Country), ", "))
 	}
 	fmt.Fprintf(w, "  before    %s\n", fateBefore(x.Decision))
 	fmt.Fprintf(w, "  decided   %s\n", reason(x.Decision))
