@@ -43,12 +43,12 @@ const (
 	maxTokenLength     = 200
 	// maxSnippet is how long a script is, in bytes, that is a tag and no more.
 	maxSnippet = 16 << 10
-	// maxTouches is how often a snippet does what touches tell of: a tag may have
-	// itself told of clicks, or show one box.
+	// maxTouches is how often a snippet does what touches tell of: a tag may listen
+	// for clicks, or show a box of its own.
 	maxTouches = 2
 )
 
-// touches tell that a script moves about the page, or answers to who uses it.
+// touches tell that a script changes what is on the page, or answers to its user.
 var touches = [...]string{
 	"'click'", `"click"`, ".click(", ".preventDefault(",
 	"classList.", ".addClass(", ".removeClass(", ".toggleClass(", ".hasClass(",

@@ -24,7 +24,7 @@ type Vendor struct {
 	Inline [][]string `yaml:"inline"`
 	// Inlined marks a vendor whose whole program is written into pages. Of other
 	// vendors that is a snippet: a script that has a signature of theirs, but is
-	// longer than 16 KiB, or moves about the page or answers to its user in three
+	// longer than 16 KiB, or changes the page or answers to its user in three
 	// places or more, is a program of the site's, which stays, and of which what
 	// it loads and keeps is held by itself.
 	Inlined bool `yaml:"inlined"`
