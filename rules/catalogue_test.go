@@ -332,6 +332,8 @@ func TestHeuristics(t *testing.T) {
 		{"https://x.example/cat.gif", Image, 0, ""},
 		{"https://ads.x.example/a.js", Script, 0, "heuristic:tracker-host"},
 		{"https://eu.track2.x.example/", Frame, 0, "heuristic:tracker-host"},
+		{"//tracker.x.example", Hint, 0, "heuristic:tracker-host"},
+		{"//cdn.x.example", Hint, 0, ""},
 		{"https://stats.x.example/a.png", Image, 0, ""},
 		{"https://Stats.x.example/hit?u=/", Image, 0, "heuristic:tracker-host"},
 		{"https://matomo.x.example/js/a.js", Script, 0, "heuristic:tracker-host"},

@@ -51,7 +51,7 @@ var heuristics = [...]heuristic{
 	{"gif-query", []Kind{Image}, 0, func(p *Page, _ Kind, _ Sign) bool {
 		return isGIF(p.ref.path()) && isUnique(p.ref.query()) && !hasKey(p.ref.query(), &signatures)
 	}},
-	{"tracker-host", counting, 0, func(p *Page, k Kind, _ Sign) bool {
+	{"tracker-host", []Kind{Script, Frame, Image, Hint}, 0, func(p *Page, k Kind, _ Sign) bool {
 		return !p.ref.ip && isTrackerHost(p.ref.host(), &p.labels) && !seen(p, k)
 	}},
 	{"tracker-path", counting, 0, func(p *Page, k Kind, _ Sign) bool {
@@ -361,7 +361,7 @@ func guesses() map[string]string {
 		"hidden-frame":   `^(?:tiny|hidden)frame(?! [^/]*(?=/)[^?]*/` + signIns.expression() + `(?:[/?]|$))`,
 		"beacon":         `^\w*ping`,
 		"gif-query":      fmt.Sprintf(`^\w*image [^?]*\.gif\?(?!(?:.*&)?%s=)(?=.{%d})(?:.*[^\da-z-])?`, signatures.expression(), uniqueQueryLength) + run,
-		"tracker-host":   counts("") + ` (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
+		"tracker-host":   `^(?:\w*hint|(?=` + counts("") + `)\w*) (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
 		"tracker-path":   counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
 		"banner":         `^\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[/._?-]|$))`,
 		"account-number": `^(?:\w*script [^/]*/(?:js/)?\d{4,8}\.js|hiddenimage [^/]*/\d{4,8}\.png)(?:\?|$)`,

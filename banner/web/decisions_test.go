@@ -208,7 +208,7 @@ func derive(t *testing.T, given []vector) []vector {
 		asked = append(asked, vector{Kind: "cookie", Ref: name})
 	}
 	for _, address := range guessedAt {
-		for _, kind := range []string{"script", "frame", "image", "ping", "connect", "style"} {
+		for _, kind := range []string{"script", "frame", "image", "ping", "connect", "style", "hint"} {
 			for _, unseen := range []string{"", "tiny", "hidden"} {
 				asked = append(asked, vector{Kind: kind, Ref: "https://" + address, Unseen: unseen})
 			}
