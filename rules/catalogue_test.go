@@ -320,6 +320,7 @@ func TestHeuristics(t *testing.T) {
 		{"https://x.example/render?w=300&image=7", Image, Noscript, ""},
 		{"https://x.example/Media/17", Image, Noscript, ""},
 		{"https://x.example/thumbnail/400x250/?url=https%3A%2F%2Fx.example%2F7", Image, Noscript, ""},
+		{"https://x.example/dims/resize/1200x630/7", Image, Noscript, ""},
 		{"https://x.example/watch/17", Image, Noscript, "heuristic:noscript-image"},
 		{"https://x.example/watch/17", Image, Hidden, "heuristic:pixel"},
 		{"https://x.example/clear.gif", Image, Noscript, "heuristic:noscript-image"},

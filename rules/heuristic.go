@@ -78,7 +78,7 @@ func seen(p *Page, k Kind) bool { return k == Image && isPicture(&p.ref) }
 var (
 	pictures = [...]string{".jpg", ".jpeg", ".png", ".webp", ".avif", ".svg"}
 	// folders are what a path has that leads to pictures without an ending.
-	folders = [...]string{"/media", "/image", "/img", "/photo", "/upload", "/thumb"}
+	folders = [...]string{"/media", "/image", "/img", "/photo", "/upload", "/thumb", "/crop", "/resize"}
 	// loaders are what pictures are called that show that something is to come,
 	// and are hidden until then.
 	loaders = [...]string{"loading", "loader", "spinner"}

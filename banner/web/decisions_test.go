@@ -54,7 +54,7 @@ var overrides = []rules.Override{
 // look like them.
 var guessedAt = []string{
 	"x.example/", "x.example/a.gif", "x.example/a.GIF?b=1", "x.example/photo.png", "x.example/photo.JPG?site=1", "x.example/media/17",
-	"x.example/watch/17?", "x.example/render?W=300", "x.example/render?w", "media.x.example/17", "a.svg.example/17",
+	"x.example/watch/17?", "x.example/dims/resize/1200x630/7", "x.example/Crop/", "x.example/render?W=300", "x.example/render?w", "media.x.example/17", "a.svg.example/17",
 	"x.example/images/ajax-Loader.gif", "x.example/ajax-loader.gif?", "x.example/loader.gif?u=1", "x.example/loading/a.gif", "pub.x.example/a",
 	"x.example/1.gif?u=4f3c2a1b9d8e7f60&t=1700000000000&r=https", "x.example/1.gif?width=300&height=200&fit=crop&format=auto",
 	"x.example/1.gif?Expires=1700000000&Signature=4f3c2a1b9d8e7f60~a", "x.example/1.gif?signature=4f3c2a1b9d8e7f60&t=1700000000000", "x.example/1.gif?designature=4f3c2a1b9d8e7f60&t=1700000000000",
