@@ -68,6 +68,7 @@ var heuristics = [...]heuristic{
 		return s&(Hidden|Noscript) != 0 && isNumber(p.ref.path(), "/", ".png")
 	}},
 	{"hash-folders", []Kind{Script}, 0, func(p *Page, _ Kind, _ Sign) bool { return isInHashFolders(p.ref.path()) }},
+	{"site-named", []Kind{Script}, 0, func(p *Page, _ Kind, _ Sign) bool { return isNamedAfter(p.site, p.ref.path()) }},
 }
 
 func always(*Page, Kind, Sign) bool { return true }
@@ -322,6 +323,14 @@ func isInHashFolders(path []byte) bool {
 	return path[folders-1] == '/'
 }
 
+// isNamedAfter reports whether a script is called by the domain of the site whose
+// page it is in ("/c/shop.example.js"): what a service that serves many sites makes
+// for each of them.
+func isNamedAfter(site, path []byte) bool {
+	n := len(path) - len(site) - len(".js")
+	return len(site) > 0 && n > 0 && path[n-1] == '/' && equalFold(path[n:n+len(site)], string(site)) && equalFold(path[n+len(site):], ".js")
+}
+
 // hasKey reports whether a query has a key of a set, with a "=" behind it.
 func hasKey(query []byte, keys *words) bool {
 	for start := 0; start < len(query); {
@@ -345,29 +354,34 @@ func hasKey(query []byte, keys *words) bool {
 }
 
 // guesses returns the heuristics as regular expressions (ECMAScript, in any
-// case), by name. Each is held against sign, kind and address of a reference of
-// a third party: "hiddenimage x.example/a.gif?b". What stands inside <noscript>
-// the guard does not see.
+// case), by name. Each is held against the page's site and sign, kind and address
+// of a reference of a third party: "shop.example hiddenimage x.example/a.gif?b".
+// What stands inside <noscript> the guard does not see.
 func guesses() map[string]string {
 	quoted := make([]string, len(pictures))
 	for i, ending := range pictures {
 		quoted[i] = regexp.QuoteMeta(ending)
 	}
 	picture := ` [^/]*(?=/)(?:[^?]*(?:` + strings.Join(loaders[:], "|") + `)[^/?]*\.gif\??$|(?![^?]*\.gif(?:\?|$))(?:[^?]*(?:` + strings.Join(quoted, "|") + "|" + strings.Join(folders[:], "|") + `)|.*[?&]` + sizes.expression() + "=))"
-	counts := func(image string) string { return `^\w*(?:script|frame|image(?!` + picture + ")" + image + ")" }
+	counts := func(image string) string { return `\w*(?:script|frame|image(?!` + picture + ")" + image + ")" }
 	run := fmt.Sprintf(`(?=[\da-z-]{%d})[a-z-]*(?:\d[a-z-]*){%d}`, uniqueRunLength, uniqueDigits)
-	return map[string]string{
-		"pixel":          "^(?:tinyimage|hiddenimage(?!" + picture + "))",
-		"hidden-frame":   `^(?:tiny|hidden)frame(?! [^/]*(?=/)[^?]*/` + signIns.expression() + `(?:[/?]|$))`,
-		"beacon":         `^\w*ping`,
-		"gif-query":      fmt.Sprintf(`^\w*image [^?]*\.gif\?(?!(?:.*&)?%s=)(?=.{%d})(?:.*[^\da-z-])?`, signatures.expression(), uniqueQueryLength) + run,
-		"tracker-host":   `^(?:\w*hint|(?=` + counts("") + `)\w*) (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
+	expressions := map[string]string{
+		"pixel":          "(?:tinyimage|hiddenimage(?!" + picture + "))",
+		"hidden-frame":   `(?:tiny|hidden)frame(?! [^/]*(?=/)[^?]*/` + signIns.expression() + `(?:[/?]|$))`,
+		"beacon":         `\w*ping`,
+		"gif-query":      fmt.Sprintf(`\w*image [^?]*\.gif\?(?!(?:.*&)?%s=)(?=.{%d})(?:.*[^\da-z-])?`, signatures.expression(), uniqueQueryLength) + run,
+		"tracker-host":   `(?:\w*hint|` + counts("") + `) (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
 		"tracker-path":   counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
-		"banner":         `^\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[/._?-]|$))`,
-		"account-number": `^(?:\w*script [^/]*/(?:js/)?\d{4,8}\.js|hiddenimage [^/]*/\d{4,8}\.png)(?:\?|$)`,
-		"hash-folders":   `^\w*script [^/]*/([\da-f]{2})/([\da-f]{2})/([\da-f]{2})/\1\2\3[\da-f]{26}\.js(?:\?|$)`,
 		"tracker-query":  counts("") + ` [^?]*\?(?:.*&)?` + trackerKeys.expression() + "=",
+		"banner":         `\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[/._?-]|$))`,
+		"account-number": `(?:\w*script [^/]*/(?:js/)?\d{4,8}\.js|hiddenimage [^/]*/\d{4,8}\.png)(?:\?|$)`,
+		"hash-folders":   `\w*script [^/]*/([\da-f]{2})/([\da-f]{2})/([\da-f]{2})/\2\3\4[\da-f]{26}\.js(?:\?|$)`,
+		"site-named":     `\w*script [^/]*(?=/)[^?]*/\1\.js(?:\?|$)`,
 	}
+	for name, e := range expressions {
+		expressions[name] = `^(\S+) ` + e
+	}
+	return expressions
 }
 
 // A query is unique to a visit if it is this long and has a run of letters and

@@ -24,7 +24,7 @@ import (
 // testRules are the base of a table as the engine writes it, and testParts the
 // parts of it by their names, small enough to read. Each part of hosts has all
 // of them here.
-const testRules = `{"parts":"0","quiet":["pixel","hidden-frame","noscript-image","beacon","gif-query","tracker-host","tracker-path","tracker-query","banner","account-number","hash-folders"]}`
+const testRules = `{"parts":"0","quiet":["pixel","hidden-frame","noscript-image","beacon","gif-query","tracker-host","tracker-path","tracker-query","banner","account-number","hash-folders","site-named"]}`
 
 var testParts = map[string]string{
 	"names": `{

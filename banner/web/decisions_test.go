@@ -66,6 +66,7 @@ var guessedAt = []string{
 	"x.example/f/DH_MREC_300x250_work.jpg", "x.example/banners/160x600-Marylin.jpg", "x.example/hosted-728x90.png", "x.example/Ads/2022/domo.gif", "x.example/beach-300x250.jpg",
 	"x.example/beach-1728x90.jpg", "x.example/loads/beach.jpg", "x.example/ads.jpg", "x.example/beach.jpg?crop=728x90", "x.example/_300x600", "x.example/a.970x90?",
 	"x.example/login", "x.example/a/SSO/b", "x.example/oauth2?a", "x.example/login.html", "x.example/a?to=/login", "login.example/a", "x.example/a-login",
+	"x.example/c/Shop.example.js?v=1", "x.example/shop.example.js", "x.example/shopXexample.js", "x.example/myshop.example.js", "x.example/a?b=/shop.example.js", "x.example/localhost.js",
 	"x.example/70417.js", "x.example/js/70417.js?v=1", "x.example/js/2026112701.js", "x.example/a/70417.js", "x.example/70417.png", "x.example/70417.png?",
 	"x.example/57/e4/4f/57e44fa14290cb53f93c96a75d3da08d.js", "x.example/57/e4/4F/57E44fa14290cb53f93c96a75d3da08d.js?a", "x.example/57/e4/4f/57e44ea14290cb53f93c96a75d3da08d.js",
 }

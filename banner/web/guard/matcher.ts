@@ -125,7 +125,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 
 	/** fragment says that the reference is empty or a fragment: it leads to the page itself, unless a base says otherwise. */
 	function absolute(url: URL | undefined, fragment: boolean, kind: Kind, unseen: Unseen): Decision {
-		if (!url || !/^(https?|wss?|ftp):$/.test(url.protocol)) return free
+		if (!url || !/^((http|ws)s?|ftp):$/.test(url.protocol)) return free
 		// Browsers read a host with a dot at its end as one without.
 		const host = url.hostname.replace(/\.+$/, '')
 		const third = !sameSite(host, site)
@@ -154,7 +154,7 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 
 	/** Asks the heuristics about a third party that no rule knows. */
 	function guess(url: URL, kind: Kind, unseen: Unseen): boolean {
-		const what = `${unseen}${kind} ${url.hostname}${url.pathname}${url.search}`
+		const what = `${site} ${unseen}${kind} ${url.hostname}${url.pathname}${url.search}`
 		return Object.entries(about.guesses ?? {}).some(([name, holds]) => !base.quiet?.includes(name) && RegExp(holds, 'i').test(what))
 	}
 

@@ -24,7 +24,7 @@ export interface Part {
 	cookies?: Said
 	storage?: Said
 	vendors?: Said
-	/** The heuristics: expressions of sign, kind and address, as in "hiddenimage x.example/a.gif?b". */
+	/** The heuristics: expressions of the site, sign, kind and address, as in "shop.example hiddenimage x.example/a.gif?b". */
 	guesses?: Record<string, string>
 	/** The ids of vendors that are containers. */
 	containers?: string[]
