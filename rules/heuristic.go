@@ -327,8 +327,9 @@ func isInHashFolders(path []byte) bool {
 // page it is in ("/c/shop.example.js"): what a service that serves many sites makes
 // for each of them.
 func isNamedAfter(site, path []byte) bool {
-	n := len(path) - len(site) - len(".js")
-	return len(site) > 0 && n > 0 && path[n-1] == '/' && equalFold(path[n:n+len(site)], string(site)) && equalFold(path[n+len(site):], ".js")
+	file := path[bytes.LastIndexByte(path, '/')+1:]
+	n := len(file) - len(".js")
+	return n > 0 && n == len(site) && bytes.EqualFold(file[:n], site) && equalFold(file[n:], ".js")
 }
 
 // hasKey reports whether a query has a key of a set, with a "=" behind it.
@@ -379,7 +380,7 @@ func guesses() map[string]string {
 		"site-named":     `\w*script [^/]*(?=/)[^?]*/\1\.js(?:\?|$)`,
 	}
 	for name, e := range expressions {
-		expressions[name] = `^(\S+) ` + e
+		expressions[name] = `^(\S*) ` + e
 	}
 	return expressions
 }
