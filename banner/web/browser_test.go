@@ -32,7 +32,7 @@ var testParts = map[string]string{
 		"urls": {"*":[["^/meter-proxy/",0,0]]},
 		"cookies": {"_meter":0,"_meter_*":0,"_adder":1},
 		"storage": {"meter:*":0},
-		"guesses": {"unseen": "^(?:tiny|hidden)image free\\.example/unseen-"},
+		"guesses": {"unseen": "^\\S* (?:tiny|hidden)image free\\.example/unseen-"},
 		"containers": ["crate"],
 		"reload": ["splitter"]
 	}`,
