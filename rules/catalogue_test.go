@@ -63,6 +63,18 @@ func TestCatalogueNames(t *testing.T) {
 	}
 }
 
+// TestCatalogueDomains: a vendor's domain stands for all in it, so that none of
+// those is its own entry: each is one more source in the second lock.
+func TestCatalogueDomains(t *testing.T) {
+	for _, v := range newEngine(t, Options{}).Vendors() {
+		for _, d := range v.Domains {
+			if slices.ContainsFunc(v.Domains, func(wider string) bool { return strings.HasSuffix(d, "."+wider) }) {
+				t.Errorf("%s: %s is within another of its domains", v.ID, d)
+			}
+		}
+	}
+}
+
 // TestCatalogueCommon looks for the third parties that most pages load from: the
 // catalogue itself, not the breadth table, has one of their domains or a host
 // within one.

@@ -47,8 +47,11 @@ func (e *Engine) ExplainURL(p *Page, ref []byte, k Kind, s Sign) Explanation {
 // ExplainInline explains what Inline decides.
 func (e *Engine) ExplainInline(p *Page, code []byte) Explanation {
 	x := explain(func(w without) Decision { return e.decideInline(p, code, w) })
+	if x.Rule != nil {
+		return x
+	}
 	t := &e.catalogue.inline
-	if n, _ := t.search(p, code, nil, true); x.Rule == nil && n < len(t.signatures) {
+	if n, _ := t.search(p, code, nil, true); n < len(t.signatures) {
 		x.Aside = e.overridden(p, &t.signatures[n].verdict, nil).ofCode(false)
 	}
 	return x
