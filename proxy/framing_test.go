@@ -59,6 +59,7 @@ func TestRefusedRequests(t *testing.T) {
 		"fragment in target":       {"GET /a#b HTTP/1.1\r\n" + h + "\r\n", 400},
 		"no host":                  {"GET / HTTP/1.1\r\n\r\n", 400},
 		"two hosts":                {"GET / HTTP/1.1\r\n" + h + h + "\r\n", 400},
+		"two hosts, HTTP/1.0":      {"GET / HTTP/1.0\r\nHost:\r\nHost:\r\n\r\n", 400},
 		"empty host":               {"GET / HTTP/1.1\r\nHost:\r\n\r\n", 400},
 		"user in host":             {"GET / HTTP/1.1\r\nHost: a@shop.example\r\n\r\n", 400},
 		"path in host":             {"GET / HTTP/1.1\r\nHost: shop.example/x\r\n\r\n", 400},

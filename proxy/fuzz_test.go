@@ -34,6 +34,7 @@ func FuzzRequest(f *testing.F) {
 		get("/"), get("/a?b=c", "Content-Length: 3") + "abc", get("/", "Transfer-Encoding: chunked") + "3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n",
 		"GET http://a/b HTTP/1.1\r\nHost: a\r\n\r\n", "\r\nGET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", "GET /\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+		"0 * HTTP/1.0\r\nHost:\r\nHost:\r\n\r\n",
 	} {
 		f.Add([]byte(s), 3)
 	}
@@ -44,8 +45,8 @@ func FuzzRequest(f *testing.F) {
 		if (err == nil) != (err2 == nil) || !bytes.Equal(h.text, h2.text) || !bytes.Equal(body, body2) {
 			t.Fatalf("in steps of %d: %v, %q, %q\nat once: %v, %q, %q", step, err, h.text, body, err2, h2.text, body2)
 		}
-		if err != nil {
-			return
+		if err != nil || h.count(nameHost) > 1 {
+			return // checkTarget refuses two hosts, net/http's reader does too
 		}
 		text := bytes.TrimPrefix(data, []byte("\r\n"))
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(text)))
