@@ -148,16 +148,16 @@ var (
 	// trackerLabels are what hosts that count visitors or serve ads are called
 	// by those who run them, a number at the end left out.
 	trackerLabels = newWords(
-		"ad", "ads", "adserv", "adserve", "adserver", "adservice", "adservices", "adserving", "adsrv", "adtag", "adtags", "adtech", "adv", "advert",
-		"advertising", "adverts", "adx", "affiliate", "affiliates", "analytics", "banner", "banners", "beacon", "beacons", "collector", "count", "counter",
-		"cpm", "euob", "hitcount", "hits", "matomo", "metrics", "ob", "obs", "obseu", "openx", "piwik", "pixel", "pixelcounter", "pixels", "plausible",
-		"posthog", "prebid", "publisher", "rtb", "rtg", "sgtm", "smetrics", "ssgtm", "ssp", "stat", "stats", "sync", "tag", "telemetry", "track",
-		"tracker", "trackers", "tracking", "trck", "trk", "umami", "usersync", "webanalytics", "webtrack")
+		"ad", "ads", "adv", "adx", "banner", "banners", "beacon", "beacons", "collector", "count", "euob", "hits", "jsc", "matomo", "ob",
+		"obs", "obseu", "openx", "piwik", "pixel", "pixels", "plausible", "posthog", "prebid", "publisher", "rtb", "sc", "sgtm", "ssgtm",
+		"ssp", "stat", "stats", "sync", "t", "tag", "tags", "telemetry", "trck", "trk", "umami", "usersync")
+	// trackerParts are what is in their names, wherever it stands.
+	trackerParts = newParts("advert", "affili", "analytic", "counter", "cpm", "metric", "push", "track")
 	// trackerWords are what their paths have between "/", ".", "-" and "_".
 	trackerWords = newWords(
-		"adframe", "adloader", "adserve", "adserver", "adservice", "adservices", "adserving", "adtag", "adtags", "adv", "advert", "adverts", "affiliates",
-		"analytics", "beacon", "beacons", "cookiesync", "counter", "impression", "pagead", "pbjs", "pixel", "pixels", "prebid", "publisher",
-		"retarget", "retargeting", "rtb", "ssp", "sync", "tag", "tags", "telemetry", "tracker", "tracking", "usersync", "vast")
+		"adframe", "adserve", "adserver", "adservice", "adservices", "adtag", "adtags", "adv", "advert", "adverts", "adx", "affiliates",
+		"analytics", "beacon", "beacons", "counter", "gpt", "hb", "impression", "pagead", "pbjs", "pixel", "pixels", "placement", "prebid",
+		"publisher", "retarget", "retargeting", "rtb", "ssp", "sync", "tag", "tags", "telemetry", "track", "tracker", "tracking", "usersync", "vast")
 	// adSizes are the sizes of ads that the IAB has given names, in pixels.
 	adSizes = newWords("728x90", "300x250", "160x600", "468x60", "120x600", "336x280", "970x250", "970x90", "300x600", "234x60", "320x50", "320x100")
 	// photoSizes are those of them that photos are scaled to as well.
@@ -207,6 +207,36 @@ func (w *words) has(s []byte) bool {
 	return w.set[string(buf[:len(s)])]
 }
 
+// parts is a list of words in lower case that are looked for wherever they stand.
+// The pairs of letters that they start with spare most comparisons.
+type parts struct {
+	starts [32]uint32
+	words  []string
+}
+
+func newParts(list ...string) parts {
+	p := parts{words: list}
+	for _, word := range list {
+		p.starts[word[0]&31] |= 1 << (word[1] & 31)
+	}
+	return p
+}
+
+// in reports whether s, in lower case, has one of the words.
+func (p *parts) in(s []byte) bool {
+	for i := 1; i < len(s); i++ {
+		if p.starts[s[i-1]&31]>>(s[i]&31)&1 == 0 {
+			continue
+		}
+		for _, word := range p.words {
+			if bytes.HasPrefix(s[i-1:], []byte(word)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // expression writes the words as alternatives of a regular expression.
 func (w *words) expression() string {
 	return "(?:" + strings.Join(slices.Sorted(maps.Keys(w.set)), "|") + ")"
@@ -221,14 +251,33 @@ func withoutNumber(s []byte) []byte {
 }
 
 // isTrackerHost reports whether a label of the host before its last two is one
-// of trackerLabels.
+// of trackerLabels, or one before its last has one of trackerParts or is an ad
+// network's.
 func isTrackerHost(host []byte, l *labels) bool {
-	for i := 2; i < l.n; i++ {
-		if trackerLabels.has(withoutNumber(host[l.starts[i] : l.starts[i-1]-1])) {
+	for i := 1; i < l.n; i++ {
+		label := host[l.starts[i] : l.starts[i-1]-1]
+		if i > 1 && trackerLabels.has(withoutNumber(label)) || isAdNetwork(label) || trackerParts.in(label) {
 			return true
 		}
 	}
 	return false
+}
+
+// adLetters are those that follow "ad" in the names of ad networks (adzone,
+// ad-feed) and seldom in other words (admin, adobe).
+const adLetters = "bcfgnpqstwxz-"
+
+// isAdNetwork reports whether a label is what ad networks call themselves: "ad"
+// and one of adLetters at its start, or "ads" at its end, as downloads, leads and
+// threads have not.
+func isAdNetwork(label []byte) bool {
+	n := len(label)
+	if n < 5 {
+		return false
+	}
+	before := label[n-4]
+	return string(label[:2]) == "ad" && strings.IndexByte(adLetters, label[2]) >= 0 ||
+		string(label[n-3:]) == "ads" && before != 'e' && before != 'o'
 }
 
 // isTrackerPath reports whether the path has one of trackerWords, a number at
@@ -253,7 +302,8 @@ func isTrackerWord(s []byte) bool {
 
 // isBanner reports whether the path of a picture has a folder "ads" or one of
 // adSizes; after a "-" those of photoSizes are not taken for it, which is how
-// WordPress names photos that it has scaled.
+// WordPress names photos that it has scaled, nor is one that a folder's name ends in:
+// sites keep there what they have scaled to it.
 func isBanner(path []byte) bool {
 	// Few paths have the x of a size.
 	return inAds(path) || bytes.IndexByte(path, 'x') >= 0 && hasSize(path)
@@ -277,7 +327,8 @@ func hasSize(path []byte) bool {
 		if i < len(path) && path[i] != '/' && path[i] != '.' && path[i] != '-' && path[i] != '_' {
 			continue
 		}
-		if word := path[start:i]; start > 0 && adSizes.has(word) && (path[start-1] == '/' || path[start-1] == '_' || !photoSizes.has(word)) {
+		word, folder := path[start:i], i < len(path) && path[i] == '/'
+		if start > 0 && !folder && adSizes.has(word) && (path[start-1] == '/' || path[start-1] == '_' || !photoSizes.has(word)) {
 			return true
 		}
 		start = i + 1
@@ -323,13 +374,27 @@ func isInHashFolders(path []byte) bool {
 	return path[folders-1] == '/'
 }
 
-// isNamedAfter reports whether a script is called by the domain of the site whose
-// page it is in ("/c/shop.example.js"): what a service that serves many sites makes
-// for each of them.
+// isNamedAfter reports whether the file of a script or the folder it lies in is
+// called by the domain of the site whose page it is in ("/c/shop.example.1.js",
+// "/keys/shop.example/p.js"): what a service that serves many sites makes for each of
+// them.
 func isNamedAfter(site, path []byte) bool {
-	file := path[bytes.LastIndexByte(path, '/')+1:]
-	n := len(file) - len(".js")
-	return n > 0 && n == len(site) && bytes.EqualFold(file[:n], site) && equalFold(file[n:], ".js")
+	n := len(path) - len(".js")
+	if n < 0 || len(site) == 0 || !equalFold(path[n:], ".js") {
+		return false
+	}
+	path = path[:n]
+	file := bytes.LastIndexByte(path, '/')
+	folder := bytes.LastIndexByte(path[:max(file, 0)], '/')
+	for i := max(folder, 0); i+len(site) < n; i++ {
+		if path[i] != '/' && path[i] != '.' && path[i] != '_' || !bytes.EqualFold(path[i+1:][:len(site)], site) {
+			continue
+		}
+		if end := i + 1 + len(site); end == n || path[end] == '/' || i >= file && (path[end] == '.' || path[end] == '-' || path[end] == '_') {
+			return true
+		}
+	}
+	return false
 }
 
 // hasKey reports whether a query has a key of a set, with a "=" behind it.
@@ -371,13 +436,13 @@ func guesses() map[string]string {
 		"hidden-frame":   `(?:tiny|hidden)frame(?! [^/]*(?=/)[^?]*/` + signIns.expression() + `(?:[/?]|$))`,
 		"beacon":         `\w*ping`,
 		"gif-query":      fmt.Sprintf(`\w*image [^?]*\.gif\?(?!(?:.*&)?%s=)(?=.{%d})(?:.*[^\da-z-])?`, signatures.expression(), uniqueQueryLength) + run,
-		"tracker-host":   `(?:\w*hint|` + counts("") + `) (?:[^/]*\.)?` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]`,
+		"tracker-host":   `(?:\w*hint|` + counts("") + `) (?:[^/]*\.)?(?:` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]|[^./]+[^./eo]ads\.|(?:ad[` + adLetters + `][^./]{2}|[^./]*(?:` + strings.Join(trackerParts.words, "|") + `))[^./]*\.)`,
 		"tracker-path":   counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
 		"tracker-query":  counts("") + ` [^?]*\?(?:.*&)?` + trackerKeys.expression() + "=",
-		"banner":         `\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[/._?-]|$))`,
+		"banner":         `\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[._?-]|$))`,
 		"account-number": `(?:\w*script [^/]*/(?:js/)?\d{4,8}\.js|hiddenimage [^/]*/\d{4,8}\.png)(?:\?|$)`,
 		"hash-folders":   `\w*script [^/]*/([\da-f]{2})/([\da-f]{2})/([\da-f]{2})/\2\3\4[\da-f]{26}\.js(?:\?|$)`,
-		"site-named":     `\w*script [^/]*(?=/)[^?]*/\1\.js(?:\?|$)`,
+		"site-named":     `\w*script [^/]*(?=/)[^?]*[/._](?=[a-z\d])\1(?:[/._-][^/?]*)?\.js(?:\?|$)`,
 	}
 	for name, e := range expressions {
 		expressions[name] = `^(\S*) ` + e
