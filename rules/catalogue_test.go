@@ -354,6 +354,7 @@ func TestHeuristics(t *testing.T) {
 		{"https://10.0.0.1/a.js", Script, 0, ""},
 		{"https://t.x.example/a.js", Script, 0, "heuristic:tracker-host"},
 		{"https://tags3.x.example/a.js", Script, 0, "heuristic:tracker-host"},
+		{"https://t1.x.example/a.js", Script, 0, ""},
 		{"https://t.example/a.js", Script, 0, ""},
 		{"https://cdn.webtracker.example/a.js", Script, 0, "heuristic:tracker-host"},
 		{"https://pixanalytics2.example/", Frame, 0, "heuristic:tracker-host"},

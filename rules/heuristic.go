@@ -146,11 +146,12 @@ func startsFold(s []byte, words []string) bool {
 
 var (
 	// trackerLabels are what hosts that count visitors or serve ads are called
-	// by those who run them, a number at the end left out.
+	// by those who run them, a number at the end left out; and so is "t", without
+	// a number: t1 and t2 serve files.
 	trackerLabels = newWords(
 		"ad", "ads", "adv", "adx", "banner", "banners", "beacon", "beacons", "collector", "count", "euob", "hits", "jsc", "matomo", "ob",
-		"obs", "obseu", "openx", "piwik", "pixel", "pixels", "plausible", "posthog", "prebid", "publisher", "rtb", "sc", "sgtm", "ssgtm",
-		"ssp", "stat", "stats", "sync", "t", "tag", "tags", "telemetry", "trck", "trk", "umami", "usersync")
+		"obs", "obseu", "openx", "piwik", "pixel", "pixels", "plausible", "posthog", "prebid", "publisher", "rtb", "rtg", "sc", "sgtm", "ssgtm",
+		"ssp", "stat", "stats", "sync", "tag", "tags", "telemetry", "trck", "trk", "umami", "usersync")
 	// trackerParts are what is in their names, wherever it stands.
 	trackerParts = newParts("advert", "affili", "analytic", "counter", "cpm", "metric", "push", "track")
 	// trackerWords are what their paths have between "/", ".", "-" and "_".
@@ -251,12 +252,12 @@ func withoutNumber(s []byte) []byte {
 }
 
 // isTrackerHost reports whether a label of the host before its last two is one
-// of trackerLabels, or one before its last has one of trackerParts or is an ad
+// of trackerLabels or "t", or one before its last has one of trackerParts or is an ad
 // network's.
 func isTrackerHost(host []byte, l *labels) bool {
 	for i := 1; i < l.n; i++ {
 		label := host[l.starts[i] : l.starts[i-1]-1]
-		if i > 1 && trackerLabels.has(withoutNumber(label)) || isAdNetwork(label) || trackerParts.in(label) {
+		if i > 1 && (trackerLabels.has(withoutNumber(label)) || string(label) == "t") || isAdNetwork(label) || trackerParts.in(label) {
 			return true
 		}
 	}
@@ -302,8 +303,8 @@ func isTrackerWord(s []byte) bool {
 
 // isBanner reports whether the path of a picture has a folder "ads" or one of
 // adSizes; after a "-" those of photoSizes are not taken for it, which is how
-// WordPress names photos that it has scaled, nor is one that a folder's name ends in:
-// sites keep there what they have scaled to it.
+// WordPress names photos that it has scaled, and none that the name of a folder
+// ends in, where sites keep what they have scaled.
 func isBanner(path []byte) bool {
 	// Few paths have the x of a size.
 	return inAds(path) || bytes.IndexByte(path, 'x') >= 0 && hasSize(path)
@@ -436,7 +437,7 @@ func guesses() map[string]string {
 		"hidden-frame":   `(?:tiny|hidden)frame(?! [^/]*(?=/)[^?]*/` + signIns.expression() + `(?:[/?]|$))`,
 		"beacon":         `\w*ping`,
 		"gif-query":      fmt.Sprintf(`\w*image [^?]*\.gif\?(?!(?:.*&)?%s=)(?=.{%d})(?:.*[^\da-z-])?`, signatures.expression(), uniqueQueryLength) + run,
-		"tracker-host":   `(?:\w*hint|` + counts("") + `) (?:[^/]*\.)?(?:` + trackerLabels.expression() + `\d*\.[^./]+\.[^./]|[^./]+[^./eo]ads\.|(?:ad[` + adLetters + `][^./]{2}|[^./]*(?:` + strings.Join(trackerParts.words, "|") + `))[^./]*\.)`,
+		"tracker-host":   `(?:\w*hint|` + counts("") + `) (?:[^/]*\.)?(?:(?:t|` + trackerLabels.expression() + `\d*)\.[^./]+\.[^./]|[^./]+[^./eo]ads\.|(?:ad[` + adLetters + `][^./]{2}|[^./]*(?:` + strings.Join(trackerParts.words, "|") + `))[^./]*\.)`,
 		"tracker-path":   counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
 		"tracker-query":  counts("") + ` [^?]*\?(?:.*&)?` + trackerKeys.expression() + "=",
 		"banner":         `\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[._?-]|$))`,
