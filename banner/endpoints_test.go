@@ -280,7 +280,7 @@ func TestAssetsOfAnotherBuild(t *testing.T) {
 // TestDecisions asks about addresses as the guard does where only the engine
 // knows.
 func TestDecisions(t *testing.T) {
-	engine, err := rules.New(rules.Options{Lists: []rules.List{{Name: "own", Format: rules.FormatABP, Category: consent.Marketing, Text: []byte("||tracked.example/hello^$image\n@@||youtube.com/embed/free")}}})
+	engine, err := rules.New(rules.Options{Lists: []rules.List{{Name: "own", Format: rules.FormatABP, Category: consent.Marketing, Text: []byte("||seen.example/hello^$image\n@@||youtube.com/embed/free")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,8 +292,8 @@ func TestDecisions(t *testing.T) {
 	e.banner = b
 	ask := func(query string) answered { return e.do("GET", "/_askfirst/rules.x?"+query, "") }
 	for query, want := range map[string]string{
-		"kind=image&page=/&url=https://tracked.example/hello?id=1":            `{"category":"marketing","vendor":null,"party":"third","never":false,"ruled":true}`,
-		"kind=script&page=/&url=https://tracked.example/hello?id=1":           `{"category":"unclassified","vendor":null,"party":"third","never":false,"ruled":false}`,
+		"kind=image&page=/&url=https://seen.example/hello?id=1":               `{"category":"marketing","vendor":null,"party":"third","never":false,"ruled":true}`,
+		"kind=script&page=/&url=https://seen.example/hello?id=1":              `{"category":"unclassified","vendor":null,"party":"third","never":false,"ruled":false}`,
 		"kind=frame&page=/&url=https://www.youtube.com/embed/free":            `{"category":"necessary","vendor":null,"party":"third","never":false,"ruled":true}`,
 		"kind=frame&page=/&url=https://www.youtube.com/embed/x":               `{"category":"marketing","vendor":["youtube","marketing",0],"party":"third","never":false,"ruled":true}`,
 		"kind=script&page=/&url=https://www.googletagmanager.com/gtm.js%3Fid": `{"category":"functional","vendor":["google-tag-manager","functional",1],"party":"third","never":false,"ruled":true}`,
