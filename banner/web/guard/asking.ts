@@ -71,18 +71,6 @@ function close(banner: Element): void {
 
 const focus = (root: ShadowRoot, selector: string): void => root.querySelector<HTMLElement>(selector)?.focus({ preventScroll: true })
 
-/** Makes the choice that a control stands for; the form goes the long way where that fails. */
-async function decide(control: HTMLElement, action: Action, categories?: string[]): Promise<void> {
-	const form = control.closest('form')
-	try {
-		const field = (name: string): string | undefined => form?.querySelector<HTMLInputElement>(`[name=${name}]`)?.value
-		await choose(action, categories, { language: field('language'), shown: field('shown'), vendor: field('vendor') })
-	} catch {
-		busy = false
-		form?.requestSubmit(control)
-	}
-}
-
 function press(event: MouseEvent): void {
 	if (event.button || event.metaKey || event.ctrlKey) return
 	const control = event.composedPath().find((at): at is HTMLElement => isElement(at) && !!get(at, 'data-askfirst'))
@@ -119,11 +107,19 @@ function press(event: MouseEvent): void {
 /** Whether a choice is on its way: the visitor pressed twice. */
 let busy = false
 
+/** Makes the choice that a control stands for; the form goes the long way where that fails. */
 async function take(event: Event, control: HTMLElement, action: Action, categories?: string[]): Promise<void> {
 	event.preventDefault()
 	if (busy) return
 	busy = true
-	await decide(control, action, categories)
+	const form = control.closest('form')
+	try {
+		const field = (name: string): string | undefined => form?.querySelector<HTMLInputElement>(`[name=${name}]`)?.value
+		await choose(action, categories, { language: field('language'), shown: field('shown'), vendor: field('vendor') })
+	} catch {
+		busy = false
+		form?.requestSubmit(control)
+	}
 }
 
 /** Lets the element that a box stands for act on this page; if it is a mark, the scripts that fill it too. */

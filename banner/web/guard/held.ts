@@ -108,17 +108,14 @@ function references(attribute: string, value: string): string[] {
 const cssURL = /url\(\s*(?:"([^"]*)"|'([^']*)'|([^)\s]*))|@import\s+(?:"([^"]*)"|'([^']*)')/gi
 
 /** Why some CSS may not be used as it is: the first address in it that may not be asked for. */
-export function styleHolds(css: string): Decision | undefined {
-	return being('now', () => firstHeld(css))
-}
-
-function firstHeld(css: string): Decision | undefined {
-	for (const m of css.matchAll(cssURL)) {
-		const d = judge(m.slice(1).find(Boolean) ?? '')
-		if (!allowed(d)) return d
-	}
-	return
-}
+export const styleHolds = (css: string): Decision | undefined =>
+	being('now', () => {
+		for (const m of css.matchAll(cssURL)) {
+			const d = judge(m.slice(1).find(Boolean) ?? '')
+			if (!allowed(d)) return d
+		}
+		return
+	})
 
 /** CSS without the addresses that may not be asked for. */
 export const emptied = (css: string): string =>

@@ -89,22 +89,19 @@ function split(html: string): [whole: string, rest: string] {
 }
 
 /** Holds elements in markup that is parsed elsewhere: all else in it stays as it is. */
-function rewritten(html: string, onHeld?: (d: Decision) => void): string {
-	return being('now', () => replaced(html, onHeld))
-}
-
-function replaced(html: string, onHeld?: (d: Decision) => void): string {
-	return html.replace(actorMarkup, (tag, raw: string | undefined) => {
-		const shell = inert.createElement('div')
-		apply(setInner, shell, [trust('createHTML', tag)])
-		const el = shell.firstElementChild
-		const d = el && holds(el)
-		if (!d) return tag
-		hold(el, d)
-		onHeld?.(d)
-		return raw ? el.outerHTML : el.outerHTML.replace(/<\/[^>]*>$/, '')
-	})
-}
+const rewritten = (html: string, onHeld?: (d: Decision) => void): string =>
+	being('now', () =>
+		html.replace(actorMarkup, (tag, raw: string | undefined) => {
+			const shell = inert.createElement('div')
+			apply(setInner, shell, [trust('createHTML', tag)])
+			const el = shell.firstElementChild
+			const d = el && holds(el)
+			if (!d) return tag
+			hold(el, d)
+			onHeld?.(d)
+			return raw ? el.outerHTML : el.outerHTML.replace(/<\/[^>]*>$/, '')
+		}),
+	)
 
 /** What an iframe may show of a document that it is given as markup. The whole of it is kept, and comes back on consent. */
 export function srcdoc(el: Element, value: unknown): unknown {
