@@ -360,6 +360,8 @@ func TestHeuristics(t *testing.T) {
 		{"https://pixanalytics2.example/", Frame, 0, "heuristic:tracker-host"},
 		{"https://x.example.analytics/a.js", Script, 0, ""},
 		{"https://counter.example/7.jpg", Image, 0, ""},
+		{"https://isometric.example/a.js", Script, 0, ""},
+		{"https://racetrack.example/a.js", Script, 0, ""},
 		{"https://counter.example/7", Image, 0, "heuristic:tracker-host"},
 		{"https://cdn.adzone.example/a.js", Script, 0, "heuristic:tracker-host"},
 		{"https://ad-feed.example/a.js", Script, 0, "heuristic:tracker-host"},

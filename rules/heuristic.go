@@ -151,13 +151,13 @@ var (
 	trackerLabels = newWords(
 		"ad", "ads", "adv", "adx", "banner", "banners", "beacon", "beacons", "collector", "count", "euob", "hits", "jsc", "matomo", "ob",
 		"obs", "obseu", "openx", "piwik", "pixel", "pixels", "plausible", "posthog", "prebid", "publisher", "rtb", "rtg", "sc", "sgtm", "ssgtm",
-		"ssp", "stat", "stats", "sync", "tag", "tags", "telemetry", "trck", "trk", "umami", "usersync")
+		"ssp", "stat", "stats", "sync", "tag", "tags", "telemetry", "track", "trck", "trk", "umami", "usersync")
 	// trackerParts are what is in their names, wherever it stands.
-	trackerParts = newParts("advert", "affili", "analytic", "counter", "cpm", "metric", "push", "track")
+	trackerParts = newParts("advert", "affili", "analytic", "counter", "cpm", "metrics", "push", "tracker", "tracking")
 	// trackerWords are what their paths have between "/", ".", "-" and "_".
 	trackerWords = newWords(
 		"adframe", "adserve", "adserver", "adservice", "adservices", "adtag", "adtags", "adv", "advert", "adverts", "adx", "affiliates",
-		"analytics", "beacon", "beacons", "counter", "gpt", "hb", "impression", "pagead", "pbjs", "pixel", "pixels", "placement", "prebid",
+		"analytics", "beacon", "beacons", "counter", "hb", "impression", "pagead", "pbjs", "pixel", "pixels", "placement", "prebid",
 		"publisher", "retarget", "retargeting", "rtb", "ssp", "sync", "tag", "tags", "telemetry", "track", "tracker", "tracking", "usersync", "vast")
 	// adSizes are the sizes of ads that the IAB has given names, in pixels.
 	adSizes = newWords("728x90", "300x250", "160x600", "468x60", "120x600", "336x280", "970x250", "970x90", "300x600", "234x60", "320x50", "320x100")
