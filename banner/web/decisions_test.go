@@ -67,6 +67,11 @@ var guessedAt = []string{
 	"x.example/beach-1728x90.jpg", "x.example/loads/beach.jpg", "x.example/ads.jpg", "x.example/beach.jpg?crop=728x90", "x.example/_300x600", "x.example/a.970x90?",
 	"x.example/login", "x.example/a/SSO/b", "x.example/oauth2?a", "x.example/login.html", "x.example/a?to=/login", "login.example/a", "x.example/a-login",
 	"x.example/c/Shop.example.js?v=1", "x.example/shop.example.js", "x.example/shopXexample.js", "x.example/myshop.example.js", "x.example/a?b=/shop.example.js", "x.example/localhost.js",
+	"x.example/s/www.shop.example.15.js", "x.example/keys/Shop.example/p.js", "x.example/_shop.example-2.js", "x.example/shop.example/a/b.js", "x.example/shop.example.1/a.js",
+	"x.example/my-shop.example.js", "x.example/shop.example", "x.example/.js", "x.example/_a.js", "x.example/a/-.js", "x.example/shop.examples.js", "shop.example.x.example/p.js", "shop.example.x.example/a.js/p",
+	"t.x.example/a", "t1.x.example/a", "t.example/a", "tags3.x.example/a", "cdn.webtracker.example/a", "pixanalytics2.example/a", "counter.example:8080/a", "x.example.analytics/a",
+	"adzone.example/a", "cdn.ad-feed.example/a", "adobe.example/a", "adns.example/a", "x.adnsx/a", "vidads.example/a", "xads.example/a", "xyads.example/a", "goodleads.example/a", "x.vidads/a",
+	"isometric.example/a", "racetrack.example/a", "metrics.example/a", "x.example/hb/site.js", "x.example/a/300x250/2018/cat.jpg", "x.example/a/cats-728x90/cat.jpg", "x.example/728x90/",
 	"x.example/70417.js", "x.example/js/70417.js?v=1", "x.example/js/2026112701.js", "x.example/a/70417.js", "x.example/70417.png", "x.example/70417.png?",
 	"x.example/57/e4/4f/57e44fa14290cb53f93c96a75d3da08d.js", "x.example/57/e4/4F/57E44fa14290cb53f93c96a75d3da08d.js?a", "x.example/57/e4/4f/57e44ea14290cb53f93c96a75d3da08d.js",
 }
