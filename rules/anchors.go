@@ -1,11 +1,9 @@
 package rules
 
 import (
-	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -65,11 +63,8 @@ func newAnchors(literals []string) anchors {
 // enter fills the table with the literals that are for runs of this length, under
 // runs that are not common.
 func (r *runs) enter(literals []string, run int, mask uint32, common func(run string) int) {
-	type entry struct {
-		run uint32
-		runRef
-	}
-	var entries []entry
+	refs := make([]runRef, 0, anchorStride*len(literals))
+	keys := make([]uint64, 0, cap(refs)) // runs with the numbers of their refs behind them
 	for id, s := range literals {
 		if len(s) < shortAnchor || len(s) < longAnchor != (run == shortRun) {
 			continue
@@ -78,33 +73,32 @@ func (r *runs) enter(literals []string, run int, mask uint32, common func(run st
 		for o := at; o < at+anchorStride; o++ {
 			begin := max(0, min(o, len(s)-8))
 			length := min(8, len(s)-begin)
-			entries = append(entries, entry{uint32(runAt([]byte(s), o)) & mask,
-				runRef{runAt([]byte(s[:begin+length]), begin), uint32(id), uint8(o), uint8(o - begin), uint8(length), false}})
+			keys = append(keys, uint64(uint32(runAt([]byte(s), o))&mask)<<32|uint64(len(refs)))
+			refs = append(refs, runRef{runAt([]byte(s[:begin+length]), begin), uint32(id), uint8(o), uint8(o - begin), uint8(length), false})
 		}
 	}
-	if len(entries) == 0 {
+	if len(refs) == 0 {
 		return
 	}
-	slices.SortFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.id, b.id), cmp.Compare(a.offset, b.offset))
-	})
+	slices.Sort(keys)
+	runOf := func(i int) uint32 { return uint32(keys[i] >> 32) }
 	r.mask = mask
 	r.filter = new([1 << 12]uint64)
-	r.slots = make([]runSlot, 1<<bits.Len(uint(2*len(entries))))
-	r.refs = make([]runRef, len(entries))
-	for i, e := range entries {
-		r.refs[i] = e.runRef
-		r.refs[i].last = i+1 == len(entries) || entries[i+1].run != e.run
-		if i > 0 && entries[i-1].run == e.run {
+	r.slots = make([]runSlot, 1<<bits.Len(uint(2*len(refs))))
+	r.refs = make([]runRef, len(refs))
+	for i, key := range keys {
+		r.refs[i] = refs[uint32(key)]
+		r.refs[i].last = i+1 == len(keys) || runOf(i+1) != runOf(i)
+		if i > 0 && runOf(i-1) == runOf(i) {
 			continue
 		}
-		h := e.run * runHash
+		h := runOf(i) * runHash
 		r.filter[h>>20] |= 1 << (h >> 14 & 63)
 		at := r.slot(h)
 		for r.slots[at].first != 0 {
 			at = (at + 1) & uint32(len(r.slots)-1)
 		}
-		r.slots[at] = runSlot{e.run, uint32(i) + 1}
+		r.slots[at] = runSlot{runOf(i), uint32(i) + 1}
 	}
 }
 
@@ -227,15 +221,12 @@ func commonInCode(run string) int {
 		cost += 60
 	}
 	for i := 0; i < len(run); i++ {
-		switch c := run[i]; {
-		case strings.IndexByte("etaoinsrlcdup.", c) >= 0:
-			cost += 2
-		case 'a' <= c && c <= 'z':
-			cost++
-		}
+		cost += int(costsInCode[run[i]])
 	}
 	return cost
 }
+
+var costsInCode = letterCosts("etaoinsrlcdup.")
 
 // codeRuns are the runs of commonCode, of both lengths, in their lowest bytes.
 type codeRuns map[uint64]struct{}

@@ -153,12 +153,20 @@ func commonness(run string) int {
 		cost += 40
 	}
 	for i := 0; i < len(run); i++ {
-		switch c := run[i] | 0x20; {
-		case strings.IndexByte("etaoinsr", c) >= 0:
-			cost += 2
-		case 'a' <= c && c <= 'z':
-			cost++
-		}
+		cost += int(costsInURLs[run[i]|0x20])
 	}
 	return cost
+}
+
+var costsInURLs = letterCosts("etaoinsr")
+
+// letterCosts weighs small letters, and twice the bytes that are met often.
+func letterCosts(often string) (costs [256]uint8) {
+	for c := 'a'; c <= 'z'; c++ {
+		costs[c] = 1
+	}
+	for _, c := range often {
+		costs[c] = 2
+	}
+	return costs
 }
