@@ -63,8 +63,8 @@ func newAnchors(literals []string) anchors {
 // enter fills the table with the literals that are for runs of this length, under
 // runs that are not common.
 func (r *runs) enter(literals []string, run int, mask uint32, common func(run string) int) {
-	refs := make([]runRef, 0, anchorStride*len(literals))
-	keys := make([]uint64, 0, cap(refs)) // runs with the numbers of their refs behind them
+	var refs []runRef
+	var keys []uint64 // runs with the numbers of their refs behind them
 	for id, s := range literals {
 		if len(s) < shortAnchor || len(s) < longAnchor != (run == shortRun) {
 			continue

@@ -82,7 +82,7 @@ var (
 	folders = [...]string{"/media", "/image", "/img", "/photo", "/upload", "/thumb", "/crop", "/resize"}
 	// loaders are what pictures are called that show that something is to come,
 	// and are hidden until then.
-	loaders = [...]string{"loading", "loader", "spinner"}
+	loaders = newParts("loading", "loader", "spinner")
 	// signatures are the keys by which stores of files are shown that a picture may
 	// be had for a while.
 	signatures = newWords("signature", "x-amz-signature", "x-goog-signature")
@@ -105,7 +105,7 @@ func isGIF(path []byte) bool {
 func isPicture(a *address) bool {
 	path := a.path()
 	if isGIF(path) {
-		return len(a.query()) == 0 && isLoader(path[bytes.LastIndexByte(path, '/')+1:])
+		return len(a.query()) == 0 && loaders.in(path[bytes.LastIndexByte(path, '/')+1:])
 	}
 	for i, c := range path {
 		if c == '.' && startsFold(path[i:], pictures[:]) || c == '/' && startsFold(path[i:], folders[:]) {
@@ -113,15 +113,6 @@ func isPicture(a *address) bool {
 		}
 	}
 	return hasKey(a.query(), &sizes)
-}
-
-func isLoader(name []byte) bool {
-	for i := range name {
-		if startsFold(name[i:], loaders[:]) {
-			return true
-		}
-	}
-	return false
 }
 
 // isSignIn reports whether a path has one of signIns between slashes.
@@ -223,16 +214,11 @@ func newParts(list ...string) parts {
 	return p
 }
 
-// in reports whether s, in lower case, has one of the words.
+// in reports whether s has one of the words, in any case.
 func (p *parts) in(s []byte) bool {
 	for i := 1; i < len(s); i++ {
-		if p.starts[s[i-1]&31]>>(s[i]&31)&1 == 0 {
-			continue
-		}
-		for _, word := range p.words {
-			if bytes.HasPrefix(s[i-1:], []byte(word)) {
-				return true
-			}
+		if p.starts[s[i-1]&31]>>(s[i]&31)&1 != 0 && startsFold(s[i-1:], p.words) {
+			return true
 		}
 	}
 	return false
@@ -429,7 +415,7 @@ func guesses() map[string]string {
 	for i, ending := range pictures {
 		quoted[i] = regexp.QuoteMeta(ending)
 	}
-	picture := ` [^/]*(?=/)(?:[^?]*(?:` + strings.Join(loaders[:], "|") + `)[^/?]*\.gif\??$|(?![^?]*\.gif(?:\?|$))(?:[^?]*(?:` + strings.Join(quoted, "|") + "|" + strings.Join(folders[:], "|") + `)|.*[?&]` + sizes.expression() + "=))"
+	picture := ` [^/]*(?=/)(?:[^?]*(?:` + strings.Join(loaders.words, "|") + `)[^/?]*\.gif\??$|(?![^?]*\.gif(?:\?|$))(?:[^?]*(?:` + strings.Join(quoted, "|") + "|" + strings.Join(folders[:], "|") + `)|.*[?&]` + sizes.expression() + "=))"
 	counts := func(image string) string { return `\w*(?:script|frame|image(?!` + picture + ")" + image + ")" }
 	run := fmt.Sprintf(`(?=[\da-z-]{%d})[a-z-]*(?:\d[a-z-]*){%d}`, uniqueRunLength, uniqueDigits)
 	expressions := map[string]string{
