@@ -163,7 +163,7 @@ func (u *urlRule) compare(other *urlRule) int {
 	return cmp.Or(u.breadth()-other.breadth(), u.order-other.order)
 }
 
-// urls returns every pattern of the layer, the one that decides first first.
+// urls returns every pattern of the layer, in the order in which they are written.
 func (l *layer) urls() []urlRule {
 	all := append(slices.Clone(l.anyHost), l.unindexed...)
 	for _, urls := range l.byLabel {
@@ -172,7 +172,7 @@ func (l *layer) urls() []urlRule {
 	for _, h := range l.byHost {
 		all = append(all, h.urls...)
 	}
-	slices.SortFunc(all, bySpecificity)
+	slices.SortFunc(all, func(a, b urlRule) int { return a.order - b.order })
 	return all
 }
 

@@ -16,10 +16,11 @@ import (
 // holds for frames and forms.
 //
 // The path is matched from its start, with "*" for any bytes, and is a prefix
-// unless it ends in "$", which stands for itself anywhere else. Each key must be
-// in the query with a value that its glob matches wholly; a query "*" takes any
-// that is not empty, and a pattern without a query takes any. All is compared
-// byte for byte, the case of letters too, except that hosts are in lower case.
+// unless it ends in "$", which stands for itself anywhere else. "*/" at its start
+// stands for any folders or none. Each key must be in the query with a value that
+// its glob matches wholly; a query "*" takes any that is not empty, and a pattern
+// without a query takes any. All is compared byte for byte, the case of letters
+// too, except that hosts are in lower case.
 type Pattern struct {
 	// Host is "*", "self", a label and ".self", or a domain in lower-case ASCII.
 	Host string
@@ -62,6 +63,9 @@ func ParsePattern(s string) (Pattern, error) {
 		return p, errors.New("path has a space, a backslash or a \"#\"")
 	}
 	p.Path = "/" + path
+	if strings.HasPrefix(path, "*/") {
+		p.Path = path
+	}
 	p.specificity = len(p.Host) + len(strings.TrimRight(p.Path, "*$"))
 	if !strings.HasSuffix(p.Path, "$") && !strings.HasSuffix(p.Path, "*") {
 		p.Path += "*"

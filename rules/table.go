@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -62,8 +63,9 @@ type tablePart struct {
 	Said    []tableVerdict `json:"said,omitempty"`
 	Domains map[string]int `json:"domains,omitempty"`
 	// URLs are, by host, a regular expression (ECMAScript) of path and query,
-	// what it says, and a number: of those that match the one with the least
-	// decides, of equals the one whose host is asked for first.
+	// what it says, and a number: of those that match the one decides whose
+	// number less its own length is the least; of equals the one whose host is
+	// asked for first, then the one that stands first.
 	URLs map[string][][3]any `json:"urls,omitempty"`
 	// Inline are the tokens of a signature, the longest first, and what it
 	// says, and 1 if programs do not have it. They stand in the order in which
@@ -296,7 +298,8 @@ func (p *tablePart) addURL(u urlRule) {
 	if p.URLs == nil {
 		p.URLs = map[string][][3]any{}
 	}
-	p.URLs[u.Host] = append(p.URLs[u.Host], [3]any{u.expression(), p.says(u.verdict), -u.specificity})
+	e := u.expression()
+	p.URLs[u.Host] = append(p.URLs[u.Host], [3]any{e, p.says(u.verdict), len(utf16.Encode([]rune(e))) - u.specificity})
 }
 
 // expression writes the pattern as a regular expression of ECMAScript that is

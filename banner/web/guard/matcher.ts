@@ -48,7 +48,7 @@ function makeLayer(first?: Part) {
 		enter(part.cookies, cookies)
 		enter(part.storage, storage)
 		enter(part.vendors, vendors)
-		for (const host in part.urls) patterns.set(host, (part.urls[host] ?? []).map(([expression, n, order]) => [expression, said[n] as Verdict, order]))
+		for (const host in part.urls) patterns.set(host, (part.urls[host] ?? []).map(([expression, n, beyond]): Pattern => [expression, said[n] as Verdict, beyond - expression.length]).sort((a, b) => a[2] - b[2]))
 		for (const [tokens, n, snippet] of part.inline ?? []) {
 			const key = (tokens[0] as string).slice(0, 4)
 			begins.set(key, [...(begins.get(key) ?? []), [signatures++, tokens, said[n], snippet && part.programs]])
