@@ -333,6 +333,7 @@ func TestHeuristics(t *testing.T) {
 		{"https://x.example/Media/17", Image, Noscript, ""},
 		{"https://x.example/thumbnail/400x250/?url=https%3A%2F%2Fx.example%2F7", Image, Noscript, ""},
 		{"https://x.example/dims/resize/1200x630/7", Image, Noscript, ""},
+		{"https://x.example/c_fill,f_auto,w_630/beach", Image, Noscript, ""},
 		{"https://x.example/watch/17", Image, Noscript, "heuristic:noscript-image"},
 		{"https://x.example/watch/17", Image, Hidden, "heuristic:pixel"},
 		{"https://x.example/clear.gif", Image, Noscript, "heuristic:noscript-image"},
@@ -356,6 +357,8 @@ func TestHeuristics(t *testing.T) {
 		{"https://tags3.x.example/a.js", Script, 0, "heuristic:tracker-host"},
 		{"https://t1.x.example/a.js", Script, 0, ""},
 		{"https://t.example/a.js", Script, 0, ""},
+		{"https://stat.x.example/a.js", Script, 0, "heuristic:tracker-host"},
+		{"https://stat5.x.example/a.js", Script, 0, ""},
 		{"https://cdn.webtracker.example/a.js", Script, 0, "heuristic:tracker-host"},
 		{"https://pixanalytics2.example/", Frame, 0, "heuristic:tracker-host"},
 		{"https://x.example.analytics/a.js", Script, 0, ""},
@@ -379,6 +382,10 @@ func TestHeuristics(t *testing.T) {
 		{"https://x.example/b_728x90.php", Frame, 0, "heuristic:tracker-path"},
 		{"https://x.example/728x901.php", Frame, 0, ""},
 		{"https://x.example/pixel?u=1", Image, 0, "heuristic:tracker-path"},
+		{"https://x.example/themes/publisher/js/theme.js", Script, 0, ""}, // the name of a theme
+		{"https://x.example/themes/shop/js/tracking.js", Script, 0, "heuristic:tracker-path"},
+		{"https://x.example/themes/tracking.js", Script, 0, "heuristic:tracker-path"},
+		{"https://x.example/_next/static/chunks/page-view-beacon-2b9add17.js", Script, 0, ""}, // what the program is cut into
 		{"https://x.example/pixel.gif", Image, 0, ""},
 		{"https://x.example/pixel.gif?", Image, 0, ""},
 		{"https://x.example/pixel.png?u=1", Image, 0, ""},

@@ -79,7 +79,7 @@ func seen(p *Page, k Kind) bool { return k == Image && isPicture(&p.ref) }
 var (
 	pictures = [...]string{".jpg", ".jpeg", ".png", ".webp", ".avif", ".svg"}
 	// folders are what a path has that leads to pictures without an ending.
-	folders = [...]string{"/media", "/image", "/img", "/photo", "/upload", "/thumb", "/crop", "/resize"}
+	folders = [...]string{"/media", "/image", "/img", "/photo", "/avatar", "/upload", "/thumb", "/crop", "/resize", "/c_", "/w_"}
 	// loaders are what pictures are called that show that something is to come,
 	// and are hidden until then.
 	loaders = newParts("loading", "loader", "spinner")
@@ -137,12 +137,13 @@ func startsFold(s []byte, words []string) bool {
 
 var (
 	// trackerLabels are what hosts that count visitors or serve ads are called
-	// by those who run them, a number at the end left out; and so is "t", without
-	// a number: t1 and t2 serve files.
+	// by those who run them, a number at the end left out; bareLabels are without
+	// one alone: t1 and stat2 serve files.
+	bareLabels    = newWords("stat", "t")
 	trackerLabels = newWords(
 		"ad", "ads", "adv", "adx", "banner", "banners", "beacon", "beacons", "collector", "count", "euob", "hits", "jsc", "matomo", "ob",
 		"obs", "obseu", "openx", "piwik", "pixel", "pixels", "plausible", "posthog", "prebid", "publisher", "rtb", "rtg", "sc", "sgtm", "ssgtm",
-		"ssp", "stat", "stats", "sync", "tag", "tags", "telemetry", "track", "trck", "trk", "umami", "usersync")
+		"ssp", "stats", "sync", "tag", "tags", "telemetry", "track", "trck", "trk", "umami", "usersync")
 	// trackerParts are what is in their names, wherever it stands.
 	trackerParts = newParts("advert", "affili", "analytic", "counter", "cpm", "metrics", "push", "tracker", "tracking")
 	// trackerWords are what their paths have between "/", ".", "-" and "_".
@@ -238,12 +239,12 @@ func withoutNumber(s []byte) []byte {
 }
 
 // isTrackerHost reports whether a label of the host before its last two is one
-// of trackerLabels or "t", or one before its last has one of trackerParts or is an ad
-// network's.
+// of trackerLabels or bareLabels, or one before its last has one of trackerParts or
+// is an ad network's.
 func isTrackerHost(host []byte, l *labels) bool {
 	for i := 1; i < l.n; i++ {
 		label := host[l.starts[i] : l.starts[i-1]-1]
-		if i > 1 && (trackerLabels.has(withoutNumber(label)) || string(label) == "t") || isAdNetwork(label) || trackerParts.in(label) {
+		if i > 1 && (trackerLabels.has(withoutNumber(label)) || bareLabels.has(label)) || isAdNetwork(label) || trackerParts.in(label) {
 			return true
 		}
 	}
@@ -268,8 +269,21 @@ func isAdNetwork(label []byte) bool {
 }
 
 // isTrackerPath reports whether the path has one of trackerWords, a number at
-// its end left out, or one of adSizes.
+// its end left out, or one of adSizes; but for the name of a theme and for the
+// pieces of a program that Next.js has cut, which are named by all that is in them.
 func isTrackerPath(path []byte) bool {
+	if !hasTrackerWord(path) || bytes.Contains(path, []byte("/_next/")) {
+		return false
+	}
+	if _, theme, ok := bytes.Cut(path, []byte("/themes/")); ok {
+		if n := bytes.IndexByte(theme, '/'); n >= 0 {
+			return hasTrackerWord(theme[n:])
+		}
+	}
+	return true
+}
+
+func hasTrackerWord(path []byte) bool {
 	start := len(path)
 	for i, c := range path {
 		if c != '/' && c != '.' && c != '-' && c != '_' {
@@ -423,8 +437,8 @@ func guesses() map[string]string {
 		"hidden-frame":   `(?:tiny|hidden)frame(?! [^/]*(?=/)[^?]*/` + signIns.expression() + `(?:[/?]|$))`,
 		"beacon":         `\w*ping`,
 		"gif-query":      fmt.Sprintf(`\w*image [^?]*\.gif\?(?!(?:.*&)?%s=)(?=.{%d})(?:.*[^\da-z-])?`, signatures.expression(), uniqueQueryLength) + run,
-		"tracker-host":   `(?:\w*hint|` + counts("") + `) (?:[^/]*\.)?(?:(?:t|` + trackerLabels.expression() + `\d*)\.[^./]+\.[^./]|[^./]+[^./eo]ads\.|(?:ad[` + adLetters + `][^./]{2}|[^./]*(?:` + strings.Join(trackerParts.words, "|") + `))[^./]*\.)`,
-		"tracker-path":   counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
+		"tracker-host":   `(?:\w*hint|` + counts("") + `) (?:[^/]*\.)?(?:(?:` + bareLabels.expression() + "|" + trackerLabels.expression() + `\d*)\.[^./]+\.[^./]|[^./]+[^./eo]ads\.|(?:ad[` + adLetters + `][^./]{2}|[^./]*(?:` + strings.Join(trackerParts.words, "|") + `))[^./]*\.)`,
+		"tracker-path":   counts(`(?= [^?]*\?.)`) + ` [^/]*(?=/)(?![^?]*/_next/)(?:[^?]*/themes/[^/?]*(?=/)|(?![^?]*/themes/[^/?]*/))[^?]*[/._-](?:` + trackerWords.expression() + `\d*|` + adSizes.expression() + `)(?:[/._?-]|$)`,
 		"tracker-query":  counts("") + ` [^?]*\?(?:.*&)?` + trackerKeys.expression() + "=",
 		"banner":         `\w*image [^/]*(?=/)[^?]*(?:/ads/|(?:[/_]` + adSizes.expression() + `|[.-](?!` + photoSizes.expression() + ")" + adSizes.expression() + `)(?:[._?-]|$))`,
 		"account-number": `(?:\w*script [^/]*/(?:js/)?\d{4,8}\.js|hiddenimage [^/]*/\d{4,8}\.png)(?:\?|$)`,

@@ -415,14 +415,14 @@ func readScheme(ref []byte) (scheme, int) {
 	return noScheme, 0
 }
 
-// equalFold reports whether s is lower, which is in lower-case ASCII letters,
+// equalFold reports whether s is lower, which is ASCII without upper-case letters,
 // whatever the case of s.
 func equalFold(s []byte, lower string) bool {
 	if len(s) != len(lower) {
 		return false
 	}
 	for i, c := range s {
-		if c|0x20 != lower[i] {
+		if c != lower[i] && c|0x20 != lower[i] {
 			return false
 		}
 	}

@@ -69,6 +69,8 @@ var guessedAt = []string{
 	"x.example/c/Shop.example.js?v=1", "x.example/shop.example.js", "x.example/shopXexample.js", "x.example/myshop.example.js", "x.example/a?b=/shop.example.js", "x.example/localhost.js",
 	"x.example/s/www.shop.example.15.js", "x.example/keys/Shop.example/p.js", "x.example/_shop.example-2.js", "x.example/shop.example/a/b.js", "x.example/shop.example.1/a.js",
 	"x.example/my-shop.example.js", "x.example/shop.example", "x.example/.js", "x.example/_a.js", "x.example/a/-.js", "x.example/shop.examples.js", "shop.example.x.example/p.js", "shop.example.x.example/a.js/p",
+	"x.example/themes/publisher/js/theme.js", "x.example/themes/shop/tracking.js", "x.example/themes/tracking.js", "x.example/_next/page-beacon.js", "x.example/themes/a/themes/tag/b.js", "x.example/tag/themes/a/b.js",
+	"x.example/a?/themes/tag/b", "x.example/themes/tag?/", "stat.x.example/a", "stat5.x.example/a", "x.example/c_fill,w_630/beach",
 	"t.x.example/a", "t1.x.example/a", "t.example/a", "tags3.x.example/a", "cdn.webtracker.example/a", "pixanalytics2.example/a", "counter.example:8080/a", "x.example.analytics/a",
 	"adzone.example/a", "cdn.ad-feed.example/a", "adobe.example/a", "adns.example/a", "x.adnsx/a", "vidads.example/a", "xads.example/a", "xyads.example/a", "goodleads.example/a", "x.vidads/a",
 	"isometric.example/a", "racetrack.example/a", "metrics.example/a", "x.example/hb/site.js", "x.example/a/300x250/2018/cat.jpg", "x.example/a/cats-728x90/cat.jpg", "x.example/728x90/",
