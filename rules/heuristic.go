@@ -78,7 +78,8 @@ func seen(p *Page, k Kind) bool { return k == Image && isPicture(&p.ref) }
 
 var (
 	pictures = [...]string{".jpg", ".jpeg", ".png", ".webp", ".avif", ".svg"}
-	// folders are what a path has that leads to pictures without an ending.
+	// folders are what a path has that leads to pictures without an ending; c_ and
+	// w_ tell a service how to crop and scale one.
 	folders = [...]string{"/media", "/image", "/img", "/photo", "/avatar", "/upload", "/thumb", "/crop", "/resize", "/c_", "/w_"}
 	// loaders are what pictures are called that show that something is to come,
 	// and are hidden until then.
