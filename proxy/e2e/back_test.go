@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
@@ -15,8 +17,13 @@ var secureShop = chromedp.Flag("unsafely-treat-insecure-origin-as-secure", shop)
 // whether that is the page as it was left, out of the back/forward cache.
 func (v *visitor) goesBack() (asItWas bool) {
 	v.t.Helper()
+	history := call(v, page.GetNavigationHistory, cdp.Empty{})
+	before := page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID}
 	shown := func(e page.EventFrameNavigated) bool { return e.Frame.ParentID == "" }
-	e, err := chromedp.Run(v.ctx, chromedp.WaitEvent(page.FrameNavigated, shown, chromedp.Evaluate[chromedp.Void](`history.back()`)))
+	e, err := chromedp.Run(v.ctx, chromedp.WaitEvent(page.FrameNavigated, shown, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, page.NavigateToHistoryEntry, before)
+		return err
+	})))
 	v.must(err)
 	return e.Type == page.NavigationTypeBackForwardCacheRestore
 }

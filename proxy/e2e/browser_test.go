@@ -231,13 +231,21 @@ func (v *visitor) find(selector string) point {
 }
 
 // until waits for an expression to become true. A document that goes while it
-// is asked is not the end: the one that comes is asked anew.
+// is asked is not the end: the one that comes is asked anew. chromedp's own Poll
+// waits for ever where it has lost the page that the browser put back out of its
+// back/forward cache.
 func (v *visitor) until(expression string) {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.ctx, 20*time.Second)
 	defer cancel()
+	poll := chromedp.Evaluate[bool](fmt.Sprintf(`new Promise((is, fails) => {
+		const look = () => {
+			try { (%s) ? is(true) : setTimeout(look, 20) } catch (e) { fails(e) }
+		};
+		look();
+	})`, expression), chromedp.EvalAwaitPromise)
 	for {
-		err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond)))
+		_, err := chromedp.Run(ctx, poll)
 		if err == nil {
 			return
 		}
