@@ -63,32 +63,32 @@ func newAnchors(literals []string) anchors {
 // enter fills the table with the literals that are for runs of this length, under
 // runs that are not common.
 func (r *runs) enter(literals []string, run int, mask uint32, common func(run string) int) {
-	var refs []runRef
-	var keys []uint64 // runs with the numbers of their refs behind them
+	keys := make([]uint64, 0, anchorStride*len(literals)) // runs, and behind them which literal's and where in it
 	for id, s := range literals {
 		if len(s) < shortAnchor || len(s) < longAnchor != (run == shortRun) {
 			continue
 		}
 		at, _ := rarestRuns(s, run, common)
 		for o := at; o < at+anchorStride; o++ {
-			begin := max(0, min(o, len(s)-8))
-			length := min(8, len(s)-begin)
-			keys = append(keys, uint64(uint32(runAt([]byte(s), o))&mask)<<32|uint64(len(refs)))
-			refs = append(refs, runRef{runAt([]byte(s[:begin+length]), begin), uint32(id), uint8(o), uint8(o - begin), uint8(length), false})
+			keys = append(keys, uint64(uint32(runAt([]byte(s), o))&mask)<<32|uint64(id)<<8|uint64(o))
 		}
 	}
-	if len(refs) == 0 {
+	if len(keys) == 0 {
 		return
 	}
 	slices.Sort(keys)
 	runOf := func(i int) uint32 { return uint32(keys[i] >> 32) }
 	r.mask = mask
 	r.filter = new([1 << 12]uint64)
-	r.slots = make([]runSlot, 1<<bits.Len(uint(2*len(refs))))
-	r.refs = make([]runRef, len(refs))
+	r.slots = make([]runSlot, 1<<bits.Len(uint(2*len(keys))))
+	r.refs = make([]runRef, len(keys))
 	for i, key := range keys {
-		r.refs[i] = refs[uint32(key)]
-		r.refs[i].last = i+1 == len(keys) || runOf(i+1) != runOf(i)
+		id, o := uint32(key)>>8, int(uint8(key))
+		s := literals[id]
+		begin := max(0, min(o, len(s)-8))
+		length := min(8, len(s)-begin)
+		last := i+1 == len(keys) || runOf(i+1) != runOf(i)
+		r.refs[i] = runRef{runAt([]byte(s[begin:begin+length]), 0), id, uint8(o), uint8(o - begin), uint8(length), last}
 		if i > 0 && runOf(i-1) == runOf(i) {
 			continue
 		}
@@ -217,7 +217,7 @@ func commonInCode(run string) int {
 	if len(run) == shortRun {
 		cost = 10
 	}
-	if runsOfCode().has(run) {
+	if runsOfCode().has(runWord(run)) {
 		cost += 60
 	}
 	for i := 0; i < len(run); i++ {
@@ -228,23 +228,32 @@ func commonInCode(run string) int {
 
 var costsInCode = letterCosts("etaoinsrlcdup.")
 
-// codeRuns are the runs of commonCode, of both lengths, in their lowest bytes.
-type codeRuns map[uint64]struct{}
-
-var runsOfCode = sync.OnceValue(func() codeRuns {
-	set := make(codeRuns, 2*len(commonCode))
+// runsOfCode are the runs of commonCode, of both lengths.
+var runsOfCode = sync.OnceValue(func() *runFilter {
+	f := new(runFilter)
 	for _, n := range [...]int{longRun, shortRun} {
 		for i := 0; i+n <= len(commonCode); i++ {
-			set[runWord(commonCode[i:i+n])] = struct{}{}
+			f.add(runWord(commonCode[i : i+n]))
 		}
 	}
-	return set
+	return f
 })
 
-func (c codeRuns) has(run string) bool {
-	_, ok := c[runWord(run)]
-	return ok
+// runFilter has runs, 32 KiB for some thousands, and takes one of fifty others for
+// one that it has.
+type runFilter [1 << 12]uint64
+
+func (f *runFilter) add(run uint64) {
+	bit := run * wordHash >> (64 - 18)
+	f[bit/64] |= 1 << (bit % 64)
 }
+
+func (f *runFilter) has(run uint64) bool {
+	bit := run * wordHash >> (64 - 18)
+	return f[bit/64]>>(bit%64)&1 != 0
+}
+
+const wordHash = 0x9e3779b97f4a7c15
 
 // runWord packs a run of at most seven bytes and its length.
 func runWord(run string) uint64 {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	_ "embed"
 	"strings"
 
@@ -18,24 +19,24 @@ const breadthFile = "breadth.tsv"
 // addBreadth enters the breadth table. A product that the catalogue has under
 // the same ID is that vendor, and keeps its category unless the table has none.
 func (e *Engine) addBreadth(table string) {
-	e.breadth.reserve(strings.Count(table, "\n"))
+	var vendors chunk[Vendor]
+	var id []byte
 	line := 0
 	for row := range strings.Lines(table) {
 		line++
-		fields := strings.Split(strings.TrimSuffix(row, "\n"), "\t")
-		if strings.HasPrefix(row, "#") || len(fields) != 4 {
+		domain, row, _ := strings.Cut(strings.TrimSuffix(row, "\n"), "\t")
+		word, row, _ := strings.Cut(row, "\t")
+		name, company, whole := strings.Cut(row, "\t")
+		category, ok := consent.ParseCategory(word)
+		if !ok || !whole || strings.HasPrefix(domain, "#") {
 			continue
 		}
-		domain, name := fields[0], fields[2]
-		category, ok := consent.ParseCategory(fields[1])
-		if !ok {
-			continue
-		}
-		id := slug(name)
-		v := e.byID[id]
+		id = appendSlug(id[:0], name)
+		v := e.byID[string(id)]
 		if v == nil {
-			v = &Vendor{ID: id, Name: name, Company: fields[3], Category: category}
-			e.byID[id] = v
+			v = &vendors.take(1)[0]
+			*v = Vendor{ID: string(id), Name: name, Company: company, Category: category}
+			e.byID[v.ID] = v
 		} else if category != consent.Unclassified {
 			category = v.Category
 		}
@@ -43,9 +44,8 @@ func (e *Engine) addBreadth(table string) {
 	}
 }
 
-// slug makes an ID of a product's name.
-func slug(name string) string {
-	id := make([]byte, 0, len(name))
+// appendSlug appends the ID that a product's name makes.
+func appendSlug(id []byte, name string) []byte {
 	for i := 0; i < len(name); i++ {
 		switch c := name[i]; {
 		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9':
@@ -56,5 +56,5 @@ func slug(name string) string {
 			id = append(id, '-')
 		}
 	}
-	return strings.TrimSuffix(string(id), "-")
+	return bytes.TrimSuffix(id, []byte("-"))
 }

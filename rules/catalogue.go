@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"net/url"
 	"path"
 	"regexp"
@@ -39,12 +40,39 @@ var checks = []string{"third-party-web", "open-cookie-database", "iab", "prebid"
 // source is a vendor with the places where its rules were written, each at the
 // index of the rule.
 type source struct {
-	Vendor
+	*Vendor
 	checked                                             []string // of checks; not in the compiled form
 	file                                                string
 	line                                                int
 	domains, urls, inline, marks, cookieLines, storages []int
 	patterns                                            []Pattern
+}
+
+// catalogue is what an engine is made of.
+type catalogue struct {
+	vendors, hosts, signatures, cookies int // how many there are
+	// sources are in the order of their IDs. Each is used up when the next is asked
+	// for, but for its Vendor.
+	sources iter.Seq[*source]
+}
+
+func catalogueOf(sources []*source) catalogue {
+	c := catalogue{vendors: len(sources), sources: slices.Values(sources)}
+	hosts := map[string]struct{}{}
+	for _, s := range sources {
+		for _, domain := range s.Domains {
+			hosts[domain] = struct{}{}
+		}
+		for i := range s.patterns {
+			if p := &s.patterns[i]; p.NamesHost() {
+				hosts[p.Host] = struct{}{}
+			}
+		}
+		c.signatures += len(s.Inline)
+		c.cookies += len(s.Cookies)
+	}
+	c.hosts = len(hosts)
+	return c
 }
 
 // reader collects vendors and mistakes from YAML files.
@@ -122,7 +150,7 @@ func (r *reader) read(text []byte) {
 var callable = regexp.MustCompile(`^[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)?$`)
 
 func (r *reader) vendor(n *yaml.Node) *source {
-	v := &source{file: r.file, line: n.Line}
+	v := &source{Vendor: new(Vendor), file: r.file, line: n.Line}
 	hasCategory := false
 	r.fields(n, func(key string, value *yaml.Node) bool {
 		switch key {

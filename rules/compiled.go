@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -27,36 +29,51 @@ func digestCatalogue(dir fs.FS, root string) (sum [sha256.Size]byte, err error) 
 		return sum, fmt.Errorf("catalogue: %w", err)
 	}
 	digest := sha256.New()
+	buf := make([]byte, 32<<10)
 	for _, name := range files {
-		text, err := fs.ReadFile(dir, name)
-		if err != nil {
+		if err := digestFile(digest, dir, name, buf); err != nil {
 			return sum, fmt.Errorf("catalogue: %w", err)
 		}
-		fmt.Fprintf(digest, "%s %d\n", name, len(text))
-		digest.Write(text)
 	}
 	return [sha256.Size]byte(digest.Sum(nil)), nil
 }
 
-// loadCatalogue returns the embedded catalogue and its digest.
-func loadCatalogue() ([]*source, [sha256.Size]byte, error) {
-	sum, err := digestCatalogue(embedded, "catalogue")
+func digestFile(digest io.Writer, dir fs.FS, name string, buf []byte) error {
+	f, err := dir.Open(name)
 	if err != nil {
-		return nil, sum, err
+		return err
 	}
-	if len(compiled) > len(sum) && compiled[:len(sum)] == string(sum[:]) {
-		d := decoder{text: compiled[len(sum):]}
-		if sources := d.sources(); d.err == nil {
-			return sources, sum, nil
-		}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
 	}
-	sources, err := readCatalogue(embedded, "catalogue")
-	return sources, sum, err
+	fmt.Fprintf(digest, "%s %d\n", name, info.Size())
+	_, err = io.CopyBuffer(digest, f, buf)
+	return err
 }
 
-// appendSources appends vendors in the compiled form: numbers as varints,
+// compileEmbedded makes an engine of the embedded catalogue and breadth table.
+func compileEmbedded(o Options) (*Engine, error) {
+	sum, err := digestCatalogue(embedded, "catalogue")
+	if err != nil {
+		return nil, err
+	}
+	if text, ok := strings.CutPrefix(compiled, string(sum[:])); ok {
+		d := decoder{text: text}
+		e, err := compile(d.catalogue(), sum[:], breadth, o)
+		return e, errors.Join(d.err, err)
+	}
+	sources, err := readCatalogue(embedded, "catalogue")
+	if err != nil {
+		return nil, err
+	}
+	return compile(catalogueOf(sources), sum[:], breadth, o)
+}
+
+// appendCatalogue appends a catalogue in the compiled form: numbers as varints,
 // strings and lists after their lengths, every field in order.
-func appendSources(dst []byte, sources []*source) []byte {
+func appendCatalogue(dst []byte, c catalogue) []byte {
 	number := func(n int) { dst = binary.AppendUvarint(dst, uint64(n)) }
 	text := func(s string) {
 		number(len(s))
@@ -91,8 +108,10 @@ func appendSources(dst []byte, sources []*source) []byte {
 			number(lines[i])
 		}
 	}
-	number(len(sources))
-	for _, s := range sources {
+	for _, n := range [...]int{c.vendors, c.hosts, c.signatures, c.cookies} {
+		number(n)
+	}
+	for s := range c.sources {
 		for _, field := range [...]string{s.file, s.ID, s.Name, s.Company, s.Country, s.Policy, s.Widget} {
 			text(field)
 		}
@@ -118,10 +137,20 @@ func appendSources(dst []byte, sources []*source) []byte {
 	return dst
 }
 
-// decoder reads what appendSources writes. Its strings are parts of the text.
+// decoder reads what appendCatalogue writes. Its strings are parts of the text. What
+// a Vendor has are parts of chunks; what is of no use once the vendor is entered
+// stands in room that the next one takes.
 type decoder struct {
 	text string
 	err  error
+
+	made    chunk[Vendor]
+	texts   chunk[string]
+	lists   chunk[[]string]
+	cookies chunk[Cookie]
+
+	lines    []int
+	patterns []Pattern
 }
 
 var errCompiled = errors.New("compiled catalogue is damaged")
@@ -159,80 +188,85 @@ func (d *decoder) string() string {
 }
 
 func (d *decoder) strings() []string {
-	n := d.count()
-	if n == 0 {
-		return nil
-	}
-	list := make([]string, n)
+	list := d.texts.take(d.count())
 	for i := range list {
 		list[i] = d.string()
 	}
 	return list
 }
 
+// placed reads a list and the lines of its items.
 func (d *decoder) placed() ([]string, []int) {
 	list := d.strings()
-	if len(list) == 0 {
-		return nil, nil
+	from := len(d.lines)
+	for range list {
+		d.lines = append(d.lines, d.number())
 	}
-	lines := make([]int, len(list))
-	for i := range lines {
-		lines[i] = d.number()
-	}
-	return list, lines
+	return list, d.lines[from:]
 }
 
-func (d *decoder) cookies() ([]Cookie, []int) {
-	n := d.count()
-	if n == 0 {
-		return nil, nil
+func (d *decoder) inline() ([][]string, []int) {
+	list := d.lists.take(d.count())
+	from := len(d.lines)
+	for i := range list {
+		list[i] = d.strings()
+		d.lines = append(d.lines, d.number())
 	}
-	list, lines := make([]Cookie, n), make([]int, n)
+	return list, d.lines[from:]
+}
+
+func (d *decoder) kept() ([]Cookie, []int) {
+	list := d.cookies.take(d.count())
+	from := len(d.lines)
 	for i := range list {
 		c := &list[i]
 		c.Name, c.Purpose, c.Retention, c.Party = d.string(), d.string(), d.string(), d.string()
 		c.HTTPOnly = d.number() == 1
-		lines[i] = d.number()
+		d.lines = append(d.lines, d.number())
 	}
-	return list, lines
+	return list, d.lines[from:]
 }
 
-func (d *decoder) sources() []*source {
-	list := make([]source, d.count())
-	sources := make([]*source, len(list))
-	for i := range list {
-		s := &list[i]
-		sources[i] = s
-		for _, field := range [...]*string{&s.file, &s.ID, &s.Name, &s.Company, &s.Country, &s.Policy, &s.Widget} {
-			*field = d.string()
-		}
-		s.line = d.number()
-		s.Category = consent.Category(d.number())
-		s.IAB = uint16(d.number())
-		s.ConsentMode = d.number() == 1
-		s.Container = d.number() == 1
-		s.Reload = d.number() == 1
-		s.Inlined = d.number() == 1
-		s.Domains, s.domains = d.placed()
-		s.URLs, s.urls = d.placed()
-		s.Marks, s.marks = d.placed()
-		s.Calls = d.strings()
-		for range d.count() {
-			s.Inline = append(s.Inline, d.strings())
-			s.inline = append(s.inline, d.number())
-		}
-		s.Cookies, s.cookieLines = d.cookies()
-		s.Storage, s.storages = d.cookies()
-		for _, text := range s.URLs {
-			p, err := ParsePattern(text)
-			if err != nil {
-				d.err = errCompiled
+// catalogue reads all vendors.
+func (d *decoder) catalogue() catalogue {
+	c := catalogue{vendors: d.count(), hosts: d.count(), signatures: d.count(), cookies: d.count()}
+	c.sources = func(yield func(*source) bool) {
+		var s source
+		for range c.vendors {
+			if d.source(&s); d.err != nil || !yield(&s) {
+				return
 			}
-			s.patterns = append(s.patterns, p)
-		}
-		if d.err != nil {
-			return nil
 		}
 	}
-	return sources
+	return c
+}
+
+func (d *decoder) source(s *source) {
+	d.lines, d.patterns = d.lines[:0], d.patterns[:0]
+	s.Vendor = &d.made.take(1)[0]
+	for _, field := range [...]*string{&s.file, &s.ID, &s.Name, &s.Company, &s.Country, &s.Policy, &s.Widget} {
+		*field = d.string()
+	}
+	s.line = d.number()
+	s.Category = consent.Category(d.number())
+	s.IAB = uint16(d.number())
+	s.ConsentMode = d.number() == 1
+	s.Container = d.number() == 1
+	s.Reload = d.number() == 1
+	s.Inlined = d.number() == 1
+	s.Domains, s.domains = d.placed()
+	s.URLs, s.urls = d.placed()
+	s.Marks, s.marks = d.placed()
+	s.Calls = d.strings()
+	s.Inline, s.inline = d.inline()
+	s.Cookies, s.cookieLines = d.kept()
+	s.Storage, s.storages = d.kept()
+	for _, text := range s.URLs {
+		p, err := ParsePattern(text)
+		if err != nil {
+			d.err = errCompiled
+		}
+		d.patterns = append(d.patterns, p)
+	}
+	s.patterns = d.patterns
 }

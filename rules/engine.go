@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -56,33 +57,33 @@ type Options struct {
 // New compiles the embedded catalogue with the given options. Its error joins
 // every mistake found, each with file and line.
 func New(o Options) (*Engine, error) {
-	sources, sum, err := loadCatalogue()
+	e, err := compileEmbedded(o)
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
-	return compile(sources, sum[:], breadth, o)
+	return e, nil
 }
 
-// compile makes an engine of vendors, whose digest is sum, and of a breadth
+// compile makes an engine of a catalogue, whose digest is sum, and of a breadth
 // table.
-func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine, error) {
-	e := &Engine{byID: make(map[string]*Vendor, len(sources)), aliases: o.Aliases}
+func compile(c catalogue, sum []byte, breadth string, o Options) (*Engine, error) {
+	products := strings.Count(breadth, "\n")
+	e := &Engine{byID: make(map[string]*Vendor, c.vendors+products), aliases: o.Aliases}
 	digest := sha256.New()
 	digest.Write(sum)
 	digest.Write([]byte(breadth))
 	encoder := json.NewEncoder(digest)
-	domains, order := 0, 0
-	for _, s := range sources {
-		domains += len(s.Domains) + len(s.URLs)
-	}
-	e.catalogue.reserve(domains)
-	e.vendors = make([]*Vendor, 0, len(sources))
-	for _, s := range sources {
-		v := &s.Vendor
-		e.vendors = append(e.vendors, v)
-		e.byID[v.ID] = v
+	order := 0
+	e.catalogue.reserve(c.hosts)
+	e.catalogue.inline.signatures = make([]signature, 0, c.signatures)
+	e.catalogue.cookies.entries = make([]nameEntry, 0, c.cookies)
+	e.vendors = make([]*Vendor, 0, c.vendors)
+	for s := range c.sources {
+		e.vendors = append(e.vendors, s.Vendor)
+		e.byID[s.ID] = s.Vendor
 		e.addVendor(s, &order)
 	}
+	e.breadth.reserve(products)
 	e.addBreadth(breadth)
 	var mistakes []error
 	if err := e.setHeuristics(o.HeuristicsOff); err != nil {
@@ -102,7 +103,7 @@ func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine,
 		}
 	}
 	if len(mistakes) > 0 {
-		return nil, fmt.Errorf("rules: %w", errors.Join(mistakes...))
+		return nil, errors.Join(mistakes...)
 	}
 	for _, s := range e.overrides {
 		s.build()
@@ -124,7 +125,7 @@ func compile(sources []*source, sum []byte, breadth string, o Options) (*Engine,
 }
 
 func (e *Engine) addVendor(s *source, order *int) {
-	v := &s.Vendor
+	v := s.Vendor
 	said := func(text string, line int) verdict {
 		return verdict{vendor: v, category: v.Category, rule: Rule{SourceCatalogue, text, s.file, line}}
 	}
@@ -136,7 +137,7 @@ func (e *Engine) addVendor(s *source, order *int) {
 		*order++
 	}
 	for i, tokens := range v.Inline {
-		e.catalogue.addInline(tokens, s.Inlined, said(quoteTokens(tokens), s.inline[i]))
+		e.catalogue.addInline(tokens, s.Inlined, said(strings.Join(tokens, " … "), s.inline[i]))
 	}
 	for i, mark := range v.Marks {
 		e.catalogue.marks.add(mark, said(mark, s.marks[i]))
@@ -153,17 +154,6 @@ func (e *Engine) addVendor(s *source, order *int) {
 			e.catalogue.storage.add(c.Name, said(c.Name, s.storages[i]))
 		}
 	}
-}
-
-func quoteTokens(tokens []string) string {
-	text := ""
-	for i, t := range tokens {
-		if i > 0 {
-			text += " … "
-		}
-		text += t
-	}
-	return text
 }
 
 // Revision identifies the rules: two engines with equal revisions decide alike.

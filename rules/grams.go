@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"strings"
+	"sync"
 )
 
 // gramLength is how many bytes are looked at together.
@@ -135,18 +136,18 @@ const commonRuns = "http:// https://www. .com/ .co.uk/ .net/ .org/ .min.js? .bun
 	"config settings init( initialize start stop load( ready( loaded send( track( create( update( delete( render( container element target parent child body head " +
 	"version license copyright use strict jQuery(function($) .ready( .prototype. .length .call(this .apply( .bind( .then( .catch( .push( .concat( hasOwnProperty "
 
-var common = func() map[uint32]bool {
-	set := map[uint32]bool{}
+var common = sync.OnceValue(func() *runFilter {
+	f := new(runFilter)
 	for i := 0; i+gramLength <= len(commonRuns); i++ {
-		set[gramOf(commonRuns[i:])] = true
+		f.add(uint64(gramOf(commonRuns[i:])))
 	}
-	return set
-}()
+	return f
+})
 
 // commonness weighs a run of bytes: how often it would be met in vain.
 func commonness(run string) int {
 	cost := 1
-	if common[gramOf(run)] {
+	if common().has(uint64(gramOf(run))) {
 		cost += 20
 	}
 	if strings.Contains(run, "//") {

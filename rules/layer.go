@@ -38,9 +38,8 @@ func (v *verdict) name(d Decision) Decision {
 // layer is a set of rules of one rank: the overrides are one, the catalogue is
 // another. It is filled by the add methods and then built.
 type layer struct {
-	hosts    domainTable
-	byHost   []hostRules // by the numbers of hosts
-	verdicts []verdict   // of domains, as far as there is room reserved
+	hosts  domainTable
+	byHost []hostRules // by the numbers of hosts
 	// anyHost are the patterns whose host is "*" or "self": those with a literal
 	// that is long enough to be looked for, numbered as in anyRuns, and the rest.
 	anyHost   []urlRule
@@ -54,6 +53,11 @@ type layer struct {
 
 	inline                  inlineTable
 	cookies, storage, marks nameTable
+
+	verdicts   chunk[verdict]
+	urlRules   chunk[urlRule]
+	tokens     chunk[[]byte]
+	tokenBytes chunk[byte]
 }
 
 // hostRules are the rules about a domain.
@@ -78,20 +82,13 @@ func headOf(prefix string) head {
 
 func (l *layer) addDomain(domain string, v verdict) {
 	r := l.host(domain)
-	if len(r.domains) == 0 && len(l.verdicts) < cap(l.verdicts) {
-		n := len(l.verdicts)
-		l.verdicts = append(l.verdicts, v)
-		r.domains = l.verdicts[n : n+1 : n+1]
-		return
-	}
-	r.domains = append(r.domains, v)
+	r.domains = appendFirst(r.domains, &l.verdicts, v)
 }
 
-// reserve makes room for rules about n domains.
+// reserve makes room for rules about n hosts.
 func (l *layer) reserve(n int) {
 	l.hosts.reserve(n)
 	l.byHost = slices.Grow(l.byHost, n)
-	l.verdicts = make([]verdict, 0, n)
 }
 
 // minPatternLiteral is how long the literal of an indexed pattern is at least.
@@ -100,7 +97,9 @@ func (l *layer) reserve(n int) {
 const minPatternLiteral = longAnchor
 
 func (l *layer) addURL(p Pattern, order int, v verdict) {
-	u := urlRule{p, order, &v}
+	said := l.verdicts.take(1)
+	said[0] = v
+	u := urlRule{p, order, &said[0]}
 	label, ofLabel := p.ownLabel()
 	switch {
 	case ofLabel:
@@ -111,7 +110,7 @@ func (l *layer) addURL(p Pattern, order int, v verdict) {
 		l.ownLabels.add(label)
 	case p.NamesHost():
 		r := l.host(p.Host)
-		r.urls = append(r.urls, u)
+		r.urls = appendFirst(r.urls, &l.urlRules, u)
 	case len(p.literal()) >= minPatternLiteral:
 		l.anyHost = append(l.anyHost, u)
 	default:
@@ -131,8 +130,10 @@ func (l *layer) host(domain string) *hostRules {
 // length or of snippets.
 func (l *layer) addInline(tokens []string, inPrograms bool, v verdict) {
 	s := signature{inPrograms: inPrograms, verdict: v}
-	for _, t := range tokens {
-		s.tokens = append(s.tokens, []byte(t))
+	s.tokens = l.tokens.take(len(tokens))
+	for i, t := range tokens {
+		s.tokens[i] = l.tokenBytes.take(len(t))
+		copy(s.tokens[i], t)
 	}
 	l.inline.signatures = append(l.inline.signatures, s)
 }

@@ -15,7 +15,7 @@ import (
 
 func listEngine(t testing.TB, format Format, text string, overrides ...Override) *Engine {
 	t.Helper()
-	e, err := compile(nil, nil, "", Options{
+	e, err := compile(catalogueOf(nil), nil, "", Options{
 		Lists:         []List{{Name: "list.txt", Format: format, Category: consent.Marketing, Text: []byte(text)}},
 		HeuristicsOff: Heuristics(), Overrides: overrides,
 	})
@@ -135,7 +135,7 @@ func TestListMistakes(t *testing.T) {
 		{FormatTrackerRadar, "{}", "list.txt:1: not a Tracker Radar list"},
 		{"easylist", "", `list.txt:1: no list format is called "easylist"`},
 	} {
-		_, err := compile(nil, nil, "", Options{Lists: []List{{Name: "list.txt", Format: c.format, Text: []byte(c.text)}}})
+		_, err := compile(catalogueOf(nil), nil, "", Options{Lists: []List{{Name: "list.txt", Format: c.format, Text: []byte(c.text)}}})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %q: got %v, want %s", c.format, c.text, err, c.want)
 		}
@@ -357,12 +357,12 @@ func FuzzABP(f *testing.F) {
 }
 
 func TestPrecedence(t *testing.T) {
-	sources := []*source{{Vendor: Vendor{ID: "v", Name: "V", Category: consent.Analytics, Domains: []string{"a.test"}, URLs: []string{"a.test/x"}}, file: "c.yml", domains: []int{1}, urls: []int{2}}}
+	sources := []*source{{Vendor: &Vendor{ID: "v", Name: "V", Category: consent.Analytics, Domains: []string{"a.test"}, URLs: []string{"a.test/x"}}, file: "c.yml", domains: []int{1}, urls: []int{2}}}
 	p, _ := ParsePattern("a.test/x")
 	sources[0].patterns = []Pattern{p}
 	list := List{Name: "l.txt", Format: FormatABP, Category: consent.Marketing, Text: []byte("||a.test^\n||b.test^\n@@||a.test/ok^")}
 	overrides := []Override{{URL: "a.test/x/y", Category: consent.Social}, {Domain: "o.a.test", Category: consent.Necessary}, {Vendor: "v", Category: consent.Functional, Pages: "/p*"}}
-	e, err := compile(sources, nil, "", Options{Lists: []List{list}, Overrides: overrides})
+	e, err := compile(catalogueOf(sources), nil, "", Options{Lists: []List{list}, Overrides: overrides})
 	if err != nil {
 		t.Fatal(err)
 	}

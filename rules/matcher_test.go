@@ -253,7 +253,7 @@ func (m made) rules() ([]*source, []Override) {
 	seen := map[string]bool{}
 	fresh := func(s string) bool { ok := !seen[s]; seen[s] = true; return ok }
 	for i := range 1 + m.IntN(8) {
-		s := &source{Vendor: Vendor{ID: fmt.Sprintf("v%d", i), Category: consent.Optional[m.IntN(4)]}, file: "made.yml"}
+		s := &source{Vendor: &Vendor{ID: fmt.Sprintf("v%d", i), Category: consent.Optional[m.IntN(4)]}, file: "made.yml"}
 		for range m.IntN(3) {
 			if d := m.domain(); fresh(d) {
 				s.Domains, s.domains = append(s.Domains, d), append(s.domains, 1)
@@ -289,7 +289,7 @@ func (m made) rules() ([]*source, []Override) {
 func compareWithNaive(t *testing.T, seed uint64) {
 	m := made{rand.New(rand.NewPCG(seed, 0))}
 	sources, overrides := m.rules()
-	e, err := compile(sources, nil, "", Options{Overrides: overrides, HeuristicsOff: Heuristics()})
+	e, err := compile(catalogueOf(sources), nil, "", Options{Overrides: overrides, HeuristicsOff: Heuristics()})
 	if err != nil {
 		t.Fatal(err)
 	}
