@@ -202,6 +202,7 @@ func (x *exchange) receiveAnswer() error {
 		}
 		switch {
 		case x.answer.status >= 200:
+			x.switches = false
 			x.link.patience = x.cfg.Limits.Response
 			return x.frameAnswer()
 		case x.answer.status == 101 && x.switches &&
@@ -227,6 +228,7 @@ func (x *exchange) frameAnswer() error {
 	if err != nil {
 		return badAnswer(err)
 	}
+	x.answer.keepLast(nameContentType)
 	if s := x.answer.status; x.isHead() || s == 204 || s == 304 {
 		f = noBody
 	}

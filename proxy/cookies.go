@@ -3,6 +3,8 @@ package proxy
 import (
 	"bytes"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -85,16 +87,22 @@ func (x *exchange) passesCookie(value []byte) bool {
 // expires reports whether a Set-Cookie value only takes a cookie away. That is
 // always let through.
 func expires(value []byte) bool {
+	past, aged := false, false
 	for _, rest, more := bytes.Cut(value, []byte{';'}); more; {
 		var attribute []byte
 		attribute, rest, more = bytes.Cut(rest, []byte{';'})
 		name, v, _ := bytes.Cut(attribute, []byte{'='})
-		if equalFold(trim(name), "max-age") {
-			v = trim(v)
-			return len(v) > 0 && (v[0] == '-' || len(bytes.TrimLeft(v, "0")) == 0)
+		v = trim(v)
+		switch {
+		case equalFold(trim(name), "max-age") && len(v) > 0:
+			// The last one counts, and more than Expires (RFC 6265, section 5.3).
+			past, aged = v[0] == '-' || len(bytes.TrimLeft(v, "0")) == 0, true
+		case equalFold(trim(name), "expires") && !aged:
+			at, err := fasthttp.ParseHTTPDate(v)
+			past = err == nil && at.Unix() <= 0
 		}
 	}
-	return false
+	return past
 }
 
 // maxExpired bounds how many cookies one response takes away.
@@ -107,12 +115,13 @@ func (x *exchange) appendExpiry(out []byte) []byte {
 	if x.shared {
 		return out
 	}
+	fields := 0
 	for i, name := range x.withheld {
 		if i == maxExpired {
 			break
 		}
 		out = x.appendExpired(out, name, nil)
-		for domain := x.host; !isAddress(domain); {
+		for domain := x.host; !isAddress(domain) && fields < 2*maxExpired; fields++ {
 			out = x.appendExpired(out, name, domain)
 			dot := bytes.IndexByte(domain, '.')
 			if dot < 0 || bytes.IndexByte(domain[dot+1:], '.') < 0 {

@@ -32,7 +32,8 @@ func (x *exchange) isDocument() bool {
 // for one, though it is not called HTML: what has no type is sniffed (MIME
 // Sniffing, section 7), and scripts act in XML too.
 func (x *exchange) mayBeRead() bool {
-	if !x.asksForPage() || x.download.framing == noBody {
+	// What is for all may be given to who asks for a page, whoever had it asked for.
+	if !x.asksForPage() && !(x.rewrites && x.shared) || x.download.framing == noBody {
 		return false
 	}
 	media, _, _ := bytes.Cut(x.answer.get(nameContentType), []byte{';'})
@@ -367,7 +368,6 @@ func (x *exchange) passPage(page []byte) error {
 // passHeld sends a page that cannot be read as it came, under a policy by which
 // it contacts nobody else.
 func (x *exchange) passHeld() error {
-	x.composeAnswer()
 	x.hold()
 	return x.passBody()
 }
@@ -376,14 +376,27 @@ func (x *exchange) passHeld() error {
 func (x *exchange) passUnread(body []byte, cause error) error {
 	x.proxy.log.Warn("a page could not be read and is sent under a policy that holds third parties",
 		"site", x.site.Name, "path", string(x.path()), "error", cause)
-	x.composeAnswer()
 	x.hold()
 	x.closeAfterUpload()
 	return x.passWhole(body)
 }
 
+// hold writes the head of a page that cannot be read. It depends on the choice
+// as that of one which can does, unless the page is for all.
 func (x *exchange) hold() {
 	x.proxy.metrics.unread.Add(1)
+	x.holds = !x.mayBeShared()
+	x.composeAnswer()
+	if x.holds {
+		if x.answer.get(nameCacheControl) == nil {
+			x.out = append(x.out, "Cache-Control: private\r\n"...)
+		}
+		x.out = append(x.out, "Vary: Cookie, Sec-GPC, Sec-Fetch-Dest"...)
+		for _, name := range x.site.varies {
+			x.out = append(append(x.out, ", "...), name...)
+		}
+		x.out = append(x.out, "\r\n"...)
+	}
 	if all := consent.All.With(consent.Unclassified); x.shown.Granted&all != all {
 		x.out = append(x.out, holdingPolicy...)
 	}

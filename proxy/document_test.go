@@ -275,6 +275,36 @@ func TestCookiesExpire(t *testing.T) {
 	}
 }
 
+// TestCookiesOfDeepHostsExpire has a host with as many labels as there can be: what
+// takes its cookies away is bounded.
+func TestCookiesOfDeepHostsExpire(t *testing.T) {
+	s := newStage(t, always(t, answerWith([]byte(page), isPage)))
+	names := "_ga=1; _gid=2; _fbp=3; _fbc=4; _uetsid=5; _uetvid=6; _clck=7; _clsk=8"
+	r := s.dial().send("GET / HTTP/1.1\r\nHost: " + strings.Repeat("a.", 120) + "example\r\nCookie: " + names + "\r\n\r\n").answer("GET")
+	if got := len(r.Header["Set-Cookie"]); got < 8 || got > 3*maxExpired {
+		t.Errorf("%d cookies are taken away", got)
+	}
+}
+
+// TestDeletionsPass has the site take cookies away itself, which is no tracking.
+func TestDeletionsPass(t *testing.T) {
+	for value, passes := range map[string]bool{
+		"_ga=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT": true,
+		"_ga=; Max-Age=0": true,
+		"_ga=; Expires=Fri, 01 Jan 2100 00:00:00 GMT; max-age=-1":        true,
+		"_ga=1; Max-Age=9; Expires=Thu, 01 Jan 1970 00:00:00 GMT":        false,
+		"_ga=1; Max-Age=0; Max-Age=9999":                                 false,
+		"_ga=1; Expires=Fri, 01 Jan 2100 00:00:00 GMT":                   false,
+		"_ga=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Expires=nonsense": false,
+	} {
+		s := newStage(t, always(t, answerWith([]byte(page), isPage, "Set-Cookie: "+value)))
+		r := s.dial().send(get("/")).answer("GET")
+		if got := len(r.Header["Set-Cookie"]) == 1; got != passes {
+			t.Errorf("%s: passes %v", value, got)
+		}
+	}
+}
+
 // TestOnce lets one vendor in for one page.
 func TestOnce(t *testing.T) {
 	s := newStage(t, always(t, answerWith([]byte(page+`<script src="https://snap.licdn.com/li.lms-analytics/insight.min.js"></script>`), isPage)))
@@ -336,6 +366,15 @@ func TestUnread(t *testing.T) {
 				}
 				if csp := r.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'self'") {
 					t.Errorf("policy %q", csp)
+				}
+			}
+			// Who agreed to all gets it without the policy, and nobody else may get that.
+			for _, cookie := range []string{choiceCookie(consent.All.With(consent.Unclassified)), "a=b"} {
+				r := p.send(get("/", "Cookie: "+cookie)).answer("GET")
+				readAll(t, r.Body)
+				h := r.Header
+				if !strings.Contains(h.Get("Cache-Control"), "private") || !strings.Contains(strings.Join(h["Vary"], ","), "Cookie") {
+					t.Errorf("%s: Cache-Control %q, Vary %q", cookie, h["Cache-Control"], h["Vary"])
 				}
 			}
 		})
@@ -586,6 +625,73 @@ func TestCaching(t *testing.T) {
 	}
 }
 
+// TestCachesOfOneMaker drops from a page that depends on the choice what tells a
+// single cache to keep it.
+func TestCachesOfOneMaker(t *testing.T) {
+	fields := []string{"CDN-Cache-Control", "Surrogate-Control", "Cloudflare-CDN-Cache-Control", "Vercel-CDN-Cache-Control",
+		"Netlify-CDN-Cache-Control", "Akamai-Cache-Control", "Edge-Control", "X-Accel-Expires", "X-LiteSpeed-Cache-Control"}
+	sent := []string{"Cache-Control: public, max-age=600"}
+	for _, name := range fields {
+		sent = append(sent, name+": max-age=600")
+	}
+	for _, caching := range []configs.Caching{configs.PerChoice, configs.Uniform} {
+		for _, media := range []string{isPage, "Content-Type: text/html; charset=iso-2022-jp"} {
+			s := newStage(t, always(t, answerWith([]byte(page), append(sent, media)...)), func(c *configs.Config) { c.Sites[0].Caching = caching })
+			h := s.dial().send(get("/")).answer("GET").Header
+			for _, name := range fields {
+				if stays := h.Get(name) != ""; stays != (caching == configs.Uniform) {
+					t.Errorf("%s, %s: %s stays %v beside %q", caching, media, name, stays, h.Get("Cache-Control"))
+				}
+			}
+		}
+	}
+}
+
+// TestUpgradeRefused asks for a WebSocket where there is a page, which a cache may
+// then give to others: it is read as ever.
+func TestUpgradeRefused(t *testing.T) {
+	for _, caching := range []configs.Caching{configs.PerChoice, configs.Uniform} {
+		s := newStage(t, always(t, answerWith([]byte(page), isPage, "Cache-Control: public, max-age=600")), func(c *configs.Config) { c.Sites[0].Caching = caching })
+		p := s.dial()
+		for range 3 {
+			r := p.send(get("/", "Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")).answer("GET")
+			held(t, readAll(t, r.Body))
+			if private := strings.Contains(r.Header.Get("Cache-Control"), "private"); private != (caching == configs.PerChoice) {
+				t.Errorf("%s: Cache-Control %q", caching, r.Header["Cache-Control"])
+			}
+		}
+	}
+}
+
+// TestTwoTypes sends a page whose type is named twice: browsers heed the last
+// (Fetch, section 2.2.2).
+func TestTwoTypes(t *testing.T) {
+	s := newStage(t, always(t, answerWith([]byte(page), "Content-Type: text/plain", isPage)))
+	r := s.dial().send(get("/")).answer("GET")
+	held(t, readAll(t, r.Body))
+	if got := r.Header["Content-Type"]; len(got) != 1 || !strings.HasPrefix(got[0], "text/html") {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestRedirectIsRememberedApart sends the same body with a redirect, into which no
+// banner is put, and then as a page.
+func TestRedirectIsRememberedApart(t *testing.T) {
+	var asked atomic.Int32
+	s := newStage(t, each(t, func(p *peer, head string) {
+		answer := answerWith([]byte(page), isPage)
+		if asked.Add(1) <= 3 {
+			answer = strings.Replace(answer, "200 OK", "302 Found\r\nLocation: /x", 1)
+		}
+		p.send(answer)
+	}))
+	p := s.dial()
+	for range 3 {
+		readAll(t, p.send(get("/")).answer("GET").Body)
+	}
+	held(t, readAll(t, p.send(get("/")).answer("GET").Body))
+}
+
 // TestParts holds in parts of pages too, and puts nothing into them.
 func TestParts(t *testing.T) {
 	s := newStage(t, always(t, answerWith([]byte("<div>part</div>"+tracker), isPage)))
@@ -644,19 +750,22 @@ func TestMayBeRead(t *testing.T) {
 	for _, c := range []struct {
 		fields []string
 		dest   string
+		page   bool // a browser may take it for one, which a cache may give to who asks for one
 		held   bool
 	}{
-		{nil, "document", true}, {nil, "script", false}, {[]string{"X-Content-Type-Options: nosniff"}, "document", false},
-		{[]string{"Content-Type: application/xml"}, "iframe", true}, {[]string{"Content-Type: image/svg+xml; charset=utf-8"}, "document", true},
-		{[]string{"Content-Type: image/svg+xml"}, "image", false}, {[]string{"Content-Type: application/json"}, "document", false},
+		{nil, "document", true, true}, {nil, "script", true, false}, {[]string{"X-Content-Type-Options: nosniff"}, "document", false, false},
+		{[]string{"Content-Type: application/xml"}, "iframe", true, true}, {[]string{"Content-Type: image/svg+xml; charset=utf-8"}, "document", true, true},
+		{[]string{"Content-Type: image/svg+xml"}, "image", true, false}, {[]string{"Content-Type: application/json"}, "document", false, false},
 	} {
-		s := newStage(t, always(t, answerWith([]byte(page), c.fields...)))
-		r := s.dial().send(get("/", "Sec-Fetch-Dest: "+c.dest)).answer("GET")
-		if body := readAll(t, r.Body); body != page {
-			t.Errorf("%v: another body", c)
-		}
-		if held := r.Header.Get("Content-Security-Policy") != ""; held != c.held {
-			t.Errorf("%v: held %v", c, held)
+		for _, caching := range []configs.Caching{configs.PerChoice, configs.Uniform} {
+			s := newStage(t, always(t, answerWith([]byte(page), c.fields...)), func(c *configs.Config) { c.Sites[0].Caching = caching })
+			r := s.dial().send(get("/", "Sec-Fetch-Dest: "+c.dest)).answer("GET")
+			if body := readAll(t, r.Body); body != page {
+				t.Errorf("%v: another body", c)
+			}
+			if held := r.Header.Get("Content-Security-Policy") != ""; held != (c.held || caching == configs.Uniform && c.page) {
+				t.Errorf("%s, %v: held %v", caching, c, held)
+			}
 		}
 	}
 }

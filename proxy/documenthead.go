@@ -18,7 +18,7 @@ func (x *exchange) composeDocument() {
 		case nameContentLength, nameContentEncoding, nameTrailer, nameVary, nameCSP, nameCSPReportOnly,
 			nameContentMD5, nameDigest, nameContentDigest, nameReprDigest, nameAcceptRanges:
 			continue
-		case nameSurrogateControl, nameCDNCacheControl:
+		case nameSurrogateControl, nameCDNCacheControl, nameSingleCache:
 			if !shared {
 				continue
 			}

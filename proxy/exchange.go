@@ -77,6 +77,7 @@ type exchange struct {
 	status   int        // its status; 0 while there is none to be logged
 	passes   bool       // it is the upstream's
 	refused  bool       // it says that the request could not be served
+	holds    bool       // it is held for this visitor by a policy, and so is theirs alone
 	peeks    bool       // the first bytes of its body are waited for, for a moment
 	pauses   bool       // they did not come
 	ahead    []byte     // they came
@@ -122,7 +123,7 @@ func releaseExchange(x *exchange) {
 	x.ctx, x.fault, x.w, x.err, x.ahead, x.payload = nil, nil, nil, nil, nil, nil
 	x.withheld, x.url = x.withheld[:0], x.url[:0]
 	x.expects, x.last, x.switches, x.part, x.revalidates, x.unsent = false, false, false, false, false, false
-	x.passes, x.refused, x.peeks, x.pauses, x.pageSet = false, false, false, false, false
+	x.passes, x.refused, x.holds, x.peeks, x.pauses, x.pageSet = false, false, false, false, false, false
 	x.status, x.wrote = 0, 0
 	x.sighted = x.sighted[:0]
 	if cap(x.out) > largeBuffer {
@@ -181,13 +182,12 @@ func (x *exchange) serve() error {
 	if x.site.banner.Owns(x.path()) {
 		return x.serveOwn()
 	}
-	if x.wantsTunnel() {
-		return x.tunnel()
-	}
-	if err := x.ask(false); err != nil {
+	if err := x.ask(x.wantsTunnel()); err != nil {
 		return err
 	}
 	switch {
+	case x.answer.status == 101:
+		return x.tunnel()
 	case x.isDocument():
 		return x.sendDocument()
 	case x.mayBeRead():

@@ -134,7 +134,7 @@ func TestAnswerFields(t *testing.T) {
 			"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 0\r\n\r\n",
 		},
 		"own reports": {"HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"endpoints\":[{\"url\":\"https://shop.example/r\"}]}\r\nNEL: {}\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"endpoints\":[{\"url\":\"https://shop.example/r\"}]}\r\nNEL: {}\r\nContent-Length: 0\r\n\r\n"},
-		"refresh":     {"HTTP/1.1 200 OK\r\nDate: x\r\nRefresh: 5; url=https://ad.doubleclick.net/x\r\nRefresh: 5; url=/next\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: x\r\nRefresh: 5; url=/next\r\nContent-Length: 0\r\n\r\n"},
+		"refresh":     {"HTTP/1.1 200 OK\r\nDate: x\r\nRefresh: 5; url=https://ad.doubleclick.net/x\r\nRefresh: 0 url=https://ad.doubleclick.net/x\r\nRefresh: 5; url=/next\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: x\r\nRefresh: 5; url=/next\r\nContent-Length: 0\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, always(t, c.in))
@@ -728,5 +728,31 @@ func TestTunnel(t *testing.T) {
 		if status := p.send(upgrade).status(); status != 403 {
 			t.Errorf("status %d, want 403", status)
 		}
+	}
+}
+
+// stuck is a connection whose peer takes half of what is written to it, and no more.
+type stuck struct {
+	net.Conn
+	closed bool
+}
+
+func (s *stuck) Write(b []byte) (int, error)      { return len(b) / 2, os.ErrDeadlineExceeded }
+func (s *stuck) SetWriteDeadline(time.Time) error { return nil }
+func (s *stuck) Close() error                     { s.closed = true; return nil }
+
+// TestTunnelIsCutWhereBytesAreLost has a peer that takes no more while the other
+// side is alive: what comes later must not follow what was never sent.
+func TestTunnelIsCutWhereBytesAreLost(t *testing.T) {
+	near, far := net.Pipe()
+	go far.Write([]byte("0123456789"))
+	var last atomic.Int64
+	last.Store(time.Now().UnixNano())
+	dst := &stuck{}
+	if n := pour(dst, near, make([]byte, 10), time.Hour, &last); n != 5 || !dst.closed {
+		t.Errorf("%d bytes were carried, closed %v", n, dst.closed)
+	}
+	if _, err := near.Read(nil); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("the other side is still open: %v", err)
 	}
 }

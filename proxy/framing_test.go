@@ -92,6 +92,8 @@ func TestRefusedRequests(t *testing.T) {
 		"long target":              {"GET /" + strings.Repeat("a", 70<<10) + " HTTP/1.1\r\n" + h + "\r\n", 414},
 		"long head":                {"GET / HTTP/1.1\r\n" + h + "X: " + strings.Repeat("a", 70<<10) + "\r\n\r\n", 431},
 		"many fields":              {"GET / HTTP/1.1\r\n" + h + strings.Repeat("a:b\r\n", maxFields) + "\r\n", 431},
+		"many options":             {"GET / HTTP/1.1\r\n" + h + strings.Repeat("Connection: "+strings.Repeat(",", 50)+"\r\n", 11) + "\r\n", 431},
+		"long host":                {"GET / HTTP/1.1\r\nHost: " + strings.Repeat("a.", 128) + "example\r\n\r\n", 400},
 		"unknown expectation":      {post("Expect: nonsense\r\nContent-Length: 3\r\n"), 417},
 		"HTTP/2 preface":           {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
 	} {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"math"
+	"slices"
 )
 
 // name identifies a header field that some policy here speaks of. All other
@@ -71,6 +72,7 @@ const (
 	nameETag
 	nameReprDigest
 	nameSetCookie
+	nameSingleCache // as CDN-Cache-Control, for the cache of one maker
 	nameSurrogateControl
 	nameVary
 	// What makes the browser contact somebody by itself.
@@ -107,7 +109,7 @@ var spellings = [names]string{
 	nameContentEncoding: "content-encoding", nameContentMD5: "content-md5", nameContentRange: "content-range",
 	nameContentType: "content-type", nameContentTypeOptions: "x-content-type-options", nameDate: "date", nameDigest: "digest", nameETag: "etag",
 	nameReprDigest: "repr-digest", nameSetCookie: "set-cookie",
-	nameSurrogateControl: "surrogate-control", nameVary: "vary",
+	nameSingleCache: "akamai-cache-control", nameSurrogateControl: "surrogate-control", nameVary: "vary",
 	nameAttributionSource: "attribution-reporting-register-source", nameAttributionTrigger: "attribution-reporting-register-trigger",
 	nameCSP: "content-security-policy", nameCSPReportOnly: "content-security-policy-report-only", nameLink: "link",
 	nameNEL: "nel", nameObserveTopics: "observe-browsing-topics", nameRefresh: "refresh", nameReportTo: "report-to",
@@ -120,6 +122,10 @@ var named = func() map[string]name {
 	m := make(map[string]name, names)
 	for n := nameConnection; n < names; n++ {
 		m[spellings[n]] = n
+	}
+	for _, spelling := range [...]string{"x-accel-expires", "edge-control", "cloudflare-cdn-cache-control", "vercel-cdn-cache-control",
+		"netlify-cdn-cache-control", "x-litespeed-cache-control"} {
+		m[spelling] = nameSingleCache
 	}
 	return m
 }()
@@ -176,6 +182,10 @@ type head struct {
 
 // maxFields bounds the number of fields in one head or trailer section.
 const maxFields = 512
+
+// maxOptions bounds the Connection fields of one, in bytes: each field is looked
+// for in them.
+const maxOptions = 512
 
 // fault is why a message is refused: the status that answers it, and a word
 // for metrics and log.
@@ -288,6 +298,7 @@ func (h *head) parseVersion(s []byte) error {
 
 // parseFields reads field lines up to the empty line that ends the section.
 func (h *head) parseFields(text []byte) error {
+	options := 0
 	for {
 		line, rest, err := cutLine(text)
 		if err != nil {
@@ -313,7 +324,13 @@ func (h *head) parseFields(text []byte) error {
 		if len(h.fields) == maxFields {
 			return faultFields
 		}
-		h.fields = append(h.fields, field{nameOf(line[:colon]), line[:colon], value})
+		id := nameOf(line[:colon])
+		if id == nameConnection {
+			if options += len(value) + 1; options > maxOptions {
+				return faultFields
+			}
+		}
+		h.fields = append(h.fields, field{id, line[:colon], value})
 	}
 }
 
@@ -335,6 +352,15 @@ func (h *head) get(n name) []byte {
 		}
 	}
 	return nil
+}
+
+// keepLast takes out all fields of a name but the last, which is the one that
+// browsers heed.
+func (h *head) keepLast(n name) {
+	for left := h.count(n); left > 1; left-- {
+		i := slices.IndexFunc(h.fields, func(f field) bool { return f.id == n })
+		h.fields = slices.Delete(h.fields, i, i+1)
+	}
 }
 
 // count returns how many fields have the given name.

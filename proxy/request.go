@@ -165,6 +165,10 @@ func canonical(name []byte) {
 	}
 }
 
+// maxHost is how long a host may be: a name in DNS has at most 253 bytes, and
+// perhaps a dot at its end.
+const maxHost = 254
+
 // hostOf returns the host of host:port (RFC 9110, section 7.2).
 func hostOf(address []byte) (host []byte, ok bool) {
 	host, port := address, []byte(nil)
@@ -188,7 +192,7 @@ func hostOf(address []byte) (host []byte, ok bool) {
 			return nil, false
 		}
 	}
-	if len(host) == 0 {
+	if len(host) == 0 || len(host) > maxHost {
 		return nil, false
 	}
 	for _, c := range host {

@@ -73,8 +73,12 @@ func (x *exchange) composeAnswer() {
 			if x.download.framing != chunked || x.request.minor == 0 {
 				continue
 			}
+		case nameSurrogateControl, nameCDNCacheControl, nameSingleCache:
+			if x.holds {
+				continue
+			}
 		case nameCacheControl:
-			if x.locksWorker() {
+			if x.locksWorker() || x.holds {
 				out = appendPrivate(out, f)
 				continue
 			}
@@ -190,11 +194,14 @@ func (x *exchange) allowsQuoted(value []byte) bool {
 
 // refreshURL returns the URL of a Refresh value such as 5; url=/next.
 func refreshURL(value []byte) []byte {
-	i := bytes.IndexAny(value, ";,")
-	if i < 0 {
+	// A blank alone parts the two as well (HTML, shared declarative refresh steps).
+	url := bytes.TrimLeft(value, "0123456789.")
+	if len(url) == len(value) {
 		return nil
 	}
-	url := trim(value[i+1:])
+	if url = trim(url); len(url) > 0 && (url[0] == ';' || url[0] == ',') {
+		url = trim(url[1:])
+	}
 	if hasPrefixFold(url, "url") {
 		if rest := trim(url[3:]); len(rest) > 0 && rest[0] == '=' {
 			url = trim(rest[1:])

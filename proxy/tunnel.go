@@ -17,16 +17,11 @@ func (x *exchange) wantsTunnel() bool {
 		r.lists(nameConnection, "upgrade") && equalFold(r.get(nameUpgrade), "websocket")
 }
 
-// tunnel asks the upstream for a WebSocket, and if it agrees has bytes carried both ways until both sides have ended, or
-// nothing has come from either for as long as a tunnel may rest.
+// tunnel has bytes carried both ways until both sides have ended, or nothing has
+// come from either for as long as a tunnel may rest: the upstream has agreed to a
+// WebSocket. What else it answers to one who asks for that is read as any answer
+// is: a cache may give it to others.
 func (x *exchange) tunnel() error {
-	if err := x.ask(true); err != nil {
-		return err
-	}
-	if x.answer.status != 101 {
-		x.switches = false
-		return x.pass()
-	}
 	out := x.appendStatusLine(x.out[:0])
 	for i := range x.answer.fields {
 		if f := &x.answer.fields[i]; !x.answer.nominated(f) && f.id != nameContentLength {
@@ -82,15 +77,19 @@ func pour(dst, src net.Conn, buf []byte, rest time.Duration, last *atomic.Int64)
 	for {
 		src.SetReadDeadline(time.Now().Add(rest))
 		n, err := src.Read(buf)
+		var werr error
 		if n > 0 {
 			last.Store(time.Now().UnixNano())
 			dst.SetWriteDeadline(time.Now().Add(rest))
-			n, werr := dst.Write(buf[:n])
-			if copied += int64(n); werr != nil {
-				err = werr
-			}
+			n, werr = dst.Write(buf[:n])
+			copied += int64(n)
 		}
 		switch {
+		case werr != nil:
+			// What could not be written is lost, and the stream with it.
+			src.Close()
+			dst.Close()
+			return copied
 		case err == nil:
 		case errors.Is(err, io.EOF):
 			if c, ok := dst.(interface{ CloseWrite() error }); ok && c.CloseWrite() == nil {

@@ -109,16 +109,21 @@ func (x *exchange) appendValidators(out []byte, f *field) []byte {
 	empty := len(out)
 	must := f.id == nameIfMatch
 	page := x.mayBePage()
+	var current uint64 // x.variant(), once it is asked for
+	asked := false
 	for rest := f.value; len(rest) > 0; {
 		var tag []byte
 		tag, rest = cutTag(rest)
 		original, variant, marked := cutMark(nil, tag)
+		if marked && !asked {
+			current, asked = x.variant(), true
+		}
 		switch {
 		case marked && must:
 			// What is changed is the upstream's, whatever was made of it.
 			tag = original
 		case must:
-		case marked && variant == x.variant():
+		case marked && variant == current:
 			tag = original
 			x.revalidates = true
 		case marked, page:
