@@ -3,6 +3,7 @@ package banner
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"slices"
@@ -91,6 +92,22 @@ func TestReceipt(t *testing.T) {
 	}
 	e.status(e.do("GET", "/_askfirst/receipt", ""), 404)
 	e.status(e.json("/_askfirst/receipt/erase", `{}`), 204)
+}
+
+// TestReceiptOfAnOlderRevision is there to be seen and erased, though its choice no
+// longer stands.
+func TestReceiptOfAnOlderRevision(t *testing.T) {
+	e := serve(t, Options{})
+	cookie, choice := e.cookie(e.json("/_askfirst/consent", `{"choice":"accept-all"}`))
+	field := []string{"Cookie", "a=b; " + cookie.Name + "=" + cookie.Value}
+	e.visit.Standing = consent.Stand(consent.OptIn, nil, consent.NoObjection)
+	if a := e.do("GET", "/_askfirst/receipt.json", "", field...); !strings.Contains(a.body, choice.ID.String()) {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	e.status(e.json("/_askfirst/receipt/erase", `{}`, field...), 204)
+	if _, err := e.records.Receipt(t.Context(), choice.ID); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the record is still there: %v", err)
+	}
 }
 
 // TestRegimeIsSaidInWords: how consent worked, and by what rule.

@@ -97,15 +97,16 @@ func (l *language) regime(r consent.Regime, rule string) string {
 	return words
 }
 
-// find returns the record of the choice that stands: fs.ErrNotExist where no
-// choice stands or its record is gone.
-func (b *Banner) find(v *Visit) (*consent.Receipt, error) {
-	if !v.Standing.Made {
+// find returns the record that the visitor has: fs.ErrNotExist where there is none,
+// or none any more.
+func (b *Banner) find(ctx *fasthttp.RequestCtx, v *Visit) (*consent.Receipt, error) {
+	id, ok := recordOf(ctx, v)
+	if !ok {
 		return nil, fs.ErrNotExist
 	}
 	limited, cancel := context.WithTimeout(context.Background(), recordTime)
 	defer cancel()
-	r, err := b.records.Receipt(limited, v.Standing.Choice.ID)
+	r, err := b.records.Receipt(limited, id)
 	if err == nil && !r.Erased.IsZero() {
 		err = fs.ErrNotExist
 	}
@@ -113,7 +114,7 @@ func (b *Banner) find(v *Visit) (*consent.Receipt, error) {
 }
 
 func (b *Banner) serveReceipt(ctx *fasthttp.RequestCtx, v *Visit) {
-	r, err := b.find(v)
+	r, err := b.find(ctx, v)
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !missing {
 		b.log.Error("a record could not be read", "site", b.o.Site, "error", err)
@@ -145,8 +146,16 @@ func (b *Banner) serveReceipt(ctx *fasthttp.RequestCtx, v *Visit) {
 	}
 }
 
-// serveErase erases the record of the choice that stands, and the choice with
-// it. Should the record not be erased, the choice stays, so that the visitor
+// recordOf returns the ID of the record that the visitor's cookie names. The choice
+// need not stand: one of an older revision is on record all the same.
+func recordOf(ctx *fasthttp.RequestCtx, v *Visit) (consent.ID, bool) {
+	if v.Standing.Made {
+		return v.Standing.Choice.ID, true
+	}
+	return consent.ParseCookieID(ctx.Request.Header.Cookie(consent.CookieName))
+}
+
+// serveErase erases the record that the visitor has, and the choice with it. Should the record not be erased, the choice stays, so that the visitor
 // can try again.
 func (b *Banner) serveErase(ctx *fasthttp.RequestCtx, v *Visit) {
 	data, ok := b.readBody(ctx, maxChoice)
@@ -165,11 +174,11 @@ func (b *Banner) serveErase(ctx *fasthttp.RequestCtx, v *Visit) {
 			return
 		}
 	}
-	if v.Standing.Made {
+	if id, ok := recordOf(ctx, v); ok {
 		limited, cancel := context.WithTimeout(context.Background(), recordTime)
 		defer cancel()
-		if err := b.records.Erase(limited, v.Standing.Choice.ID); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			b.log.Error("a record could not be erased", "site", b.o.Site, "receipt", v.Standing.Choice.ID.String(), "error", err)
+		if err := b.records.Erase(limited, id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			b.log.Error("a record could not be erased", "site", b.o.Site, "receipt", id.String(), "error", err)
 			b.refuse(ctx, fasthttp.StatusServiceUnavailable, "the record cannot be erased at the moment")
 			return
 		}

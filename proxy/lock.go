@@ -56,6 +56,7 @@ type met struct {
 	hosts    map[string]consent.Category
 	order    []string // of hosts
 	vendors  []*rules.Vendor
+	told     []*rules.Vendor                                         // those that only reports name, which may come from anybody
 	policies [1 << (consent.Unclassified + 1)]atomic.Pointer[string] // by what is granted
 }
 
@@ -80,7 +81,7 @@ func newLock(c *configs.Site, e *rules.Engine, seen []string) *lock {
 	l := &lock{engine: e, overrides: c.Overrides, report: "; report-uri " + c.Prefix + "csp"}
 	l.met.Store(new(met))
 	for _, id := range seen {
-		l.meet("", rules.Decision{Vendor: e.Vendor(id)})
+		l.meet("", rules.Decision{Vendor: e.Vendor(id)}, false)
 	}
 	return l
 }
@@ -97,24 +98,28 @@ func (l *lock) learn(tags []Sighting) {
 		}
 		known := l.met.Load()
 		if _, ok := known.hosts[string(t.Host)]; !ok || t.Decision.Vendor != nil && !slices.Contains(known.vendors, t.Decision.Vendor) {
-			l.meet(string(t.Host), t.Decision)
+			l.meet(string(t.Host), t.Decision, false)
 		}
 	}
 }
 
 // learnVendor takes in a vendor that a page reported.
 func (l *lock) learnVendor(v *rules.Vendor) {
-	if l != nil && !slices.Contains(l.met.Load().vendors, v) {
-		l.meet("", rules.Decision{Vendor: v})
+	if l == nil {
+		return
+	}
+	if known := l.met.Load(); !slices.Contains(known.vendors, v) && !slices.Contains(known.told, v) {
+		l.meet("", rules.Decision{Vendor: v}, true)
 	}
 }
 
 // meet remembers a host, if there is one, and the vendor of a decision about it.
-func (l *lock) meet(host string, d rules.Decision) {
+// told says that a report alone names it.
+func (l *lock) meet(host string, d rules.Decision, told bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := l.met.Load()
-	next := &met{hosts: make(map[string]consent.Category, len(known.hosts)+1), order: known.order, vendors: known.vendors}
+	next := &met{hosts: make(map[string]consent.Category, len(known.hosts)+1), order: known.order, vendors: known.vendors, told: known.told}
 	for h, c := range known.hosts {
 		next.hosts[h] = c
 	}
@@ -122,7 +127,13 @@ func (l *lock) meet(host string, d rules.Decision) {
 		next.hosts[host] = d.Category
 		next.order = append(slices.Clip(next.order), host)
 	}
-	if d.Vendor != nil && !slices.Contains(next.vendors, d.Vendor) {
+	switch {
+	case d.Vendor == nil:
+	case told:
+		if !slices.Contains(next.told, d.Vendor) {
+			next.told = append(slices.Clip(next.told), d.Vendor)
+		}
+	case !slices.Contains(next.vendors, d.Vendor):
 		next.vendors = append(slices.Clip(next.vendors), d.Vendor)
 	}
 	l.met.Store(next)
@@ -172,6 +183,14 @@ func (l *lock) sources(granted consent.Set) string {
 	// are named by themselves.
 	for _, v := range known.vendors {
 		if l.lets(v, granted) {
+			list.sockets(v)
+		}
+	}
+	// Reports come last but for a guess: nobody can crowd out by them what the
+	// site's pages have.
+	for _, v := range known.told {
+		if l.lets(v, granted) {
+			list.vendor(v)
 			list.sockets(v)
 		}
 	}

@@ -65,7 +65,7 @@ func TestLockNamesWhatTheChoiceLetsPass(t *testing.T) {
 func TestLockIsBounded(t *testing.T) {
 	l := newTestLock(t, nil)
 	for _, v := range l.engine.Vendors() {
-		l.meet("", rules.Decision{Vendor: v})
+		l.meet("", rules.Decision{Vendor: v}, false)
 	}
 	for i := range 2 * maxMet {
 		l.learn([]Sighting{{Host: fmt.Appendf(nil, "host%d.example", i), Decision: rules.Decision{Party: rules.ThirdParty}}})
@@ -153,6 +153,20 @@ func TestLockOnTheWire(t *testing.T) {
 	all := s.dial().send(get("/", "Cookie: "+choiceCookie(consent.All))).answer("GET")
 	if got := all.Header["Content-Security-Policy"]; len(got) != 1 {
 		t.Errorf("with everything agreed to: %q", got)
+	}
+}
+
+// TestReportsCrowdNobodyOut has anybody report more vendors than the lock has room
+// for: what the site's pages have stands before them.
+func TestReportsCrowdNobodyOut(t *testing.T) {
+	l := newTestLock(t, nil)
+	for _, v := range l.engine.Vendors() {
+		l.learnVendor(v)
+	}
+	own := l.engine.Vendor("plausible")
+	l.learn([]Sighting{{Host: []byte("plausible.io"), Decision: rules.Decision{Party: rules.ThirdParty, Vendor: own, Category: own.Category}}})
+	if got := l.sources(consent.SetOf(own.Category)); !strings.Contains(got, "plausible.io") || len(got) > maxLock {
+		t.Errorf("%d bytes: %.200s", len(got), got)
 	}
 }
 

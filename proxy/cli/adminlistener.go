@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/askfirst/askfirst/banner"
 	"github.com/askfirst/askfirst/configs"
@@ -21,7 +22,7 @@ func adminTLS(a *configs.AdminAccess) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	c := &tls.Config{GetCertificate: renewing(pair, a), MinVersion: tls.VersionTLS12}
 	if a.ClientCA == "" {
 		return c, nil
 	}
@@ -34,6 +35,23 @@ func adminTLS(a *configs.AdminAccess) (*tls.Config, error) {
 		return nil, fmt.Errorf("client authorities: %s holds no certificate in PEM", a.ClientCA)
 	}
 	return c, nil
+}
+
+// renewing returns the certificate, read again when its files have changed and come
+// to rest, as who connects finds out. One that cannot be read leaves what there was.
+func renewing(pair tls.Certificate, a *configs.AdminAccess) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	var mu sync.Mutex
+	current, watch := &pair, configs.NewWatch([]string{a.Certificate, a.Key})
+	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if watch.Changed() {
+			if next, err := tls.LoadX509KeyPair(a.Certificate, a.Key); err == nil {
+				current = &next
+			}
+		}
+		return current, nil
+	}
 }
 
 // sites returns what the admin pages know of the sites in force.

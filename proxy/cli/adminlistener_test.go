@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,7 +12,6 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -80,7 +80,7 @@ func file(t *testing.T, kind string, der []byte) string {
 // TestClientCertificates signs in to the admin pages by certificates, over TLS.
 func TestClientCertificates(t *testing.T) {
 	ours, others := newAuthority(t, "ours"), newAuthority(t, "ours") // the same name, another key
-	der, key := ours.issue(&x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	der, key := ours.issue(&x509.Certificate{DNSNames: []string{"audit.example"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestClientCertificates(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(ours.cert)
 	ask := func(cert *tls.Certificate) (*http.Response, string, error) {
-		c := &tls.Config{RootCAs: roots}
+		c := &tls.Config{RootCAs: roots, ServerName: "audit.example"}
 		if cert != nil {
 			// Whatever authorities the server names.
 			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
@@ -137,4 +137,44 @@ func TestClientCertificates(t *testing.T) {
 			t.Errorf("%s there is an answer: %s", name, resp.Status)
 		}
 	}
+}
+
+// TestAdminCertificateIsRenewed replaces the files of the admin listener's
+// certificate while it is up.
+func TestAdminCertificateIsRenewed(t *testing.T) {
+	ours := newAuthority(t, "ours")
+	issue := func() (cert, key string, der []byte) {
+		der, k := ours.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "admin"}})
+		pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file(t, "CERTIFICATE", der), file(t, "PRIVATE KEY", pkcs8), der
+	}
+	cert, key, first := issue()
+	config, err := adminTLS(&configs.AdminAccess{Certificate: cert, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows := func(want []byte) {
+		t.Helper()
+		for range 2 { // at the second look the files are at rest
+			config.GetCertificate(nil)
+		}
+		if shown, err := config.GetCertificate(nil); err != nil || !bytes.Equal(shown.Certificate[0], want) {
+			t.Errorf("another certificate is shown, or none: %v", err)
+		}
+	}
+	shows(first)
+	newCert, newKey, second := issue()
+	for from, to := range map[string]string{newCert: cert, newKey: key} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shows(second)
+	if err := os.WriteFile(cert, []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shows(second)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/askfirst/askfirst/configs"
@@ -77,6 +78,8 @@ func settled(before, now *configs.Config) (names []string) {
 		{"admin", before.Admin != now.Admin || !reflect.DeepEqual(before.AdminAccess, now.AdminAccess)},
 		{"alerts", !reflect.DeepEqual(before.Alerts, now.Alerts)},
 		{"data", before.Data != now.Data},
+		{"records", before.Records != now.Records},
+		{"trusted_proxies (for admin)", before.AdminAccess.BehindTLS && !slices.Equal(before.TrustedProxies, now.TrustedProxies)},
 		{"reuse_port", before.ReusePort != now.ReusePort},
 		{"tls", before.TLS.On() != now.TLS.On()},
 		{"tls.redirect", before.TLS.Redirect != now.TLS.Redirect},

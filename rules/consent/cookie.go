@@ -100,6 +100,11 @@ func ParseCookie(value []byte, now time.Time, revision uint32, maxAge time.Durat
 	return c, ok
 }
 
+// ParseCookieID returns the ID in a cookie's value, whether or not its choice counts.
+func ParseCookieID(value []byte) (ID, bool) {
+	return ParseID(value[bytes.LastIndexByte(value, '.')+1:])
+}
+
 var dot = []byte{'.'}
 
 // parseUint reads a decimal without sign or leading zeros.
