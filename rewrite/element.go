@@ -34,7 +34,14 @@ type tag struct {
 	// parked element; -1 for none.
 	sourceAt int
 	before   []byte // is written before the tag
+	// What is told by a long attribute is told once, of however many it is asked for.
+	sign       rules.Sign
+	signed     bool
+	conditions [2]condition // a tag has two attributes with a condition at most
 }
+
+// condition is what applies has found for the vector that it began from.
+type condition struct{ from, found *vector }
 
 // edit is what becomes of an attribute's name.
 type edit uint8
@@ -82,6 +89,7 @@ func (t *tag) begin(attrs []scan.Attr) {
 	t.owned, t.script, t.hide, t.stops, t.gone, t.edited = false, notScript, false, false, false, false
 	t.stands = [2]standIn{}
 	t.sourceAt, t.before = -1, nil
+	t.signed, t.conditions = false, [2]condition{}
 	t.edits = t.edits[:0]
 	t.ids = t.ids[:0]
 	for i := range attrs {

@@ -64,6 +64,20 @@ var handlers vector
 // applies returns the first vector from v on that has v's element and
 // attribute and whose condition the tag meets, nil for none.
 func (rw *Rewriter) applies(v *vector) *vector {
+	for i := range rw.tag.conditions {
+		switch c := &rw.tag.conditions[i]; c.from {
+		case nil:
+			c.from, c.found = v, rw.meets(v)
+			return c.found
+		case v:
+			return c.found
+		}
+	}
+	return rw.meets(v)
+}
+
+// meets is applies without what the tag has kept.
+func (rw *Rewriter) meets(v *vector) *vector {
 	by := roles[rw.tag.elem].by
 	// Of several the parser takes the first, Chromium's preload scanner the last.
 	for i, id := range rw.tag.ids {

@@ -181,3 +181,20 @@ func TestStateOfMany(t *testing.T) {
 		Release(rw)
 	}
 }
+
+// TestRepeatedReferences rewrites tags in which a long attribute and many references
+// stand that depend on it. Were it read for each, they would take minutes.
+func TestRepeatedReferences(t *testing.T) {
+	const half = Limit / 2
+	for name, page := range map[string]string{
+		"rel of hrefs":        `<link rel="` + strings.Repeat("a ", half/2) + `" href=""` + strings.Repeat(" href=x", scan.MaxAttrs-2) + ">",
+		"rels of hrefs":       `<link href=""` + strings.Repeat(" href=x", scan.MaxAttrs/2) + strings.Repeat(` rel="`+strings.Repeat("a ", 200)+`"`, scan.MaxAttrs/2-1) + ">",
+		"rel of two":          `<link rel="` + strings.Repeat("a ", half/2) + `" href="" imagesrcset=""` + strings.Repeat(" href=x imagesrcset=x", scan.MaxAttrs/2-2) + ">",
+		"style of sources":    `<img style="` + strings.Repeat("a:b;", half/4) + `" src=""` + strings.Repeat(` src="//x.example/a"`, scan.MaxAttrs-2) + ">",
+		"style of candidates": `<img style="` + strings.Repeat("a:b;", half/4) + `" srcset="` + strings.Repeat("//x.example/a 1x,", half/20) + `">`,
+	} {
+		if out := rewritten(t, document(0), []byte(page), 0); string(out) != page {
+			t.Errorf("%s: changed", name)
+		}
+	}
+}

@@ -9,7 +9,14 @@ import (
 
 // signs says what the tag shows, by its own attributes, of being there to be
 // counted and not seen.
-func (rw *Rewriter) signs() (s rules.Sign) {
+func (rw *Rewriter) signs() rules.Sign {
+	if t := &rw.tag; !t.signed {
+		t.sign, t.signed = rw.readSigns(), true
+	}
+	return rw.tag.sign
+}
+
+func (rw *Rewriter) readSigns() (s rules.Sign) {
 	if rw.scan.Unscripted {
 		s |= rules.Noscript
 	}
