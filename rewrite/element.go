@@ -269,7 +269,7 @@ func (rw *Rewriter) decide() {
 		rw.counting = true
 	case scan.Base:
 		if a := rw.find(attrHref); a >= 0 {
-			rw.rebase(rw.valueOf(a))
+			rw.rebase(a, rw.valueOf(a))
 		}
 	}
 	rw.readVectors()

@@ -198,14 +198,17 @@ var (
 	prefetchRule = rules.Rule{Source: "vector", Text: "x-dns-prefetch-control: on"}
 )
 
-// maxBases bounds how many <base> elements are kept beside the first.
+// maxBases bounds how many <base> elements are kept beside the first. Others are
+// held, so that none counts that references are not read by.
 const maxBases = 16
 
-// rebase takes the href of a <base>. The first counts, but not in a template
+var baseVector = vector{element: "base", attribute: "href", read: asURL, kind: rules.Other, fate: consent.Hold}
+
+// rebase takes the href of a <base>, its i-th attribute. The first counts, but not in a template
 // or in SVG, nor where it leads nowhere, and in a document in an attribute it
 // counts there alone: which one a browser takes is left open where there is
 // more than one.
-func (rw *Rewriter) rebase(href []byte) {
+func (rw *Rewriter) rebase(i int, href []byte) {
 	if !rw.based && !rw.tag.foreign {
 		rw.based = true
 		rw.page.SetBase(href)
@@ -215,12 +218,14 @@ func (rw *Rewriter) rebase(href []byte) {
 		rw.bases = append(rw.bases, new(rules.Page))
 		rw.bases[0].Reset(rw.doc.URL)
 	}
-	if len(rw.bases) < maxBases {
-		p := new(rules.Page)
-		p.Reset(rw.doc.URL)
-		p.SetBase(href)
-		rw.bases = append(rw.bases, p)
+	if len(rw.bases) == maxBases {
+		rw.hold(i, unread(&oversizeRule), &baseVector, nil)
+		return
 	}
+	p := new(rules.Page)
+	p.Reset(rw.doc.URL)
+	p.SetBase(href)
+	rw.bases = append(rw.bases, p)
 }
 
 // ask asks the rules about a reference, read by each base that may count. The

@@ -38,7 +38,11 @@ func (s *oddServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	if page != nil && r.Host == "shop.example" {
-		w.Header().Set("Content-Type", "text/html"+charsetIn(r.URL.Path))
+		media := "text/html"
+		if isXHTML(string(page)) {
+			media = "application/xhtml+xml"
+		}
+		w.Header().Set("Content-Type", media+charsetIn(r.URL.Path))
 		w.Write(page)
 		return
 	}

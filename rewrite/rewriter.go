@@ -498,7 +498,7 @@ func (rw *Rewriter) holdUnread(why *rules.Rule) {
 	t := &rw.tag
 	inert := element == scan.Style && !t.isCSS(rw) && bytes.HasPrefix(rw.in[t.end:], noImport)
 	t.hide = t.script != parked && !inert
-	held := !inert && rw.hold(-1, rules.Decision{Category: consent.Marketing, Rule: why}, &inlineVector, nil)
+	held := !inert && rw.hold(-1, unread(why), &inlineVector, nil)
 	rw.emit()
 	if held && element == scan.Style {
 		rw.out = append(rw.out, noImport...)
@@ -515,6 +515,11 @@ var (
 	oversizeRule = rules.Rule{Source: "limit", Text: "larger than can be looked at"}
 	markupRule   = rules.Rule{Source: "markup", Text: "a script or style element of SVG with markup in its text"}
 )
+
+// unread is what is decided about what cannot be looked at.
+func unread(why *rules.Rule) rules.Decision {
+	return rules.Decision{Category: consent.Marketing, Rule: why}
+}
 
 // unfinished decides about an element whose end tag never came. A script cut
 // off does not run, and so passes.

@@ -344,7 +344,7 @@ func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) (changed bool) {
 		rw.hold(i, rw.tag.own, v, nil)
 		return false
 	}
-	d := rules.Decision{Category: consent.Marketing, Rule: &oversizeRule}
+	d := unread(&oversizeRule)
 	if inner := rw.within(rw.scan.Unscripted); inner != nil {
 		holds := false
 		if rw.nest(inner, text); inner.holds {

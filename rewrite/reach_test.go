@@ -1,0 +1,102 @@
+package rewrite
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// reaches are pages that each ask for ref, an absolute address, in an odd way.
+func reaches(ref string) map[string]string {
+	const bases = maxBases + 2
+	origin, path := ref[:strings.LastIndexByte(ref, '/')], ref[strings.LastIndexByte(ref, '/')+1:]
+	return map[string]string{
+		"base after many of templates":          "<template>" + strings.Repeat("<base href=/a>", bases) + "</template><base href=" + origin + "/><img src=" + path + ">",
+		"base after many, and one without href": "<base><template>" + strings.Repeat("<base href=/a>", bases) + "</template><base href=" + origin + "/><img src=" + path + ">",
+	}
+}
+
+// isXHTML reports whether a page of reaches is served as XHTML.
+func isXHTML(page string) bool { return strings.Contains(page, "http://www.w3.org/1999/xhtml") }
+
+func reachDocument(granted consent.Set, page string) *Document {
+	d := document(granted)
+	d.XML = isXHTML(page)
+	return d
+}
+
+// TestReach checks that something is held in each, however it is cut, and nothing
+// where all is granted.
+func TestReach(t *testing.T) {
+	for name, page := range reaches("https://www.facebook.com/tr?id=1") {
+		page = "<!doctype html>" + page
+		out := rewritten(t, reachDocument(0, page), []byte(page), 0)
+		if string(out) == page {
+			t.Errorf("%s: nothing is held in %s", name, page)
+		}
+		for _, n := range []int{1, 7} {
+			if got := rewritten(t, reachDocument(0, page), []byte(page), n); !bytes.Equal(got, out) {
+				t.Errorf("%s: in chunks of %d\n%s\nwhole\n%s", name, n, got, out)
+			}
+		}
+		if twice := rewritten(t, reachDocument(0, page), out, 0); !bytes.Equal(twice, out) {
+			t.Errorf("%s: rewritten twice\n%s\nonce\n%s", name, twice, out)
+		}
+		if all := rewritten(t, reachDocument(consent.All, page), []byte(page), 0); string(all) != page {
+			t.Errorf("%s: all granted\n%s", name, all)
+		}
+	}
+}
+
+// TestReachInChromium loads each page as it is, which asks for the address, and as
+// rewritten, which does not.
+func TestReachInChromium(t *testing.T) {
+	chromium := findChromium(t)
+	s := &oddServer{pages: map[string][]byte{}, asked: map[string][]string{}}
+	var frames strings.Builder
+	frames.WriteString("<!doctype html>")
+	names := map[string]string{}
+	for name := range reaches("https://www.facebook.com/") {
+		asIs, rewrittenMark := fmt.Sprintf("qa%dz", len(names)), fmt.Sprintf("qr%dz", len(names))
+		names[name] = asIs
+		page := "<!doctype html>" + reaches("https://www.facebook.com/tr?id=" + asIs)[name]
+		s.pages["/"+asIs] = []byte(page)
+		page = "<!doctype html>" + reaches("https://www.facebook.com/tr?id=" + rewrittenMark)[name]
+		s.pages["/"+rewrittenMark] = rewritten(t, reachDocument(0, page), []byte(page), 0)
+		fmt.Fprintf(&frames, "<iframe src='/%s'></iframe><iframe src='/%s'></iframe>", asIs, rewrittenMark)
+	}
+	s.pages["/hub"] = []byte(frames.String())
+	ctx := browser(t, chromium, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*") // of what a module imports
+		s.ServeHTTP(w, r)
+	}))
+	for _, at := range []string{"https://shop.example/hub", "about:blank"} {
+		if _, err := chromedp.Run(ctx, chromedp.Navigate(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	third := func(mark string) (urls []string) {
+		for _, url := range s.asked[mark] {
+			if !strings.HasPrefix(url, "https://shop.example/") {
+				urls = append(urls, url)
+			}
+		}
+		return urls
+	}
+	for name, asIs := range names {
+		if len(third(asIs)) == 0 {
+			t.Errorf("%s: asks for nothing as it is", name)
+		}
+		if urls := third("qr" + asIs[2:]); len(urls) > 0 {
+			t.Errorf("%s: asked for %q by %s", name, urls, s.pages["/qr"+asIs[2:]])
+		}
+	}
+}
