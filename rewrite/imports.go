@@ -83,7 +83,8 @@ func (rw *Rewriter) judgeImport(m *imports, from int, ref []byte) {
 		rw.text = appendString(rw.text[:0], ref)
 		ref = rw.text
 	}
-	if bytes.IndexByte(ref, '/') < 0 {
+	ref, ok := rw.specifier(ref)
+	if !ok {
 		return
 	}
 	d, page := rw.ask(ref, m.vector.kind, 0)

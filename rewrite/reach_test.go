@@ -16,9 +16,17 @@ import (
 func reaches(ref string) map[string]string {
 	const bases = maxBases + 2
 	origin, path := ref[:strings.LastIndexByte(ref, '/')], ref[strings.LastIndexByte(ref, '/')+1:]
+	host := strings.TrimPrefix(ref, "https://")
 	return map[string]string{
 		"base after many of templates":          "<template>" + strings.Repeat("<base href=/a>", bases) + "</template><base href=" + origin + "/><img src=" + path + ">",
 		"base after many, and one without href": "<base><template>" + strings.Repeat("<base href=/a>", bases) + "</template><base href=" + origin + "/><img src=" + path + ">",
+
+		"import() without slashes":   `<script>import("https:` + host + `")</script>`,
+		"import() with backslashes":  `<script>import("https:\\\\` + host + `")</script>`,
+		"import without slashes":     `<script type=module>import "https:` + host + `"</script>`,
+		"importmap without slashes":  `<script type=importmap>{"imports":{"x":"https:` + host + `"}}</script><script type=module>import "x"</script>`,
+		"importmap with backslashes": `<script type=importmap>{"imports":{"x":"https:\\\\` + host + `"}}</script><script type=module>import "x"</script>`,
+		"web bundle":                 `<script type=webbundle>{"source":"` + ref + `","resources":["` + origin + `/x.js"]}</script>`,
 	}
 }
 

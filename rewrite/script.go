@@ -72,7 +72,7 @@ func (rw *Rewriter) typeIn(i int) scriptType {
 		return inert
 	case runningTypes.Find(value, 0, len(value)) > 0, hasSuffixFold(value, "-text/javascript"), hasSuffixFold(value, "-module"):
 		return running
-	case scan.EqualFold(value, "importmap"), scan.EqualFold(value, "speculationrules"),
+	case scan.EqualFold(value, "importmap"), scan.EqualFold(value, "speculationrules"), scan.EqualFold(value, "webbundle"),
 		rw.counting && scan.EqualFold(value, "application/json"):
 		return listing
 	case scan.EqualFold(value, "text/plain"), scan.EqualFold(value, "text/template") && rw.parkedByOthers():
@@ -253,12 +253,27 @@ func (rw *Rewriter) judgeStrings(text []byte) {
 
 // judgeSpecifier decides about what an import map leads to.
 func (rw *Rewriter) judgeSpecifier(i int, ref []byte, v *vector) {
-	if bytes.IndexByte(ref, '/') < 0 {
+	ref, ok := rw.specifier(ref)
+	if !ok {
 		return
 	}
 	if d, page := rw.ask(ref, v.kind, 0); d.Party != rules.NoParty {
 		rw.hold(i, d, v, page)
 	}
+}
+
+// specifier returns a module specifier as it is read with a base too, and whether it
+// may be a URL. It is parsed without a base first (HTML, "resolve a URL-like module specifier"), by which one
+// with a scheme is absolute with any slashes after that, or none.
+func (rw *Rewriter) specifier(ref []byte) ([]byte, bool) {
+	for _, scheme := range [...]string{"https:", "http:"} {
+		if n := afterScheme(ref, scheme); n >= 0 {
+			rest := bytes.TrimLeft(ref[n:], "/\\\t\n\r")
+			rw.css = append(append(append(rw.css[:0], scheme...), "//"...), rest...)
+			return rw.css, true
+		}
+	}
+	return ref, bytes.IndexAny(ref, `/\`) >= 0
 }
 
 // noscript rewrites the content of a noscript element up to rw.in[end], which

@@ -97,7 +97,7 @@ const vectorsFoot = `
 | element | read as | fate |
 | --- | --- | --- |
 | ` + "`script`" + ` without src: classic, module, or of a type that a loader runs later (Partytown, WP Rocket, LiteSpeed, Cloudflare) | script, matched by signature | hold: ` + "`type=\"text/plain\"`" + ` |
-| ` + "`script type=importmap`, `speculationrules`" + ` | JSON; each string that may be a URL | hold, where a rule names it |
+| ` + "`script type=importmap`, `speculationrules`, `webbundle`" + ` | JSON; each string that may be a URL | hold, where a rule names it |
 | ` + "`script`" + ` with src=data: | script, decoded, matched by signature | hold |
 | ` + "`script type=text/plain`" + ` parked by another consent tool | by its mark, else by rule | waits for the choice here, or goes live when that is made |
 | ` + "`style`" + ` (HTML and SVG) | CSS: url(), src(), image-set(), @import; escapes and comments as CSS reads them | hold, with a copy before it that lacks the URLs held |
