@@ -209,9 +209,9 @@ func appendForeignText(dst, content []byte) (text []byte, ok bool) {
 	for len(content) > 0 {
 		n := bytes.IndexByte(content, '<')
 		if n < 0 {
-			return scan.AppendValue(dst, content), true
+			return scan.AppendText(dst, content), true
 		}
-		dst = scan.AppendValue(dst, content[:n])
+		dst = scan.AppendText(dst, content[:n])
 		content = content[n:]
 		switch {
 		case bytes.HasPrefix(content, cdataOpen):

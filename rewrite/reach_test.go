@@ -27,6 +27,9 @@ func reaches(ref string) map[string]string {
 		"importmap without slashes":  `<script type=importmap>{"imports":{"x":"https:` + host + `"}}</script><script type=module>import "x"</script>`,
 		"importmap with backslashes": `<script type=importmap>{"imports":{"x":"https:\\\\` + host + `"}}</script><script type=module>import "x"</script>`,
 		"web bundle":                 `<script type=webbundle>{"source":"` + ref + `","resources":["` + origin + `/x.js"]}</script>`,
+
+		"reference without semicolon in SVG":        `<svg><style>@import &quot` + ref + `&quot;;</style></svg>`,
+		"reference without semicolon in a document": `<iframe srcdoc="<svg><style>@import &amp;quot` + ref + `&amp;quot;;</style></svg>"></iframe>`,
 	}
 }
 

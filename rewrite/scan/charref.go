@@ -12,7 +12,13 @@ import (
 // AppendValue appends an attribute's value as a browser reads it: character
 // references decoded by the rules for attributes, NUL as U+FFFD, a carriage
 // return or one with a line feed as a line feed.
-func AppendValue(dst, raw []byte) []byte {
+func AppendValue(dst, raw []byte) []byte { return appendDecoded(dst, raw, false) }
+
+// AppendText is AppendValue for text: there an old reference needs no semicolon
+// whatever follows (HTML, section 13.2.5.73).
+func AppendText(dst, raw []byte) []byte { return appendDecoded(dst, raw, true) }
+
+func appendDecoded(dst, raw []byte, text bool) []byte {
 	for {
 		n := plain(raw)
 		dst = append(dst, raw[:n]...)
@@ -28,7 +34,7 @@ func AppendValue(dst, raw []byte) []byte {
 			raw = bytes.TrimPrefix(raw[n+1:], newline)
 		default:
 			var used int
-			dst, used = appendReference(dst, raw[n:])
+			dst, used = appendReference(dst, raw[n:], text)
 			raw = raw[n+used:]
 		}
 	}
@@ -77,7 +83,7 @@ func plain(raw []byte) int {
 
 // appendReference appends what the character reference at raw[0], an
 // ampersand, stands for, and returns how many bytes it takes.
-func appendReference(dst, raw []byte) ([]byte, int) {
+func appendReference(dst, raw []byte, text bool) ([]byte, int) {
 	i := 1
 	if len(raw) > 1 && raw[1] == '#' {
 		return appendNumeric(dst, raw)
@@ -86,32 +92,39 @@ func appendReference(dst, raw []byte) ([]byte, int) {
 		i++
 	}
 	name := raw[1:i]
-	closed := i < len(raw) && raw[i] == ';'
-	if !closed && i < len(raw) && raw[i] == '=' || len(name) == 0 || len(name) > 32 {
-		return append(dst, raw[:i]...), i
-	}
-	if closed {
-		i++
-	}
-	if !closed {
-		// Only the old references do without a semicolon, and in an attribute
-		// only where nothing follows that may be a part of the name.
-		if got, ok := oldReferences[string(name)]; ok {
-			return append(dst, got...), i
+	if i < len(raw) && raw[i] == ';' {
+		if got, ok := commonReferences[string(name)]; ok {
+			return append(dst, got...), i + 1
 		}
+		// The table of the standard library is reached through its decoder alone,
+		// which also takes a name that merely begins with an old reference.
+		if len(name) <= longestReference {
+			if got := html.UnescapeString(string(raw[:i+1])); got[0] != '&' && !strings.HasSuffix(got, ";") {
+				return append(dst, got...), i + 1
+			}
+		}
+	}
+	// Only the old references do without a semicolon, and in an attribute only
+	// where nothing follows that may be a part of the name.
+	shortest := len(name)
+	if text {
+		shortest = 2
+	} else if i < len(raw) && raw[i] == '=' {
 		return append(dst, raw[:i]...), i
 	}
-	if got, ok := commonReferences[string(name)]; ok {
-		return append(dst, got...), i
+	for n := min(len(name), longestOldReference); n >= shortest && n > 0; n-- {
+		if got, ok := oldReferences[string(name[:n])]; ok {
+			return append(dst, got...), 1 + n
+		}
 	}
-	// The table of the standard library is reached through its decoder alone,
-	// which also takes a name that merely begins with an old reference.
-	got := html.UnescapeString(string(raw[:i]))
-	if got == string(raw[:i]) || strings.HasSuffix(got, ";") {
-		return append(dst, raw[:i]...), i
-	}
-	return append(dst, got...), i
+	return append(dst, raw[:i]...), i
 }
+
+// The lengths of the names in the table of HTML (section 13.5).
+const (
+	longestReference    = 32
+	longestOldReference = 6
+)
 
 // oldReferences are those that HTML knows without a semicolon, commonReferences
 // those that pages are written with, the names of HTML 4 among them. Both are

@@ -285,3 +285,28 @@ func TestOverflowOpensNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestAppendText(t *testing.T) {
+	for raw, want := range map[string][2]string{ // in an attribute, and in text
+		"&quotx":                               {"&quotx", `"x`},
+		"&quotx;":                              {"&quotx;", `"x;`},
+		"&quot=":                               {"&quot=", `"=`},
+		"&quot":                                {`"`, `"`},
+		"&notin;":                              {"∉", "∉"},
+		"&notin":                               {"&notin", "¬in"},
+		"&notit;":                              {"&notit;", "¬it;"},
+		"&Aacutes":                             {"&Aacutes", "Ás"},
+		"&lt1&gt2":                             {"&lt1&gt2", "<1>2"},
+		"&Hat;&Hat":                            {"^&Hat", "^&Hat"},
+		"&x;&x&;& &":                           {"&x;&x&;& &", "&x;&x&;& &"},
+		"&#60&#x3c;\r\na":                      {"<<\na", "<<\na"},
+		"&ltCounterClockwiseContourIntegrals;": {"&ltCounterClockwiseContourIntegrals;", "<CounterClockwiseContourIntegrals;"},
+	} {
+		if got := string(AppendValue(nil, []byte(raw))); got != want[0] {
+			t.Errorf("%q is the value %q, want %q", raw, got, want[0])
+		}
+		if got := string(AppendText(nil, []byte(raw))); got != want[1] {
+			t.Errorf("%q is the text %q, want %q", raw, got, want[1])
+		}
+	}
+}
