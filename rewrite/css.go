@@ -123,22 +123,36 @@ func (rw *Rewriter) findHeld(css []byte, v *vector, i int) bool {
 	c := cssReader{css: css}
 	rw.cuts = rw.cuts[:0]
 	for c.next() {
-		ref := css[c.from:c.to]
-		if bytes.IndexByte(ref, '\\') >= 0 {
-			rw.text = appendUnescaped(rw.text[:0], ref)
-			ref = rw.text
-		}
-		d, page := rw.ask(ref, c.kind, 0)
-		if d.Party == rules.NoParty {
-			continue
-		}
-		one := *v
-		one.kind = c.kind
-		if rw.hold(i, d, &one, page) {
+		if rw.holdFound(&c, v, i) {
 			rw.cuts = append(rw.cuts, cut{int32(c.from), int32(c.to)})
 		}
 	}
 	return len(rw.cuts) > 0
+}
+
+// holdFound decides about the URL that c has found, as findHeld does. What may be
+// none is held only where a rule names it.
+func (rw *Rewriter) holdFound(c *cssReader, v *vector, i int) bool {
+	written := c.css[c.from:c.to]
+	ref := written
+	escapes := bytes.IndexByte(written, '\\') >= 0
+	if escapes {
+		rw.text = appendUnescaped(rw.text[:0], written)
+		ref = rw.text
+	}
+	d, page := rw.ask(ref, c.kind, 0)
+	if escapes && c.kind == rules.Style {
+		// Chromium's preload scanner knows no escapes.
+		if other, as := rw.ask(written, c.kind, 0); other.Party != rules.NoParty && !rw.allows(other, false) {
+			d, page = other, as
+		}
+	}
+	if d.Party == rules.NoParty {
+		return false
+	}
+	one := *v
+	one.kind, one.only = c.kind, v.only || c.unsure
+	return rw.hold(i, d, &one, page)
 }
 
 // mayHold reports whether there may be a URL in CSS that is held. It hops to
@@ -164,6 +178,18 @@ func (rw *Rewriter) mayHold(css []byte, v *vector) bool {
 		i += n
 		if escapesName(css[i+1:]) {
 			return true
+		}
+	}
+	for _, quote := range [...]byte{'"', '\''} {
+		for i := 0; ; i++ {
+			n := bytes.IndexByte(css[i:], quote)
+			if n < 0 {
+				break
+			}
+			i += n
+			if mayLead(css[i+1:]) && !selects(css[:i]) && !(i >= 4 && scan.EqualFold(css[i-4:i], "url(")) {
+				return true
+			}
 		}
 	}
 	held, others := rw.arguments(css, nil)
@@ -244,15 +270,56 @@ var dataScheme, fragmentSign = []byte("data:"), []byte("#")
 // escapesName reports whether what follows a backslash may be a letter or a
 // hyphen, of which the names of functions are made.
 func escapesName(b []byte) bool {
+	r := escaped(b)
+	return r == '-' || 'a' <= r|0x20 && r|0x20 <= 'z'
+}
+
+// escaped returns what a backslash and b, which follows it, stand for (CSS Syntax 3
+// §4.3.7), -1 where nothing follows.
+func escaped(b []byte) rune {
 	var r rune
 	n := 0
 	for ; n < 6 && n < len(b) && hex(b[n]) < 16; n++ {
 		r = r<<4 | rune(hex(b[n]))
 	}
-	if n == 0 {
-		return len(b) > 0 && 'a' <= b[0]|0x20 && b[0]|0x20 <= 'z'
+	switch {
+	case n > 0:
+		return r
+	case len(b) == 0:
+		return -1
 	}
-	return r == '-' || 'a' <= r|0x20 && r|0x20 <= 'z'
+	return rune(b[0])
+}
+
+// A string may be an address wherever it stands: a custom property, an argument or
+// the result of a function may bring it to where image-set() takes a string for one
+// (CSS Images 4 §2.5). So one that may lead elsewhere is decided about, unless a
+// selector compares an attribute with it.
+
+// mayLead reports whether the string that s begins with may be an address with a
+// scheme of HTTP or a host. It errs on the side of true.
+func mayLead(s []byte) bool {
+	s = bytes.TrimLeftFunc(s, func(r rune) bool { return r <= ' ' })
+	if len(s) < 2 {
+		return false
+	}
+	second := s[1]
+	switch s[0] {
+	case 'h', 'H':
+		return second|0x20 == 't' || second == '\\' || second <= ' '
+	case '/':
+		return second == '/' || second == '\\' || second <= ' '
+	case '\\':
+		r := escaped(s[1:])
+		return r <= ' ' || r == '/' || r == '\\' || r|0x20 == 'h'
+	}
+	return false
+}
+
+// selects reports whether the string that follows css is what a selector compares an
+// attribute with.
+func selects(css []byte) bool {
+	return bytes.HasSuffix(bytes.TrimRight(css, " \t\n\r\f"), []byte{'='})
 }
 
 // cssReader finds the URLs in CSS as its tokenizer reads it (CSS Syntax 3): in
@@ -262,9 +329,10 @@ type cssReader struct {
 	i        int
 	from, to int // of the URL that next found, without quotes
 	kind     rules.Kind
+	unsure   bool // it may be none
 
 	importing bool // the last token but white space was @import
-	ignoring  bool // in @namespace, whose URLs are names
+	naming    bool // in @namespace, whose URLs are names
 	face      bool // in @font-face
 	argument  bool // the last token but white space was url(
 	depth     int  // of parentheses
@@ -313,7 +381,7 @@ var cssTurns = func() (t [256]uint8) {
 // next finds the next URL and reports whether there is one.
 func (c *cssReader) next() bool {
 	for c.i < len(c.css) {
-		if !c.importing && !c.argument && !c.ignoring && !c.face && c.set == 0 {
+		if !c.importing && !c.argument && !c.naming && !c.face && c.set == 0 {
 			c.hop()
 		}
 		if c.i < len(c.css) && c.token() {
@@ -385,18 +453,22 @@ func (c *cssReader) punctuation() bool {
 		}
 	case '"', '\'':
 		c.string(ch)
-		wanted := c.importing || c.argument || c.set > 0 && c.depth == c.set
-		if c.importing {
+		known := c.importing || c.argument || c.set > 0
+		switch {
+		case c.importing:
 			c.kind = rules.Style
+		case !known:
+			c.kind = rules.Image
 		}
 		c.importing, c.argument = false, false
-		return wanted && !c.ignoring
+		c.unsure = c.naming || !known
+		return known || mayLead(css[c.from:]) && !selects(css[:c.from-1])
 	case '@':
 		from := c.i
 		c.name()
 		name := css[from:c.i]
 		c.importing = sameIdent(name, "import")
-		c.ignoring = sameIdent(name, "namespace")
+		c.naming = sameIdent(name, "namespace")
 		c.face = sameIdent(name, "font-face")
 		c.argument = false
 		return false
@@ -410,7 +482,7 @@ func (c *cssReader) punctuation() bool {
 			c.set = 0
 		}
 	case ';', '{', '}':
-		c.ignoring = false
+		c.naming = false
 		if ch == '}' {
 			c.face = false
 		}
@@ -495,7 +567,8 @@ func (c *cssReader) function() bool {
 		c.argument = true
 		return false
 	}
-	return c.bareURL() && !c.ignoring
+	c.unsure = c.naming
+	return c.bareURL()
 }
 
 // bareURL reads a URL without quotes, up to its ')'.
@@ -547,9 +620,10 @@ func sameIdent(ident []byte, name string) bool {
 	if bytes.IndexByte(ident, '\\') < 0 {
 		return scan.EqualFold(ident, name)
 	}
-	var buf [64]byte
-	if len(ident) > cap(buf)/2 {
+	// An escape takes nine bytes at most.
+	if len(ident) > 9*len(name) {
 		return false
 	}
+	var buf [9 * len("-webkit-image-set")]byte
 	return scan.EqualFold(appendUnescaped(buf[:0], ident), name)
 }

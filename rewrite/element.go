@@ -196,11 +196,16 @@ func (rw *Rewriter) classify() bool {
 			hit = hit || mayBeScript(rw.rawValue(i))
 		case isStyle:
 			v := rw.rawValue(i)
-			hit = hit || bytes.IndexByte(v, '(') >= 0 || !scan.Plain(v)
+			hit = hit || mayHaveURL(v) || !scan.Plain(v)
 		}
 	}
 	t.marked = marked
 	return hit || marked || depends && rw.find(how.by) >= 0
+}
+
+// mayHaveURL reports whether CSS has a function or a string.
+func mayHaveURL(css []byte) bool {
+	return bytes.IndexByte(css, '(') >= 0 || bytes.IndexByte(css, '\'') >= 0 || bytes.IndexByte(css, '"') >= 0
 }
 
 // mayBeScript reports whether a URL, as written, can be a javascript: one.

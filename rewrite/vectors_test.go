@@ -100,7 +100,7 @@ const vectorsFoot = `
 | ` + "`script type=importmap`, `speculationrules`, `webbundle`" + ` | JSON; each string that may be a URL | hold, where a rule names it |
 | ` + "`script`" + ` with src=data: | script, decoded, matched by signature | hold |
 | ` + "`script type=text/plain`" + ` parked by another consent tool | by its mark, else by rule | waits for the choice here, or goes live when that is made |
-| ` + "`style`" + ` (HTML and SVG) | CSS: url(), src(), image-set(), @import; escapes and comments as CSS reads them | hold, with a copy before it that lacks the URLs held |
+| ` + "`style`" + ` (HTML and SVG) | CSS: url(), src(), image-set(), @import; other strings that may be URLs, where a rule names them; escapes and comments as CSS reads them | hold, with a copy before it that lacks the URLs held |
 | ` + "`noscript`" + ` | markup, with scripting off | as the elements in it |
 | ` + "`template`" + `, declarative shadow roots | markup | as the elements in it |
 | SVG ` + "`script`" + ` | text with character references and CDATA | hold |
