@@ -123,7 +123,7 @@ func (rw *Rewriter) findHeld(css []byte, v *vector, i int) bool {
 	c := cssReader{css: css}
 	rw.cuts = rw.cuts[:0]
 	for c.next() {
-		if rw.holdFound(&c, v, i) {
+		if rw.holdFound(&c, v, i, 0) {
 			rw.cuts = append(rw.cuts, cut{int32(c.from), int32(c.to)})
 		}
 	}
@@ -131,14 +131,20 @@ func (rw *Rewriter) findHeld(css []byte, v *vector, i int) bool {
 }
 
 // holdFound decides about the URL that c has found, as findHeld does. What may be
-// none is held only where a rule names it.
-func (rw *Rewriter) holdFound(c *cssReader, v *vector, i int) bool {
+// none is held only where a rule names it, a style sheet in a data: URL for what it
+// refers to. depth is of the sheets that it stands in so.
+func (rw *Rewriter) holdFound(c *cssReader, v *vector, i, depth int) bool {
 	written := c.css[c.from:c.to]
 	ref := written
 	escapes := bytes.IndexByte(written, '\\') >= 0
 	if escapes {
 		rw.text = appendUnescaped(rw.text[:0], written)
 		ref = rw.text
+	}
+	if c.kind == rules.Style {
+		if sheet, ok := dataURL(nil, ref); ok {
+			return rw.holdSheet(sheet, v, i, depth+1)
+		}
 	}
 	d, page := rw.ask(ref, c.kind, 0)
 	if escapes && c.kind == rules.Style {
@@ -153,6 +159,19 @@ func (rw *Rewriter) holdFound(c *cssReader, v *vector, i int) bool {
 	one := *v
 	one.kind, one.only = c.kind, v.only || c.unsure
 	return rw.hold(i, d, &one, page)
+}
+
+// holdSheet decides about a style sheet in a data: URL, for all that it refers to.
+func (rw *Rewriter) holdSheet(css []byte, v *vector, i, depth int) (isHeld bool) {
+	if depth > maxNesting {
+		return rw.hold(i, unread(&oversizeRule), v, nil)
+	}
+	for c := (cssReader{css: css}); c.next(); {
+		if rw.holdFound(&c, v, i, depth) {
+			isHeld = true
+		}
+	}
+	return isHeld
 }
 
 // mayHold reports whether there may be a URL in CSS that is held. It hops to

@@ -64,6 +64,8 @@ func TestStrings(t *testing.T) {
 		`a{background:image-set("/a.avif" type("image/avif"))}`:       false,
 		`@font-face{src:url("data:font/woff2;base64,AA==")}`:          false,
 		`a{background:url(data:image/gif;base64,AA==)}`:               false,
+		`@import "data:text/css,a{color:red}";`:                       false,
+		`@import url(data:text/css;base64,YXt9);`:                     false,
 	} {
 		doc := document(0)
 		doc.HoldUnclassified = true

@@ -141,6 +141,13 @@ func (rw *Rewriter) judge(i int, v *vector) {
 				return
 			}
 		}
+		if v.kind == rules.Style {
+			if sheet, ok := dataURL(rw.extra[:0], value); ok {
+				rw.extra = sheet
+				rw.findHeld(sheet, v, i)
+				return
+			}
+		}
 		rw.judgeURL(i, value, v)
 	case asURLs:
 		for len(value) > 0 {

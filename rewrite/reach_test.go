@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
@@ -31,22 +32,28 @@ func reaches(ref string) map[string]string {
 		"reference without semicolon in SVG":        `<svg><style>@import &quot` + ref + `&quot;;</style></svg>`,
 		"reference without semicolon in a document": `<iframe srcdoc="<svg><style>@import &amp;quot` + ref + `&amp;quot;;</style></svg>"></iframe>`,
 
-		"string in a custom property":          `<style>:root{--u:"` + ref + `"}body{background-image:image-set(var(--u) 1x)}</style>`,
-		"string in a style attribute":          `<style>body{background-image:image-set(var(--u) 1x)}</style><body style="--u:'` + ref + `'">x`,
-		"string with escapes":                  `<style>:root{--u:"\68 ttps\3a ` + ref[len("https:"):] + `"}body{background-image:image-set(var(--u) 1x)}</style>`,
-		"string with an escape for a line":     "<style>:root{--u:\"\\\n\\20 \\/\\/" + host + "\"}body{background-image:image-set(var(--u) 1x)}</style>",
-		"string of a registered property":      `<style>@property --u{syntax:"<string>";inherits:true;initial-value:"` + ref + `"}body{background-image:image-set(var(--u) 1x)}</style>`,
-		"string that a variable falls back to": `<style>body{background-image:image-set(var(--v,"` + ref + `") 1x)}</style>`,
-		"string that a function results in":    `<style>@function --f(){result:"` + ref + `"} body{background:image-set(--f() 1x)}</style>`,
-		"string in if()":                       `<style>body{background:image-set(if(else:"` + ref + `") 1x)}</style>`,
-		"@namespace that is none":              `<style>:root{--y:red}body{background:var(--y,@namespace) url(` + ref + `)}</style>`,
-		"@namespace that is an argument":       `<style>@function --f(--a,--b,--c){result:var(--c)}body{background:--f({x},@namespace,url(` + ref + `))}</style>`,
-		"@import in long escapes":              `<style>@\000069\00006d\000070\00006f\000072\000074 "` + ref + `";</style>`,
-		"image-set() in long escapes":          `<style>body{background:\000069\00006d\000061\000067\000065\00002d\000073\000065\000074("` + ref + `" 1x)}</style>`,
-		"image-set() with an escaped hyphen":   `<style>body{background:image\-set("` + ref + `" 1x)}</style>`,
-		"@import to the preload scanner":       `<style>@import "\\` + host + `";</style>`,
-		"@import to it with one backslash":     `<style>@import "\/` + host + `";</style>`,
-		"@import to it without quotes":         `<style>@import url(\\` + host + `);</style>`,
+		"string in a custom property":           `<style>:root{--u:"` + ref + `"}body{background-image:image-set(var(--u) 1x)}</style>`,
+		"string in a style attribute":           `<style>body{background-image:image-set(var(--u) 1x)}</style><body style="--u:'` + ref + `'">x`,
+		"string with escapes":                   `<style>:root{--u:"\68 ttps\3a ` + ref[len("https:"):] + `"}body{background-image:image-set(var(--u) 1x)}</style>`,
+		"string with an escape for a line":      "<style>:root{--u:\"\\\n\\20 \\/\\/" + host + "\"}body{background-image:image-set(var(--u) 1x)}</style>",
+		"string of a registered property":       `<style>@property --u{syntax:"<string>";inherits:true;initial-value:"` + ref + `"}body{background-image:image-set(var(--u) 1x)}</style>`,
+		"string that a variable falls back to":  `<style>body{background-image:image-set(var(--v,"` + ref + `") 1x)}</style>`,
+		"string that a function results in":     `<style>@function --f(){result:"` + ref + `"} body{background:image-set(--f() 1x)}</style>`,
+		"string in if()":                        `<style>body{background:image-set(if(else:"` + ref + `") 1x)}</style>`,
+		"@namespace that is none":               `<style>:root{--y:red}body{background:var(--y,@namespace) url(` + ref + `)}</style>`,
+		"@namespace that is an argument":        `<style>@function --f(--a,--b,--c){result:var(--c)}body{background:--f({x},@namespace,url(` + ref + `))}</style>`,
+		"@import in long escapes":               `<style>@\000069\00006d\000070\00006f\000072\000074 "` + ref + `";</style>`,
+		"image-set() in long escapes":           `<style>body{background:\000069\00006d\000061\000067\000065\00002d\000073\000065\000074("` + ref + `" 1x)}</style>`,
+		"image-set() with an escaped hyphen":    `<style>body{background:image\-set("` + ref + `" 1x)}</style>`,
+		"style sheet as data":                   `<link rel=stylesheet href="data:text/css,body{background:url(` + ref + `)}">`,
+		"style sheet as data in base64":         `<link rel=stylesheet href="data:text/css;base64,` + base64.StdEncoding.EncodeToString([]byte("body{background:url("+ref+")}")) + `">`,
+		"style sheet as data that imports":      `<link rel=stylesheet href="data:text/css,@import '` + ref + `';">`,
+		"imported style sheet as data":          `<style>@import "data:text/css,body{background:url(` + ref + `)}";</style>`,
+		"imported style sheet in percent signs": `<style>@import url(data:text/css,%62ody%7bbackground:url%28` + ref + `%29%7d);</style>`,
+		"style sheets as data in one another":   `<style>@import "data:text/css,@import 'data:text/css,body{background:url(` + ref + `)}';";</style>`,
+		"@import to the preload scanner":        `<style>@import "\\` + host + `";</style>`,
+		"@import to it with one backslash":      `<style>@import "\/` + host + `";</style>`,
+		"@import to it without quotes":          `<style>@import url(\\` + host + `);</style>`,
 	}
 }
 
