@@ -156,7 +156,14 @@ func (rw *Rewriter) judge(i int, v *vector) {
 				rw.judgeURL(i, u, v)
 			}
 		}
-	case asValues:
+	case asPaint:
+		rw.findHeld(value, v, i)
+	case asAnimated:
+		if isJavaScript(value) {
+			rw.judgeCode(i, value, v)
+			return
+		}
+		rw.findHeld(value, v, i)
 		for len(value) > 0 {
 			var u []byte
 			u, value, _ = bytes.Cut(value, semicolon)

@@ -447,13 +447,16 @@ func (p *oddPage) element(v *vector) {
 			}
 			p.attribute(attribute, inner.String())
 		}
-	case asValues:
+	case asPaint:
+		p.attribute(attribute, "url('"+oneLine.Replace(p.ref())+"')")
+	case asAnimated:
 		p.WriteString(" attributeName=" + pick(p, "href", "xlink:href") + " dur=1s fill=freeze begin=0s")
-		p.attribute(attribute, p.alike(func() string { return p.ref() + ";" + p.ref() }))
-	default:
-		if v.element == "set" || v.element == "animate" {
-			p.WriteString(" attributeName=" + pick(p, "href", "xlink:href") + " dur=1s fill=freeze begin=0s")
+		if attribute == "values" {
+			p.attribute(attribute, p.alike(func() string { return p.ref() + ";" + p.ref() }))
+		} else {
+			p.attribute(attribute, p.ref())
 		}
+	default:
 		if (v.element == "iframe" || v.element == "object" || v.element == "embed" || v.element == "frame") && p.chance(4) {
 			inner := &oddPage{Rand: p.Rand, mark: p.mark, depth: 2, wide: p.wide}
 			inner.node()

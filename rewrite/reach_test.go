@@ -51,9 +51,21 @@ func reaches(ref string) map[string]string {
 		"imported style sheet as data":          `<style>@import "data:text/css,body{background:url(` + ref + `)}";</style>`,
 		"imported style sheet in percent signs": `<style>@import url(data:text/css,%62ody%7bbackground:url%28` + ref + `%29%7d);</style>`,
 		"style sheets as data in one another":   `<style>@import "data:text/css,@import 'data:text/css,body{background:url(` + ref + `)}';";</style>`,
-		"@import to the preload scanner":        `<style>@import "\\` + host + `";</style>`,
-		"@import to it with one backslash":      `<style>@import "\/` + host + `";</style>`,
-		"@import to it without quotes":          `<style>@import url(\\` + host + `);</style>`,
+		"cursor of SVG":                         `<svg><rect width=9 height=9 cursor="url(` + ref + `),auto"/></svg>`,
+		"mask of SVG":                           `<svg><rect width=9 height=9 mask="url(` + ref + `)"/></svg>`,
+		"mask of the root":                      `<svg mask="url(` + ref + `)"><rect width=9 height=9 /></svg>`,
+		"mask in capitals":                      `<svg><rect width=9 height=9 MASK="URL('` + ref + `')"/></svg>`,
+		"mask with image-set()":                 `<svg><rect width=9 height=9 mask="image-set('` + ref + `' 1x)"/></svg>`,
+		"clip-path of SVG":                      `<svg><rect width=9 height=9 clip-path="url(` + ref + `#a)"/></svg>`,
+		"fill of SVG":                           `<svg><rect width=9 height=9 fill="url(` + ref + `#a)"/></svg>`,
+		"stroke of SVG":                         `<svg><rect width=9 height=9 stroke="url(` + ref + `#a)"/></svg>`,
+		"marker of SVG":                         `<svg><path d="M0 0L9 9" stroke=red marker-end="url(` + ref + `#a)"/></svg>`,
+		"set mask":                              `<svg><rect width=9 height=9><set attributeName="mask" to="url(` + ref + `)"/></rect></svg>`,
+		"animated cursor":                       `<svg><rect width=9 height=9><animate attributeName="cursor" dur=1s values="url(` + ref + `),auto;auto"/></rect></svg>`,
+
+		"@import to the preload scanner":   `<style>@import "\\` + host + `";</style>`,
+		"@import to it with one backslash": `<style>@import "\/` + host + `";</style>`,
+		"@import to it without quotes":     `<style>@import url(\\` + host + `);</style>`,
 	}
 }
 

@@ -22,11 +22,12 @@ const (
 	asLink             // a URL to navigate to: a javascript: one is a script
 	asSwitch           // "on" acts
 	asList             // JSON with URLs
-	asValues           // what an animation goes through: URLs, separated by semicolons
+	asPaint            // CSS in a presentation attribute of SVG (SVG 2, section 6.6)
+	asAnimated         // what an animation goes through: URLs or CSS, separated by semicolons
 	asAMP              // a type or reference that AMP's runtime knows its vendor by
 )
 
-var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch", "JSON", "values", "AMP"}
+var readingNames = [...]string{"", "URL", "URLs", "srcset", "CSS", "script", "HTML", "refresh", "origins", "navigation", "switch", "JSON", "CSS value", "values", "AMP"}
 
 // vector is one way by which a page reaches a third party.
 type vector struct {
@@ -67,11 +68,11 @@ var vectors = []vector{
 	{element: "feimage", attribute: "xlink:href", read: asURL, kind: rules.Image, fate: consent.Hold},
 	{element: "use", attribute: "href", read: asURL, kind: rules.Image, fate: consent.Hold},
 	{element: "use", attribute: "xlink:href", read: asURL, kind: rules.Image, fate: consent.Hold},
-	{element: "set", attribute: "to", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
-	{element: "animate", attribute: "from", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
-	{element: "animate", attribute: "to", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
-	{element: "animate", attribute: "by", read: asURL, kind: rules.Image, fate: consent.Hold, only: true},
-	{element: "animate", attribute: "values", read: asValues, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "set", attribute: "to", read: asAnimated, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "animate", attribute: "from", read: asAnimated, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "animate", attribute: "to", read: asAnimated, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "animate", attribute: "by", read: asAnimated, kind: rules.Image, fate: consent.Hold, only: true},
+	{element: "animate", attribute: "values", read: asAnimated, kind: rules.Image, fate: consent.Hold, only: true},
 	{element: "input", attribute: "src", read: asURL, kind: rules.Image, fate: consent.Hold, when: "image"},
 	{element: "source", attribute: "src", read: asURL, kind: rules.Media, fate: consent.Hold},
 	{element: "source", attribute: "srcset", read: asSrcset, kind: rules.Image, fate: consent.Hold},
@@ -178,6 +179,15 @@ var vectors = []vector{
 	{element: "amp-youtube", attribute: "data-videoid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
 	{element: "amp-youtube", attribute: "data-live-channelid", read: asAMP, kind: rules.Frame, fate: consent.Placeholder},
 
+	{element: "*", attribute: "clip-path", read: asPaint, kind: rules.Image, fate: consent.Hold},
+	{element: "*", attribute: "cursor", read: asPaint, kind: rules.Image, fate: consent.Hold},
+	{element: "*", attribute: "fill", read: asPaint, kind: rules.Image, fate: consent.Hold},
+	{element: "*", attribute: "filter", read: asPaint, kind: rules.Image, fate: consent.Hold},
+	{element: "*", attribute: "marker-end", read: asPaint, kind: rules.Image, fate: consent.Hold},
+	{element: "*", attribute: "marker-mid", read: asPaint, kind: rules.Image, fate: consent.Hold},
+	{element: "*", attribute: "marker-start", read: asPaint, kind: rules.Image, fate: consent.Hold},
+	{element: "*", attribute: "mask", read: asPaint, kind: rules.Image, fate: consent.Hold},
+	{element: "*", attribute: "stroke", read: asPaint, kind: rules.Image, fate: consent.Hold},
 	{element: "*", attribute: "style", read: asStyle, kind: rules.Image, fate: consent.Hold},
 	{element: "*", attribute: "on*", read: asCode, kind: rules.Inline, fate: consent.Hold},
 }
@@ -229,7 +239,7 @@ func (v *vector) effect() effect {
 		return actsIf
 	case v.read == asLink:
 		return isLink
-	case v.read == asStyle:
+	case v.read == asStyle, v.read == asPaint:
 		return isStyle
 	}
 	return acts

@@ -128,7 +128,7 @@ func TestEveryVector(t *testing.T) {
 	values := map[reading]string{
 		asURL: held, asURLs: "/own " + held, asSrcset: "/own.png 1x, " + held + " 2x", asStyle: "background:url(" + held + ")",
 		asCode: "fbq('init','1');fbq('track','PageView')", asDocument: "<img src=" + held + ">", asRefresh: "0;url=" + held, asLink: "javascript:fbq('init','1');fbq('track','PageView')",
-		asOrigins: "sec-ch-ua https://www.facebook.com", asSwitch: "on", asAMP: "x", asValues: "/own;" + held,
+		asOrigins: "sec-ch-ua https://www.facebook.com", asSwitch: "on", asAMP: "x", asAnimated: "/own;" + held, asPaint: "url(" + held + ")",
 	}
 	for _, v := range vectors {
 		element, attribute := v.element, v.attribute
