@@ -63,6 +63,8 @@ func reaches(ref string) map[string]string {
 		"set mask":                              `<svg><rect width=9 height=9><set attributeName="mask" to="url(` + ref + `)"/></rect></svg>`,
 		"animated cursor":                       `<svg><rect width=9 height=9><animate attributeName="cursor" dur=1s values="url(` + ref + `),auto;auto"/></rect></svg>`,
 
+		"code of embed": `<embed type="text/html" code="` + ref + `">`,
+
 		"@import to the preload scanner":   `<style>@import "\\` + host + `";</style>`,
 		"@import to it with one backslash": `<style>@import "\/` + host + `";</style>`,
 		"@import to it without quotes":     `<style>@import url(\\` + host + `);</style>`,

@@ -102,6 +102,7 @@ var vectors = []vector{
 	{element: "object", attribute: "classid", read: asURL, kind: rules.Object, fate: consent.Hold},
 	{element: "object", attribute: "archive", read: asURLs, kind: rules.Object, fate: consent.Hold},
 	{element: "embed", attribute: "src", read: asURL, kind: rules.Object, fate: consent.Placeholder},
+	{element: "embed", attribute: "code", read: asURL, kind: rules.Object, fate: consent.Placeholder},
 	{element: "applet", attribute: "code", read: asURL, kind: rules.Object, fate: consent.Hold},
 	{element: "applet", attribute: "codebase", read: asURL, kind: rules.Object, fate: consent.Hold},
 	{element: "applet", attribute: "archive", read: asURLs, kind: rules.Object, fate: consent.Hold},
