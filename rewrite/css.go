@@ -85,7 +85,7 @@ func (t *tag) isCSS(rw *Rewriter) bool {
 // all its attributes but the id, which is to stay unique.
 func (rw *Rewriter) writeCopy(css []byte) {
 	s := &rw.scan
-	rw.out = append(rw.out, "<style data-askfirst-copy"...)
+	rw.out = rw.appendEmpty(append(rw.out, "<style"...), "data-askfirst-copy")
 	for i := range s.Attrs {
 		a := &s.Attrs[i]
 		if id := rw.tag.ids[i]; id == attrID || id == attrStyle || a.Form == '-' {
@@ -95,7 +95,11 @@ func (rw *Rewriter) writeCopy(css []byte) {
 		rw.out = append(rw.out, rw.in[rw.tag.start+int(a.Name):rw.tag.start+int(a.End)]...)
 	}
 	rw.out = append(rw.out, '>')
-	rw.withoutHeld(css, rw.write)
+	write := rw.write
+	if rw.doc.XML {
+		write = func(p []byte) { rw.out = rw.appendEscaped(rw.out, p) }
+	}
+	rw.withoutHeld(css, write)
 	rw.out = append(rw.out, "</style>"...)
 }
 

@@ -124,7 +124,7 @@ func (rw *Rewriter) suffix() {
 			x = append(x, ' ')
 			x = append(x, s.name...)
 			x = append(x, `="`...)
-			x = appendEscaped(x, s.value)
+			x = rw.appendEscaped(x, s.value)
 			x = append(x, '"')
 		}
 	}
@@ -134,7 +134,7 @@ func (rw *Rewriter) suffix() {
 	switch {
 	case t.fate == consent.Pass || rw.find(attrHeld) >= 0:
 	case t.gone:
-		x = append(x, " data-askfirst-removed"...)
+		x = rw.appendEmpty(x, "data-askfirst-removed")
 	default:
 		x = append(x, ` data-askfirst-category="`...)
 		x = append(x, categoryMark(t.reason)...)
@@ -160,14 +160,28 @@ func categoryMark(d rules.Decision) string {
 	return d.Category.String()
 }
 
-// appendEscaped appends text as it stands in a double-quoted attribute.
-func appendEscaped(dst, text []byte) []byte {
+// appendEmpty appends an attribute whose presence says all.
+func (rw *Rewriter) appendEmpty(dst []byte, name string) []byte {
+	dst = append(append(dst, ' '), name...)
+	if rw.doc.XML {
+		dst = append(dst, `=""`...)
+	}
+	return dst
+}
+
+// appendEscaped appends text as it stands in a double-quoted attribute, in XML also
+// in an element.
+func (rw *Rewriter) appendEscaped(dst, text []byte) []byte {
 	for _, c := range text {
-		switch c {
-		case '&':
+		switch {
+		case c == '&':
 			dst = append(dst, "&amp;"...)
-		case '"':
+		case c == '"':
 			dst = append(dst, "&quot;"...)
+		case c == '<' && rw.doc.XML:
+			dst = append(dst, "&lt;"...)
+		case c == '>' && rw.doc.XML:
+			dst = append(dst, "&gt;"...)
 		default:
 			dst = append(dst, c)
 		}

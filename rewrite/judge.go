@@ -137,7 +137,7 @@ func (rw *Rewriter) judge(i int, v *vector) {
 		if v.kind == rules.Frame || v.kind == rules.Object {
 			if text, ok := dataURL(rw.extra[:0], value); ok {
 				rw.extra = text
-				rw.judgeInner(i, text, v)
+				rw.judgeInner(i, text, v, false)
 				return
 			}
 		}

@@ -296,13 +296,13 @@ func (rw *Rewriter) unblock(begin string, encoded []byte) bool {
 	if err != nil {
 		return false
 	}
-	inner := rw.within(rw.scan.Unscripted)
+	doc := *rw.doc
+	doc.HoldUnclassified = true
+	inner := rw.within(&doc, rw.scan.Unscripted)
 	if inner == nil {
 		return false
 	}
-	doc := *rw.doc
-	doc.HoldUnclassified = true
-	inner.doc, inner.blocked, inner.enclosed = &doc, true, true
+	inner.blocked, inner.enclosed = true, true
 	rw.srcdoc.b = slices.Insert(rw.nest(inner, markup), 0, []byte(begin)...)
 	rw.tag.before = rw.srcdoc.b
 	rw.bases = append(rw.bases, inner.bases[len(rw.bases):]...)

@@ -288,7 +288,7 @@ func (rw *Rewriter) markup(end int, unscripted, enclosed bool) {
 		return
 	}
 	rw.done = end
-	if inner := rw.within(unscripted); inner != nil {
+	if inner := rw.within(rw.doc, unscripted); inner != nil {
 		inner.w, inner.enclosed = (*outer)(rw), enclosed
 		inner.elementless = rw.framed && (rw.elementless || rw.tag.elem != scan.Noscript)
 		inner.read(text, len(text)+1, true)
@@ -309,14 +309,14 @@ func (rw *outer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// within returns a rewriter for markup or a document that stands in this one, to
-// be given back with Release. It is nil where that stands deeper than anything that a page needs.
-func (rw *Rewriter) within(unscripted bool) *Rewriter {
+// within returns a rewriter for markup or a document that stands in this one, to be
+// rewritten as doc says, and given back with Release. It is nil where that stands deeper than anything that a page needs.
+func (rw *Rewriter) within(doc *Document, unscripted bool) *Rewriter {
 	if rw.depth >= maxNesting {
 		return nil
 	}
 	inner := pool.Get().(*Rewriter)
-	inner.start(nil, rw.doc)
+	inner.start(nil, doc)
 	inner.scan.Unscripted = unscripted
 	inner.inject.stage = over
 	inner.inject.lang = append(inner.inject.lang[:0], rw.inject.lang...)
@@ -346,21 +346,27 @@ const maxNesting = 4
 // in it is held the attribute is renamed, and one with the rewritten document
 // stands in.
 func (rw *Rewriter) judgeDocument(i int, text []byte, v *vector) {
-	if rw.judgeInner(i, text, v) {
+	if rw.judgeInner(i, text, v, false) {
 		rw.tag.stand("srcdoc", rw.srcdoc.b)
 	}
 }
 
-// judgeInner decides about an HTML document that the i-th attribute has, plainly
-// or in a data: URL. If something in it is held the attribute is, for what that
+// judgeInner decides about a document, of HTML or XML, that the i-th attribute has,
+// plainly or in a data: URL. If something in it is held the attribute is, for what that
 // is, which Seen has been told; rw.srcdoc is the document without it then.
-func (rw *Rewriter) judgeInner(i int, text []byte, v *vector) (changed bool) {
+func (rw *Rewriter) judgeInner(i int, text []byte, v *vector, xml bool) (changed bool) {
 	if rw.tag.owned && !rw.allows(rw.tag.own, false) {
 		rw.hold(i, rw.tag.own, v, nil)
 		return false
 	}
 	d := unread(&oversizeRule)
-	if inner := rw.within(rw.scan.Unscripted); inner != nil {
+	doc := rw.doc
+	if doc.XML != xml {
+		other := *doc
+		other.XML = xml
+		doc = &other
+	}
+	if inner := rw.within(doc, rw.scan.Unscripted); inner != nil {
 		holds := false
 		if rw.nest(inner, text); inner.holds {
 			holds, d = true, inner.worst
