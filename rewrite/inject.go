@@ -84,7 +84,7 @@ func (in *injection) startTag(rw *Rewriter) (after bool) {
 	in.sawText(rw, s.Start)
 	if in.stage == first {
 		in.stage = over
-		if opens(s.Element) {
+		if opens(s.Element) && !(rw.doc.XML && bytes.IndexByte(s.Name(rw.in), ':') >= 0) {
 			in.stage = waiting
 		}
 	}

@@ -18,7 +18,7 @@ func reaches(ref string) map[string]string {
 	const bases = maxBases + 2
 	origin, path := ref[:strings.LastIndexByte(ref, '/')], ref[strings.LastIndexByte(ref, '/')+1:]
 	host := strings.TrimPrefix(ref, "https://")
-	return map[string]string{
+	pages := map[string]string{
 		"base after many of templates":          "<template>" + strings.Repeat("<base href=/a>", bases) + "</template><base href=" + origin + "/><img src=" + path + ">",
 		"base after many, and one without href": "<base><template>" + strings.Repeat("<base href=/a>", bases) + "</template><base href=" + origin + "/><img src=" + path + ">",
 
@@ -65,14 +65,25 @@ func reaches(ref string) map[string]string {
 
 		"code of embed": `<embed type="text/html" code="` + ref + `">`,
 
+		"prefix of XHTML":    `<?xml version="1.0"?><h:html xmlns:h="http://www.w3.org/1999/xhtml"><h:head><h:title>t</h:title></h:head><h:body><h:img src="` + ref + `"/></h:body></h:html>`,
+		"prefix in XHTML":    xhtml + `<h:img xmlns:h="http://www.w3.org/1999/xhtml" src="` + ref + `"/></body></html>`,
+		"other xlink prefix": xhtml + `<svg xmlns="http://www.w3.org/2000/svg"><image xmlns:l="http://www.w3.org/1999/xlink" l:href="` + ref + `"/></svg></body></html>`,
+		"prefix of style":    xhtml + `<h:style xmlns:h="http://www.w3.org/1999/xhtml">body{background:url(` + ref + `)}</h:style></body></html>`,
+
 		"@import to the preload scanner":   `<style>@import "\\` + host + `";</style>`,
 		"@import to it with one backslash": `<style>@import "\/` + host + `";</style>`,
 		"@import to it without quotes":     `<style>@import url(\\` + host + `);</style>`,
 	}
+	for name, page := range pages {
+		if !isXHTML(page) {
+			pages[name] = "<!doctype html>" + page
+		}
+	}
+	return pages
 }
 
-// isXHTML reports whether a page of reaches is served as XHTML.
-func isXHTML(page string) bool { return strings.Contains(page, "http://www.w3.org/1999/xhtml") }
+// isXHTML reports whether a page is to be served as XHTML.
+func isXHTML(page string) bool { return strings.HasPrefix(page, "<?xml") }
 
 func reachDocument(granted consent.Set, page string) *Document {
 	d := document(granted)
@@ -84,7 +95,6 @@ func reachDocument(granted consent.Set, page string) *Document {
 // where all is granted.
 func TestReach(t *testing.T) {
 	for name, page := range reaches("https://www.facebook.com/tr?id=1") {
-		page = "<!doctype html>" + page
 		out := rewritten(t, reachDocument(0, page), []byte(page), 0)
 		if string(out) == page {
 			t.Errorf("%s: nothing is held in %s", name, page)
@@ -114,9 +124,9 @@ func TestReachInChromium(t *testing.T) {
 	for name := range reaches("https://www.facebook.com/") {
 		asIs, rewrittenMark := fmt.Sprintf("qa%dz", len(names)), fmt.Sprintf("qr%dz", len(names))
 		names[name] = asIs
-		page := "<!doctype html>" + reaches("https://www.facebook.com/tr?id=" + asIs)[name]
+		page := reaches("https://www.facebook.com/tr?id=" + asIs)[name]
 		s.pages["/"+asIs] = []byte(page)
-		page = "<!doctype html>" + reaches("https://www.facebook.com/tr?id=" + rewrittenMark)[name]
+		page = reaches("https://www.facebook.com/tr?id=" + rewrittenMark)[name]
 		s.pages["/"+rewrittenMark] = rewritten(t, reachDocument(0, page), []byte(page), 0)
 		fmt.Fprintf(&frames, "<iframe src='/%s'></iframe><iframe src='/%s'></iframe>", asIs, rewrittenMark)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
-const xhtml = `<html xmlns="http://www.w3.org/1999/xhtml"><head><title>t</title></head><body>`
+const xhtml = `<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><head><title>t</title></head><body>`
 
 // wellFormed reports what is wrong with a document of XML.
 func wellFormed(page []byte) error {

@@ -451,7 +451,7 @@ func (s *Scanner) DropTag(b []byte) {
 		if s.end {
 			name++
 		}
-		s.Element = Element(elementTable.Find(b, name, s.NameEnd))
+		s.Element = s.element(b, name, s.NameEnd)
 	}
 	s.dropped = true
 	s.Attrs = s.Attrs[:0]

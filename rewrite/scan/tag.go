@@ -132,12 +132,13 @@ loop:
 
 // usual reads the tag at b[s.Start] if it is all there and written in the usual
 // way: without white space around equals signs, slashes between attributes and
-// the like. Otherwise it returns More, and nothing has changed. Almost all tags
-// are read here, eight bytes of a name at a time; the states do the rest.
+// the like. Otherwise it returns More, and nothing has changed. Almost all tags of
+// HTML are read here, eight bytes of a name at a time; the states do the rest, and
+// XML, whose names may have prefixes.
 func (s *Scanner) usual(b []byte) Token {
 	start := s.Start
 	i := start + 1
-	if len(b)-i < 10 {
+	if len(b)-i < 10 || s.syntax == XML {
 		return More
 	}
 	end := b[i] == '/'
@@ -294,7 +295,7 @@ func (s *Scanner) closeTag(b []byte, i int) bool {
 		if s.end {
 			name++
 		}
-		s.Element = Element(elementTable.Find(b, name, s.NameEnd))
+		s.Element = s.element(b, name, s.NameEnd)
 		switch {
 		case s.end && len(s.open) > 0:
 			s.endForeign(b[name:s.NameEnd], s.Element)
@@ -337,13 +338,33 @@ func (s *Scanner) opened(b, name []byte, e Element) {
 	}
 }
 
+// element returns the element of the name b[i:j]. In XML it has whatever prefix is
+// bound to its namespace (Namespaces in XML, section 3).
+func (s *Scanner) element(b []byte, i, j int) Element {
+	if s.syntax == XML {
+		i += bytes.LastIndexByte(b[i:j], ':') + 1
+	}
+	return Element(elementTable.Find(b, i, j))
+}
+
+// attribute returns the number of the name b[i:j]. In XML any prefix may be bound to
+// the namespace of XLink.
+func (s *Scanner) attribute(b []byte, i, j int) uint8 {
+	if s.syntax == XML && bytes.HasSuffix(b[i:j], prefixedHref) {
+		b, i, j = xlinkHref, 0, len(xlinkHref)
+	}
+	return uint8(s.Names.Find(b, i, j))
+}
+
+var xlinkHref, prefixedHref = []byte("xlink:href"), []byte(":href")
+
 func (s *Scanner) add(b []byte, a Attr) {
 	if len(s.Attrs) == MaxAttrs || s.dropped {
 		s.Overflow = true
 		return
 	}
 	if s.Names != nil {
-		a.ID = uint8(s.Names.Find(b, s.Start+int(a.Name), s.Start+int(a.NameEnd)))
+		a.ID = s.attribute(b, s.Start+int(a.Name), s.Start+int(a.NameEnd))
 	}
 	s.Attrs = append(s.Attrs, a)
 }
