@@ -70,6 +70,17 @@ func reaches(ref string) map[string]string {
 		"other xlink prefix": xhtml + `<svg xmlns="http://www.w3.org/2000/svg"><image xmlns:l="http://www.w3.org/1999/xlink" l:href="` + ref + `"/></svg></body></html>`,
 		"prefix of style":    xhtml + `<h:style xmlns:h="http://www.w3.org/1999/xhtml">body{background:url(` + ref + `)}</h:style></body></html>`,
 
+		"style sheet of XML":      `<?xml version="1.0"?><?xml-stylesheet type="text/css" href="` + ref + `"?><html xmlns="http://www.w3.org/1999/xhtml"><body/></html>`,
+		"entity of markup":        entity(`<!ENTITY t "<img xmlns='http://www.w3.org/1999/xhtml' src='`+ref+`'/>">`, "&t;"),
+		"entity of references":    entity(`<!ENTITY t "&#60;img xmlns='http://www.w3.org/1999/xhtml' src='`+ref+`'/>">`, "&t;"),
+		"entity of an address":    entity(`<!ENTITY t "`+ref+`">`, `<img src="&t;"/>`),
+		"entity of a word":        entity(`<!ENTITY t "www">`, `<img src="`+strings.Replace(ref, "www", "&t;", 1)+`"/>`),
+		"entity of a character":   entity(`<!ENTITY t "&#xFF57;">`, `<img src="`+strings.Replace(ref, "www", "&t;&t;&t;", 1)+`"/>`),
+		"entity of a type":        entity(`<!ENTITY t "style">`, `<link rel="&t;sheet" href="`+ref+`"/>`),
+		"default of attribute":    entity(`<!ATTLIST img src CDATA "`+ref+`">`, `<img/>`),
+		"brackets in a literal":   entity(`<!ENTITY u "]>"><!ENTITY t "`+ref+`">`, `<img src="&t;"/>`),
+		"entity hidden by quotes": entity(`<!ENTITY nbsp "&#160;'<img xmlns='http://www.w3.org/1999/xhtml' src='`+ref+`'/>'">`, "&nbsp;"),
+
 		"@import to the preload scanner":   `<style>@import "\\` + host + `";</style>`,
 		"@import to it with one backslash": `<style>@import "\/` + host + `";</style>`,
 		"@import to it without quotes":     `<style>@import url(\\` + host + `);</style>`,
@@ -80,6 +91,11 @@ func reaches(ref string) map[string]string {
 		}
 	}
 	return pages
+}
+
+// entity is a page of XHTML with declarations in its DOCTYPE.
+func entity(declarations, body string) string {
+	return `<?xml version="1.0"?><!DOCTYPE html [` + declarations + `]><html xmlns="http://www.w3.org/1999/xhtml"><body>` + body + "</body></html>"
 }
 
 // isXHTML reports whether a page is to be served as XHTML.

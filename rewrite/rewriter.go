@@ -309,11 +309,20 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 			// That it has come to an end is known by its end tag.
 			continue
 		case scan.Doctype:
+			if rw.endSkipped() {
+				break
+			}
+			if rw.doc.XML {
+				rw.readSubset()
+			}
 			rw.inject.sawDoctype(rw)
 		case scan.CDATA:
 			rw.endSkipped()
 		case scan.Comment:
 			if rw.endSkipped() {
+			} else if rw.doc.XML && rw.holdsInstruction() {
+				rw.copyTo(rw.scan.Start)
+				rw.done = rw.scan.End
 			} else if rw.inject.stage < opened {
 				rw.inject.sawText(rw, rw.scan.Start)
 				rw.copyTo(rw.scan.End)
@@ -349,7 +358,7 @@ func (rw *Rewriter) more(eof bool) int {
 			// A tag that is out already does not come again.
 			keep = max(rw.tag.start, rw.done)
 		}
-	} else if !rw.leaves() && (s.InCDATA() && !rw.doc.XML || s.InComment() && rw.flat.InRaw()) {
+	} else if !rw.leaves() && (s.InCDATA() && !rw.doc.XML || s.InComment() && rw.flat.InRaw() || s.InBogus() && rw.doc.XML) {
 		if len(rw.in)-s.Start > Limit {
 			rw.leaveOut()
 		} else {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/askfirst/askfirst/rules/consent"
@@ -51,6 +52,38 @@ func TestXHTML(t *testing.T) {
 		}
 		if doc.Granted, doc.RemoveBanners = consent.All, false; string(rewritten(t, doc, []byte(page), 0)) != page {
 			t.Errorf("all granted, %s changes", page)
+		}
+	}
+}
+
+// TestSubset checks what is left of the declarations in a DOCTYPE.
+func TestSubset(t *testing.T) {
+	for subset, want := range map[string]string{
+		``: ``,
+		` <!ENTITY nbsp "&#160;"> <!ENTITY copy '&#xA9;'> `:                         ` <!ENTITY nbsp "&#160;"> <!ENTITY copy '&#xA9;'> `,
+		`<!ENTITY shop "it's > a shop">`:                                            "<!ENTITY shop \"&#xFFFD;\">\n",
+		`<!ENTITY shop SYSTEM "shop.xml">`:                                          "<!ENTITY shop \"&#xFFFD;\">\n",
+		`<!ENTITY nbsp "&#160;"><!-- don't ]> --><!ELEMENT x ANY><!ENTITY % p "x">`: "<!ENTITY nbsp \"&#160;\">\n",
+	} {
+		begin, end := `<?xml version="1.0"?><!DOCTYPE html PUBLIC "a[b>" "c" [`, `]><html xmlns="http://www.w3.org/1999/xhtml"><head><title>&nbsp;</title></head></html>`
+		doc := hooked(0)
+		doc.XML = true
+		for n := range 9 {
+			out := rewritten(t, doc, []byte(begin+subset+end), n)
+			bare := string(injectedHook.ReplaceAll(out, nil))
+			if bare != begin+want+end {
+				t.Fatalf("%s\nbecomes\n%s", subset, bare)
+			}
+			if n == 0 && !bytes.Contains(out, []byte("<!--HEAD")) {
+				t.Errorf("no head in %s", out)
+			}
+		}
+	}
+	for _, page := range []string{"<!DOCTYPE html [" + strings.Repeat(" ", Limit) + "]>", "<!-- " + strings.Repeat(" ", Limit) + "-->"} {
+		doc := document(0)
+		doc.XML = true
+		if out := rewritten(t, doc, []byte(page+xhtml[len(`<?xml version="1.0"?>`):]), 4096); !bytes.HasSuffix(out, []byte(xhtml[len(`<?xml version="1.0"?>`):])) {
+			t.Errorf("%.20s: ends in %.300s", page, out)
 		}
 	}
 }

@@ -117,6 +117,8 @@ type Scanner struct {
 	doc     bool  // the bogus comment being read is a doctype
 	dropped bool  // only the end of the tag being read matters
 	pi      bool  // the bogus comment being read is an XML processing instruction
+	subset  bool  // the declarations of an XML doctype are being read
+	quote   byte  // what ends a literal of that, or with '-' a comment
 	dashes  uint8 // in a row, in escaped script data
 	pos     int   // where reading goes on
 	mark    int   // where a comment's text begins
@@ -177,6 +179,10 @@ func (s *Scanner) InRaw() bool { return s.state >= rawData }
 
 // InComment: see InTag.
 func (s *Scanner) InComment() bool { return s.state >= comment && s.state <= cdata }
+
+// InBogus reports whether the input ran out inside what is no comment but "<!" or "<?"
+// begins: a doctype, a processing instruction of XML or a bogus comment.
+func (s *Scanner) InBogus() bool { return s.state == bogus }
 
 // InCDATA reports whether the input ran out inside a CDATA section.
 func (s *Scanner) InCDATA() bool { return s.state == cdata }
@@ -294,7 +300,7 @@ func (s *Scanner) startTag(end bool) {
 }
 
 func (s *Scanner) startBogus(n int) {
-	s.doc, s.pi = false, false
+	s.doc, s.pi, s.subset, s.quote = false, false, false, 0
 	s.pos = s.Start + n
 	s.mark = s.pos
 	s.state = bogus
@@ -361,6 +367,9 @@ var twoDashes = []byte("--")
 
 // bogus looks for ">".
 func (s *Scanner) bogus(b []byte) Token {
+	if s.doc && s.syntax == XML {
+		return s.doctype(b)
+	}
 	for {
 		n := bytes.IndexByte(b[s.pos:], '>')
 		if n < 0 {
@@ -381,6 +390,36 @@ func (s *Scanner) bogus(b []byte) Token {
 		return s.finish(Comment)
 	}
 }
+
+// doctype looks for the ">" of an XML document type declaration, which may have others
+// between brackets (XML 1.0, section 2.8).
+func (s *Scanner) doctype(b []byte) Token {
+	for s.pos < len(b) {
+		c := b[s.pos]
+		s.pos++
+		switch {
+		case s.quote == '-':
+			if c == '>' && bytes.HasSuffix(b[:s.pos], commentEnd) {
+				s.quote = 0
+			}
+		case s.quote != 0:
+			if c == s.quote {
+				s.quote = 0
+			}
+		case c == '-' && bytes.HasSuffix(b[:s.pos], commentStart):
+			s.quote = c
+		case c == '"' || c == '\'':
+			s.quote = c
+		case c == '[' || c == ']':
+			s.subset = c == '['
+		case c == '>' && !s.subset:
+			return s.finish(Doctype)
+		}
+	}
+	return More
+}
+
+var commentStart, commentEnd = []byte("<!--"), []byte("-->")
 
 // cdata looks for "]]>".
 func (s *Scanner) cdata(b []byte) Token {
