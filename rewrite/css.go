@@ -147,7 +147,7 @@ func (rw *Rewriter) holdFound(c *cssReader, v *vector, i, depth int) bool {
 	}
 	if c.kind == rules.Style {
 		if sheet, ok := dataURL(nil, ref); ok {
-			return rw.holdSheet(sheet, v, i, depth+1)
+			return rw.holdSheet(ref, sheet, v, i, depth+1)
 		}
 	}
 	d, page := rw.ask(ref, c.kind, 0)
@@ -165,10 +165,13 @@ func (rw *Rewriter) holdFound(c *cssReader, v *vector, i, depth int) bool {
 	return rw.hold(i, d, &one, page)
 }
 
-// holdSheet decides about a style sheet in a data: URL, for all that it refers to.
-func (rw *Rewriter) holdSheet(css []byte, v *vector, i, depth int) (isHeld bool) {
-	if depth > maxNesting {
+// holdSheet decides about css, the style sheet in a data: URL, for all that it refers to.
+func (rw *Rewriter) holdSheet(ref, css []byte, v *vector, i, depth int) (isHeld bool) {
+	switch {
+	case depth > maxNesting:
 		return rw.hold(i, unread(&oversizeRule), v, nil)
+	case hidesASCII(ref, css):
+		return rw.hold(i, unread(&encodingRule), v, nil)
 	}
 	for c := (cssReader{css: css}); c.next(); {
 		if rw.holdFound(&c, v, i, depth) {

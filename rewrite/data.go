@@ -30,6 +30,27 @@ func dataURL(dst, ref []byte) ([]byte, bool) {
 	return dst, true
 }
 
+// mediaOf returns the media type of a data: URL, in lower case.
+func mediaOf(ref []byte) []byte {
+	media, _, _ := bytes.Cut(ref, comma)
+	return bytes.ToLower(media)
+}
+
+// isXML reports whether a data: URL has a document of XML.
+func isXML(ref []byte) bool { return bytes.Contains(mediaOf(ref), []byte("xml")) }
+
+// hidesASCII reports whether the text of a data: URL may be in an encoding in which
+// ASCII does not stand for itself.
+func hidesASCII(ref, text []byte) bool {
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return true
+	}
+	media := mediaOf(ref)
+	return bytes.Count(media, []byte("charset")) > len(asciiCharset.FindAll(media, -1))
+}
+
+var asciiCharset = regexp.MustCompile(`charset="?(?:utf-?8|us-ascii|iso-8859-\d+|windows-\d+)\b`)
+
 // withoutBlanks takes white space out of text, in place.
 func withoutBlanks(text []byte) []byte {
 	n := 0

@@ -137,14 +137,18 @@ func (rw *Rewriter) judge(i int, v *vector) {
 		if v.kind == rules.Frame || v.kind == rules.Object {
 			if text, ok := dataURL(rw.extra[:0], value); ok {
 				rw.extra = text
-				rw.judgeInner(i, text, v, false)
+				if hidesASCII(value, text) {
+					rw.hold(i, unread(&encodingRule), v, nil)
+				} else {
+					rw.judgeInner(i, text, v, isXML(value))
+				}
 				return
 			}
 		}
 		if v.kind == rules.Style {
 			if sheet, ok := dataURL(rw.extra[:0], value); ok {
 				rw.extra = sheet
-				rw.findHeld(sheet, v, i)
+				rw.holdSheet(value, sheet, v, i, 0)
 				return
 			}
 		}

@@ -3,10 +3,12 @@ package rewrite
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/chromedp/chromedp"
 
@@ -81,6 +83,15 @@ func reaches(ref string) map[string]string {
 		"brackets in a literal":   entity(`<!ENTITY u "]>"><!ENTITY t "`+ref+`">`, `<img src="&t;"/>`),
 		"entity hidden by quotes": entity(`<!ENTITY nbsp "&#160;'<img xmlns='http://www.w3.org/1999/xhtml' src='`+ref+`'/>'">`, "&nbsp;"),
 
+		"frame in UTF-16":           `<iframe src="data:text/html;charset=utf-16le;base64,` + utf16LE("<img src='"+ref+"'>") + `"></iframe>`,
+		"frame in UTF-16 by mark":   `<iframe src="data:text/html;base64,` + utf16LE("\ufeff<img src='"+ref+"'>") + `"></iframe>`,
+		"style sheet in UTF-16":     `<link rel=stylesheet href="data:text/css;charset=utf-16le;base64,` + utf16LE("body{background:url("+ref+")}") + `">`,
+		"frame of SVG":              `<iframe src="data:image/svg+xml,<s:svg xmlns:s='http://www.w3.org/2000/svg'><s:image href='` + ref + `'/></s:svg>"></iframe>`,
+		"object of SVG":             `<object data="data:image/svg+xml,<s:svg xmlns:s='http://www.w3.org/2000/svg'><s:image href='` + ref + `'/></s:svg>"></object>`,
+		"embed of SVG":              `<embed src="data:image/svg+xml,<s:svg xmlns:s='http://www.w3.org/2000/svg'><s:image href='` + ref + `'/></s:svg>">`,
+		"frame of XML with a sheet": `<iframe src="data:text/xml,<?xml-stylesheet type='text/css' href='` + ref + `'?><a/>"></iframe>`,
+		"frame of XHTML":            `<iframe src="data:application/xhtml+xml,<html xmlns='http://www.w3.org/1999/xhtml'><title><img src='` + ref + `'/></title><xmp><img src='` + ref + `'/></xmp></html>"></iframe>`,
+
 		"@import to the preload scanner":   `<style>@import "\\` + host + `";</style>`,
 		"@import to it with one backslash": `<style>@import "\/` + host + `";</style>`,
 		"@import to it without quotes":     `<style>@import url(\\` + host + `);</style>`,
@@ -91,6 +102,15 @@ func reaches(ref string) map[string]string {
 		}
 	}
 	return pages
+}
+
+// utf16LE is text in UTF-16 and that in base64.
+func utf16LE(text string) string {
+	var b []byte
+	for _, u := range utf16.Encode([]rune(text)) {
+		b = binary.LittleEndian.AppendUint16(b, u)
+	}
+	return base64.StdEncoding.EncodeToString(b)
 }
 
 // entity is a page of XHTML with declarations in its DOCTYPE.
@@ -172,6 +192,28 @@ func TestReachInChromium(t *testing.T) {
 		}
 		if urls := third("qr" + asIs[2:]); len(urls) > 0 {
 			t.Errorf("%s: asked for %q by %s", name, urls, s.pages["/qr"+asIs[2:]])
+		}
+	}
+}
+
+// TestDataPasses checks that what pages have in data: URLs stays where it reaches
+// nobody.
+func TestDataPasses(t *testing.T) {
+	for _, page := range []string{
+		`<iframe src="data:text/html,<p>a"></iframe>`,
+		`<iframe src="data:text/html;charset=utf-8,<img src=/own.png>"></iframe>`,
+		`<object data="data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg'><path d='M0 0'/></svg>"></object>`,
+		`<embed src="data:image/svg+xml;charset=utf-8;base64,` + base64.StdEncoding.EncodeToString([]byte(`<?xml version="1.0"?><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd"><svg xmlns="http://www.w3.org/2000/svg"/>`)) + `">`,
+		`<object data="data:application/pdf;base64,JVBERi0="></object>`,
+		`<img src="data:image/gif;base64,AA==">`,
+		`<link rel=stylesheet href="data:text/css;charset=UTF-8,a{top:0}">`,
+		`<link rel=icon href="data:,">`,
+		`<svg><path fill="url(#a)" clip-path="url('#b')" mask="none" cursor="pointer" filter="url(#c)"/></svg>`,
+	} {
+		doc := document(0)
+		doc.HoldUnclassified = true
+		if out := string(rewritten(t, doc, []byte(page), 0)); out != page {
+			t.Errorf("%s\nbecomes\n%s", page, out)
 		}
 	}
 }

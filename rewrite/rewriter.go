@@ -522,6 +522,7 @@ func (rw *Rewriter) holdUnread(why *rules.Rule) {
 
 var (
 	oversizeRule = rules.Rule{Source: "limit", Text: "larger than can be looked at"}
+	encodingRule = rules.Rule{Source: "encoding", Text: "in an encoding that may hide what it says"}
 	markupRule   = rules.Rule{Source: "markup", Text: "a script or style element of SVG with markup in its text"}
 )
 

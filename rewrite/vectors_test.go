@@ -106,7 +106,7 @@ const vectorsFoot = `
 | SVG ` + "`script`" + ` | text with character references and CDATA | hold |
 | comments, conditional ones too | not at all | pass |
 
-Attributes: a URL with the scheme javascript: is read as a script, a data: URL of a frame or object as HTML, one of
+Attributes: a URL with the scheme javascript: is read as a script, a data: URL of a frame or object as HTML or XML, one of
 a style sheet, linked or imported, as CSS.
 A style attribute that is held is replaced by one without the URLs held, a srcdoc by the rewritten document.
 
