@@ -345,18 +345,18 @@ func (d *document) stream() error {
 // The hooks of rewrite.Document.
 
 func (d *document) head(dst, lang []byte) []byte {
-	return d.x.site.banner.AppendHead(dst, &d.view, lang)
+	return d.inSyntax(d.x.site.banner.AppendHead(dst, &d.view, lang), len(dst))
 }
 
 func (d *document) foot(dst, lang []byte) []byte {
-	return d.x.site.banner.AppendFoot(dst, &d.view, lang)
+	return d.inSyntax(d.x.site.banner.AppendFoot(dst, &d.view, lang), len(dst))
 }
 
 func (d *document) placeholder(dst, lang []byte, b *rewrite.Box) []byte {
-	return d.x.site.banner.AppendPlaceholder(dst, &d.view, lang, &banner.Box{
+	return d.inSyntax(d.x.site.banner.AppendPlaceholder(dst, &d.view, lang, &banner.Box{
 		Vendor: b.Vendor, Category: b.Category, Element: b.Element,
 		Width: b.Width, Height: b.Height, Class: b.Class, Style: b.Style, Title: b.Title,
-	})
+	}), len(dst))
 }
 
 // passPage sends a page whole.

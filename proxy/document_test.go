@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"net/http"
@@ -463,6 +464,44 @@ func TestUTF16(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestXHTML checks that a page of XHTML is still one, with all that is added to it.
+func TestXHTML(t *testing.T) {
+	const text = `<?xml version="1.0" encoding="utf-8"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml" lang="en"><head><title>Hello</title></head>` +
+		`<body><p title="a &gt; b">a &lt; b</p><iframe src="https://www.youtube.com/embed/x?a=1&amp;b=2" title="a &lt; &quot;b&quot;" width="300"></iframe></body></html>`
+	s := newStage(t, always(t, answerWith([]byte(text), "Content-Type: application/xhtml+xml")))
+	body := readAll(t, s.dial().send(get("/")).answer("GET").Body)
+	within := map[string]int{}
+	names := map[string]int{}
+	for d := xml.NewDecoder(strings.NewReader(body)); ; {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v\nin %s", err, body)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			if e.Name.Space != "http://www.w3.org/1999/xhtml" && e.Name.Space != "http://www.w3.org/2000/svg" {
+				t.Errorf("<%s> is of %q", e.Name.Local, e.Name.Space)
+			}
+			within[e.Name.Local]++
+			if e.Name.Local == "iframe" && within["askfirst-placeholder"] != 1 {
+				t.Error("the frame stands in no box")
+			}
+			names[e.Name.Local]++
+		case xml.EndElement:
+			within[e.Name.Local]--
+		}
+	}
+	if names["script"] == 0 || names["askfirst-placeholder"] != 1 || names["askfirst-banner"] == 0 {
+		t.Errorf("%v\nin %s", names, body)
+	}
+	if strings.Contains(body, ` src="https://www.youtube`) {
+		t.Errorf("the frame is live in %s", body)
 	}
 }
 
