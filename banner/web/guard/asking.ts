@@ -54,22 +54,21 @@ const boxes = (banner: Element): HTMLInputElement[] => (banner.shadowRoot ? ([..
 export function open(): boolean {
 	const banner = banners()[0]
 	const root = banner?.shadowRoot
-	if (!banner || !root) return false
-	if (!standing.made && get(banner, 'data-askfirst-state') !== 'ask') return false
+	if (!root || (!standing.made && get(banner, 'data-askfirst-state') !== 'ask')) return false
 	tick(banner)
 	if (standing.made) set(banner, 'data-askfirst-open', '')
 	const details = root.querySelector('details')
 	if (details) details.open = true
-	focus(root, '.panel')
+	focus(banner, '.panel')
 	return true
 }
 
 function close(banner: Element): void {
 	drop(banner, 'data-askfirst-open')
-	if (banner.shadowRoot) focus(banner.shadowRoot, '[data-askfirst=reopen]')
+	focus(banner, '[data-askfirst=reopen]')
 }
 
-const focus = (root: ShadowRoot, selector: string): void => root.querySelector<HTMLElement>(selector)?.focus({ preventScroll: true })
+const focus = (host: Element, selector: string): void => host.shadowRoot?.querySelector<HTMLElement>(selector)?.focus({ preventScroll: true })
 
 function press(event: MouseEvent): void {
 	if (event.button || event.metaKey || event.ctrlKey) return
@@ -144,7 +143,7 @@ export function listen(page: Document): void {
 /** Keeps the focus in a banner that asks over the page. */
 function keepFocus(event: FocusEvent): void {
 	for (const banner of banners()) {
-		if ((!standing.made || has(banner, 'data-askfirst-open')) && has(banner, 'data-askfirst-modal') && banner.shadowRoot && event.target !== banner) focus(banner.shadowRoot, '.panel')
+		if ((!standing.made || has(banner, 'data-askfirst-open')) && has(banner, 'data-askfirst-modal') && event.target !== banner) focus(banner, '.panel')
 	}
 }
 
@@ -153,7 +152,7 @@ export function guardAsking(): void {
 	document.addEventListener('focusin', keepFocus)
 	document.addEventListener('keydown', (event) => {
 		if (event.key !== 'Escape') return
-		const banner = event.composedPath().find((at): at is Element => at instanceof Element && at.localName === 'askfirst-banner')
+		const banner = event.composedPath().find((at): at is Element => isElement(at) && at.localName === 'askfirst-banner')
 		const details = banner?.shadowRoot?.querySelector('details')
 		if (banner && has(banner, 'data-askfirst-open')) close(banner)
 		else if (banner && details?.open) {
@@ -169,6 +168,6 @@ export function settled(): void {
 	for (const banner of banners()) {
 		const inside = document.activeElement === banner
 		show()
-		if (inside && banner.shadowRoot) focus(banner.shadowRoot, '[data-askfirst=reopen]')
+		if (inside) focus(banner, '[data-askfirst=reopen]')
 	}
 }

@@ -9,7 +9,7 @@
  * no address of its own (class="fb-like") is filled by a script that is held: its
  * box stands before it, as the proxy's do, and goes when it goes.
  */
-import type { allowedFor, element, parts, prefix } from './page'
+import type { allowedFor, element, parts } from './page'
 import type { boxed, isHeld, trust } from './held'
 import type { nativeFetch, set } from './native'
 import type { listen } from './asking'
@@ -25,7 +25,6 @@ interface Guard {
 	listen: typeof listen
 	nativeFetch: typeof nativeFetch
 	parts: typeof parts
-	prefix: typeof prefix
 	set: typeof set
 	trust: typeof trust
 	unseen: (el: Element) => Unseen
@@ -37,8 +36,10 @@ type Marks = [selector: string, vendor: string, category: string][]
 /** Where no box may stand: what the parser, or a list, a table or a choice, would not have there. */
 const crowded = 'table,tbody,thead,tfoot,tr,select,picture,video,audio,svg,math,head,ul,ol,dl'
 
+const prefix = new URL('.', import.meta.url).pathname
+
 /** Has functions stand in from now on. Returns what shows a held element's box. */
-export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, prefix, set, trust, unseen }: Guard): (el: Element) => void {
+export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, set, trust, unseen }: Guard): (el: Element) => void {
 	const list = async (name: string): Promise<unknown> => (await nativeFetch.call(self, `${prefix}rules.${parts}.${name}.json`)).json()
 	void list('calls').then((calls) => standIn(calls as Call[], allowedFor), () => {})
 

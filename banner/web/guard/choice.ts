@@ -23,8 +23,8 @@ export async function choose(action: Action, categories: readonly string[] = [],
 	if (child) throw new Error('askfirst: a child is not asked')
 	if (locked) send() // of whom the proxy knows before it is asked for the page anew
 	const answer = await tell({ choice: action, categories, ...more })
-	if (answer.status !== 204) throw new Error('askfirst: the choice was not taken: ' + answer.status)
-	const asked = action === 'accept-all' ? optional : action === 'reject-all' ? [] : optional.filter((c) => categories.includes(c))
+	if (answer.status !== 204) throw new Error('askfirst: not taken: ' + answer.status)
+	const asked = action === 'accept-all' ? optional : optional.filter((c) => categories.includes(c))
 	await obey(chosen() ?? { made: true, granted: new Set(asked) })
 }
 

@@ -8,7 +8,7 @@ const guarded = new WeakSet<object>()
 export function guardFrames(win: Realm, guard: (win: Realm) => void): void {
 	guarded.add(win.Element)
 	for (const name of ['contentWindow', 'contentDocument']) {
-		wrapProperty(win.HTMLIFrameElement.prototype, name, undefined, (frame, _, native) => {
+		wrapProperty(win.HTMLIFrameElement, name, undefined, (frame, _, native) => {
 			const value = apply(native, frame, []) as Realm | Document | null
 			try {
 				const inner = ((value as Document | null)?.defaultView ?? value) as Realm | null

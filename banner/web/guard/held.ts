@@ -4,14 +4,13 @@ import { learn } from './learning'
 import { srcdoc } from './markup'
 import type { Decision, Kind, Unseen } from './matcher'
 import { all, drop, get, has, insert, later, nativeFetch, remove, set, setText } from './native'
-import { allowed, allowedFor, being, element, grants, judge, judgeCode, optional, parts, prefix } from './page'
+import { allowed, allowedFor, being, element, grants, judge, judgeCode, optional, parts } from './page'
 import { count } from './reports'
 import type { Category } from './table'
 
 const held = 'data-askfirst-'
 const heldCategory = held + 'category'
 const heldVendor = held + 'vendor'
-const heldType = held + 'type'
 const heldCSS = held + 'css'
 
 const hrefs = ['href', 'xlink:href']
@@ -49,7 +48,6 @@ export const kinds: Record<string, Kind> = {
 	frame: 'frame',
 	embed: 'object',
 	object: 'object',
-	link: 'hint',
 	a: 'ping',
 	area: 'ping',
 }
@@ -105,13 +103,15 @@ function references(attribute: string, value: string): string[] {
 	return /ping|values/.test(attribute) ? value.split(/[\s;]+/) : [value]
 }
 
-const cssURL = /url\(\s*(?:"([^"]*)"|'([^']*)'|([^)\s]*))|@import\s+(?:"([^"]*)"|'([^']*)')/gi
+/** What comes before an address in CSS, and the address, which may begin with a quote. */
+const cssURL = /(url\(\s*|@import\s+(?=["']))("[^"]*|'[^']*|[^)\s]*)/gi
+const unquoted = (address = ''): string => address.replace(/^["']/, '')
 
 /** Why some CSS may not be used as it is: the first address in it that may not be asked for. */
 export const styleHolds = (css: string): Decision | undefined =>
 	being('now', () => {
 		for (const m of css.matchAll(cssURL)) {
-			const d = judge(m.slice(1).find(Boolean) ?? '')
+			const d = judge(unquoted(m[2]))
 			if (!allowed(d)) return d
 		}
 		return
@@ -119,10 +119,12 @@ export const styleHolds = (css: string): Decision | undefined =>
 
 /** CSS without the addresses that may not be asked for. */
 export const emptied = (css: string): string =>
-	css.replace(cssURL, (found, ...groups) => {
-		if (allowed(being('now', () => judge(groups.slice(0, 5).find(Boolean) ?? '')))) return found
-		return found[0] === '@' ? '@import "about:invalid"' : 'url("about:invalid"'
-	})
+	being('now', () => css.replace(cssURL, (found, before, address) => (allowed(judge(unquoted(address))) ? found : before + address.replace(unquoted(address), 'about:invalid'))))
+
+/** A script is about to say how something looks. */
+export function restyle(words: any, at: number | string): void {
+	if (typeof words[at] === 'string' && /url\(|@import/i.test(words[at])) words[at] = emptied(words[at])
+}
 
 /** Notes what the text of a style element was to be, and returns what it may be now. */
 export function styled(el: Element, css: string): string {
@@ -211,7 +213,7 @@ let boxes: Promise<(el: Element) => void> | undefined
 /** Has boxes shown for an element that is held, and for what else of it can be seen; see boxes.ts. Without one, functions stand in already. */
 export function box(el?: Element): void {
 	if (el && waiting.has(el)) return
-	boxes ??= import(element.src.replace(/.*\/guard/, prefix + 'boxes')).then((script) => script.default({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, prefix, set, trust, unseen }))
+	boxes ??= import(element.src.replace(/guard([^/]*)$/, 'boxes$1')).then((script) => script.default({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, set, trust, unseen }))
 	void boxes.then((show) => el && show(el), () => {})
 }
 
@@ -237,7 +239,7 @@ export function park(el: Element, d: Pick<Decision, 'category' | 'vendor' | 'nev
 	if (isScript(el) && !isHeld(el)) {
 		if (el.async && !has(el, 'async')) wasAsync.add(el)
 		const type = get(el, 'type')
-		if (type !== null) set(el, heldType, type)
+		if (type !== null) set(el, held + 'type', type)
 		set(el, 'type', 'text/plain')
 	}
 	// A style sheet stays, as scripts hold on to it, without what it may not ask for.
@@ -290,7 +292,7 @@ export function restore(el: Element): void {
 	if (boxed.delete(el)) drop(el, 'srcdoc')
 	if ((isScript(el) || el.localName === 'style') && parkedType.test(get(el, 'type') ?? '')) drop(el, 'type')
 	// What makes the request comes last, when all that bears on it is back.
-	names.sort((a, b) => Number(/(src|href|data)$/.test(a)) - Number(/(src|href|data)$/.test(b)))
+	names.sort((a, b) => +/(src|href|data)$/.test(a) - +/(src|href|data)$/.test(b))
 	for (const name of names) {
 		if (name === heldCategory || name === heldVendor) continue
 		const attribute = name.slice(held.length).replace('xlink-', 'xlink:')

@@ -9,6 +9,9 @@
  *   be released, fires error. A held frame shows in itself what would be there.
  * - What the guard does not know yet waits, and then acts or is held; see
  *   learning.ts.
+ * - CSS does without the addresses in it that are held. Those of a style element
+ *   come back on consent, those that a script gives an element, in markup too,
+ *   or a sheet do not.
  * - A held call answers as on a network that is blocked: fetch rejects with a
  *   TypeError, XMLHttpRequest fails with status 0, sendBeacon returns true,
  *   WebSocket and EventSource fire error and are closed, a worker fires error,
@@ -17,9 +20,17 @@
  * - window.open and form.submit are held only without a click or a key of the
  *   visitor's: open returns null.
  *
- * Beyond its reach are import(), scripts inside workers, WebRTC, frames of other
- * origins, and single properties of an element's style (Chromium has no setters
- * for them): for these there is the site's Content-Security-Policy.
+ * Beyond its reach are import(), scripts inside workers and worklets, WebRTC,
+ * WebSocketStream, Cache.add, and
+ * - frames of other origins, those whose address is javascript:, data: or blob:,
+ *   those that a script reaches as window[n], and what scripts in a srcdoc do;
+ * - attributes that are changed as nodes: attr.value, and a style or a srcdoc by
+ *   setAttributeNode;
+ * - single properties of an element's style once it is in the page (Chromium has
+ *   no setters for them), its attributeStyleMap, animate(), rules that a script
+ *   puts into a rule, image-set() with bare strings, and style attributes in what
+ *   document.write writes.
+ * For these there is the site's Content-Security-Policy.
  */
 import { attach, guardAsking, open, settled, show } from './asking'
 import { choose, honour, obey, on } from './choice'

@@ -1,7 +1,7 @@
 /** What scripts write as markup. */
 import { actorMarkup, actorTag, admit, hold, holds, isElement, isScript, isStyle, keep, label, trust } from './held'
 import type { Decision } from './matcher'
-import { type Answer, apply, descriptor, insert, live, remove, wrap, wrapProperty } from './native'
+import { type Answer, apply, descriptor, done, insert, live, remove, setText, wrap, wrapProperty } from './native'
 import { retext } from './nodes'
 import { type Realm, being } from './page'
 import { writes } from './release'
@@ -22,32 +22,31 @@ function examined(native: Function, context: Node, args: unknown[]): DocumentFra
 	} else apply(native, shell, args)
 	if (!admit(parsed)) return
 	const fragment = document.createDocumentFragment()
-	while (parsed.firstChild) insert(fragment, parsed.firstChild, null)
+	while (parsed.firstChild) insert(fragment, parsed.firstChild)
 	return fragment
 }
 
 const setInner = descriptor(Element.prototype, 'innerHTML')?.set as Function
-const done = { value: undefined }
 
 /** Markup is about to take the place of all that is in target. */
 function fill(target: Node, args: unknown[], native: Function): Answer {
 	const fragment = examined(native, target, args)
 	if (!fragment) return
-	while (target.firstChild) remove(target.firstChild)
-	insert(target, fragment, null)
+	setText(target, '')
+	insert(target, fragment)
 	return done
 }
 
 export function guardMarkup(win: Realm): void {
-	const { Element, ShadowRoot, Range, Document } = win
-	for (const owner of [Element.prototype, ShadowRoot.prototype]) {
+	const { Element, ShadowRoot } = win
+	for (const owner of [Element, ShadowRoot]) {
 		wrapProperty(owner, 'innerHTML', (el: Element | ShadowRoot, args) => {
 			if (isElement(el) && (isScript(el) || isStyle(el))) return retext(el, args)
 			return fill(el, args, setInner)
 		})
 		for (const name of ['setHTMLUnsafe', 'setHTML']) wrap(owner, name, fill)
 	}
-	wrapProperty(Element.prototype, 'outerHTML', (el: Element, args) => {
+	wrapProperty(Element, 'outerHTML', (el: Element, args) => {
 		const parent = el.parentNode
 		const fragment = parent && examined(setInner, parent, args)
 		if (!fragment) return
@@ -55,7 +54,7 @@ export function guardMarkup(win: Realm): void {
 		remove(el)
 		return done
 	})
-	wrap(Element.prototype, 'insertAdjacentHTML', (el: Element, [position, html]) => {
+	wrap(Element, 'insertAdjacentHTML', (el: Element, [position, html]) => {
 		const where = String(position).toLowerCase()
 		const parent = where === 'beforebegin' || where === 'afterend' ? el.parentNode : el
 		const fragment = parent && examined(setInner, parent, [html])
@@ -63,13 +62,13 @@ export function guardMarkup(win: Realm): void {
 		insert(parent, fragment, where === 'beforebegin' ? el : where === 'afterend' ? el.nextSibling : where === 'afterbegin' ? el.firstChild : null)
 		return done
 	})
-	wrap(Range.prototype, 'createContextualFragment', (range: Range, args, native) => {
+	wrap(win.Range, 'createContextualFragment', (range: Range, args, native) => {
 		const fragment = examined(native, range.startContainer, args)
 		return fragment && { value: fragment }
 	})
 	let unfinished = ''
 	for (const name of ['write', 'writeln']) {
-		wrap(Document.prototype, name, (page: Document, args) => {
+		wrap(win.Document, name, (page: Document, args) => {
 			const html = args.map(String).join('') + (name === 'writeln' ? '\n' : '')
 			if (page === document && writes(html)) return done
 			const [whole, rest] = split(unfinished + html)

@@ -2,8 +2,7 @@
 
 export const apply = Reflect.apply
 
-const { getAttribute, setAttribute, setAttributeNS, removeAttribute, hasAttribute } = Element.prototype
-const { insertBefore, removeChild } = Node.prototype
+const { getAttribute, setAttribute, setAttributeNS, removeAttribute, hasAttribute, insertBefore, removeChild } = Element.prototype
 /** By the type of node. */
 const queries: Record<number, Function> = { 1: Element.prototype.querySelectorAll, 9: Document.prototype.querySelectorAll, 11: DocumentFragment.prototype.querySelectorAll }
 export const descriptor = Object.getOwnPropertyDescriptor
@@ -17,7 +16,7 @@ export const set = (el: Element, name: string, value: unknown): void =>
 	name === 'xlink:href' ? apply(setAttributeNS, el, [xlink, name, value]) : apply(setAttribute, el, [name, value])
 export const all = (root: ParentNode, selector: string): NodeListOf<Element> =>
 	apply(queries[root.nodeType] as Function, root, [selector])
-export const insert = (parent: Node, node: Node, before: Node | null): Node => apply(insertBefore, parent, [node, before])
+export const insert = (parent: Node, node: Node, before: Node | null = null): Node => apply(insertBefore, parent, [node, before])
 /** Whether a node's document is shown: in one that is not, such as that of a template or a parser, nothing is requested. */
 export const live = (node: Node): boolean => !!(node.ownerDocument ?? (node as Document)).defaultView
 export const remove = (node: Node): void => {
@@ -29,7 +28,9 @@ export const setText = (node: Node, value: unknown): void => apply(text, node, [
 
 export const nativeFetch = self.fetch
 export const nativeBeacon = navigator.sendBeacon
-export const cookieAccess = descriptor(Document.prototype, 'cookie')
+const cookie = descriptor(Document.prototype, 'cookie')
+export const cookies = (): string => apply(cookie?.get as Function, document, [])
+export const setCookie = (text: string): void => apply(cookie?.set as Function, document, [text])
 export const later = self.setTimeout.bind(self)
 
 export const { open, send } = XMLHttpRequest.prototype
@@ -42,8 +43,9 @@ export function request(address: string): string {
 	return r.responseText
 }
 
-/** What a held call's caller gets instead; undefined lets the call go on. */
-export type Answer = { value: unknown } | undefined | void
+/** What a held call's caller gets instead; nothing lets the call go on. */
+export type Answer = { value: unknown } | false | undefined | void
+export const done = { value: undefined }
 type Check = (self: any, args: any[], native: Function) => Answer
 
 /**
@@ -71,27 +73,23 @@ export function wrapped(native: Function, check: Check): Function {
 	})
 }
 
-/** Wraps a method or constructor where the browser has it and lets it be changed. */
-export function wrap(owner: object | undefined, name: string, check: Check): void {
+/** Changes a property of a class's instances, or of another object, where the browser has it and lets it be changed. */
+function change(owner: any, name: string, to: (d: PropertyDescriptor) => PropertyDescriptor): void {
 	try {
-		const d = owner && descriptor(owner, name)
-		if (d && typeof d.value === 'function') Object.defineProperty(owner, name, { ...d, value: wrapped(d.value, check) })
+		const own = owner.prototype ?? owner
+		const d = descriptor(own, name)
+		if (d) Object.defineProperty(own, name, { ...d, ...to(d) })
 	} catch {
 		// Frozen before us: the observer and the policy remain.
 	}
 }
 
+/** Wraps a method or constructor. */
+export const wrap = (owner: object | undefined, name: string, check: Check): void => change(owner, name, ({ value }) => value && { value: wrapped(value, check) })
+
 /** Wraps the accessors of a property: write goes before the setter, read may answer instead of the getter. */
-export function wrapProperty(owner: object | undefined, name: string, write: Check | undefined, read?: Check): void {
-	try {
-		const d = owner && descriptor(owner, name)
-		if (!d?.get) return
-		Object.defineProperty(owner, name, {
-			...d,
-			...(write && d.set && { set: wrapped(d.set, write) as (v: unknown) => void }),
-			...(read && { get: wrapped(d.get, read) as () => unknown }),
-		})
-	} catch {
-		// As above.
-	}
-}
+export const wrapProperty = (owner: object | undefined, name: string, write: Check | undefined, read?: Check): void =>
+	change(owner, name, ({ get, set }) => ({
+		...(write && set && { set: wrapped(set, write) as (v: unknown) => void }),
+		...(read && get && { get: wrapped(get, read) as () => unknown }),
+	}))

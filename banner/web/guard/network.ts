@@ -1,24 +1,24 @@
 /** What scripts ask for by calls: a held call answers as a blocked network does. */
-import { emptied, styleHolds } from './held'
+import { restyle } from './held'
 import { learn } from './learning'
 import type { Kind } from './matcher'
-import { apply, later, open, wrap } from './native'
+import { apply, done, later, open, wrap } from './native'
 import { type Realm, allowed, being, judge } from './page'
 import { count } from './reports'
 
-const addressOf = (reference: unknown): string | undefined => (reference === undefined || reference === null ? undefined : String((reference as Request).url ?? reference))
+const addressOf = (reference: any): string => String(reference?.url ?? reference ?? '')
 
 /** Reports whether a call to this address is held, and counts it. */
 function held(reference: unknown, kind: Kind): boolean {
 	const address = addressOf(reference)
-	if (address === undefined || allowed(being('now', () => judge(address, kind)))) return false
+	if (allowed(being('now', () => judge(address, kind)))) return false
 	count(address, kind, 'held')
 	return true
 }
 
 /** Where it has to be found out whether a call is held: resolves to that. */
 function finding(reference: unknown, kind: Kind): Promise<boolean> | undefined {
-	const { unsure } = judge(addressOf(reference) ?? '', kind)
+	const { unsure } = judge(addressOf(reference), kind)
 	return unsure && learn(unsure).then(() => held(reference, kind))
 }
 
@@ -32,15 +32,12 @@ const nowhere = 'about:invalid'
  * it tells its listeners after the caller has had time to add them.
  */
 function dead(constructor: Function, properties: Record<string, unknown>, events: () => Event[]): object {
-	const target = new EventTarget()
+	const target = Object.assign(new EventTarget() as any, properties, { onopen: null, onerror: null, onclose: null, onmessage: null, close() {}, send() {}, postMessage() {}, terminate() {} })
 	Object.setPrototypeOf(target, constructor.prototype)
-	const own: Record<string, unknown> = { ...properties, onopen: null, onerror: null, onclose: null, onmessage: null, close() {}, send() {}, postMessage() {}, terminate() {} }
-	for (const name of Object.keys(own)) Object.defineProperty(target, name, { value: own[name], writable: true, configurable: true })
 	later(() => {
 		for (const event of events()) {
 			target.dispatchEvent(event)
-			const handler = (target as unknown as Record<string, unknown>)['on' + event.type]
-			if (typeof handler === 'function') handler.call(target, event)
+			target['on' + event.type]?.(event)
 		}
 	}, 0)
 	return target
@@ -49,15 +46,15 @@ function dead(constructor: Function, properties: Record<string, unknown>, events
 const failed = () => [new Event('error')]
 
 export function guardNetwork(win: Realm): void {
-	const { navigator, XMLHttpRequest, Navigator, CSSStyleSheet, HTMLFormElement } = win
+	const { navigator, XMLHttpRequest } = win
 	wrap(win, 'fetch', (self, args, native) => {
 		const found = finding(args[0], 'connect')
 		if (found) return { value: found.then((holds) => (holds ? refusal() : apply(native, self, args))) }
 		if (held(args[0], 'connect')) return { value: refusal() }
 	})
-	wrap(win, 'fetchLater', (_, [input]) => (held(input, 'ping') ? { value: { activated: false } } : undefined))
+	wrap(win, 'fetchLater', (_, [input]) => held(input, 'ping') && { value: { activated: false } })
 	const opened = new WeakMap<XMLHttpRequest, [found: Promise<boolean>, args: unknown[]]>()
-	wrap(XMLHttpRequest.prototype, 'open', (request, args) => {
+	wrap(XMLHttpRequest, 'open', (request, args) => {
 		const found = args[2] === false ? undefined : finding(args[1], 'connect')
 		if (found) {
 			opened.set(request, [found, args])
@@ -66,8 +63,8 @@ export function guardNetwork(win: Realm): void {
 		opened.delete(request)
 		if (held(args[1], 'connect')) args[1] = nowhere
 	})
-	wrap(XMLHttpRequest.prototype, 'abort', (request) => void opened.delete(request))
-	wrap(XMLHttpRequest.prototype, 'send', (request, body, native) => {
+	wrap(XMLHttpRequest, 'abort', (request) => void opened.delete(request))
+	wrap(XMLHttpRequest, 'send', (request, body, native) => {
 		const waits = opened.get(request)
 		if (!waits) return
 		void waits[0].then((holds) => {
@@ -76,43 +73,28 @@ export function guardNetwork(win: Realm): void {
 			if (holds) apply(open, request, [waits[1][0], nowhere])
 			apply(native, request, body)
 		})
-		return { value: undefined }
+		return done
 	})
-	wrap(Navigator.prototype, 'sendBeacon', (navigator, args, native) => {
+	wrap(win.Navigator, 'sendBeacon', (navigator, args, native) => {
 		const found = finding(args[0], 'ping')
 		void found?.then((holds) => holds || apply(native, navigator, args))
-		return found || held(args[0], 'ping') ? { value: true } : undefined
+		return (found || held(args[0], 'ping')) && { value: true }
 	})
-	wrap(win, 'WebSocket', (_, [url], native) => {
-		if (held(url, 'connect')) return { value: dead(native, { url: String(url), readyState: 3, bufferedAmount: 0, protocol: '', extensions: '' }, () => [new Event('error'), new CloseEvent('close', { code: 1006 })]) }
-	})
-	wrap(win, 'EventSource', (_, [url], native) => {
-		if (held(url, 'connect')) return { value: dead(native, { url: String(url), readyState: 2, withCredentials: false }, failed) }
-	})
+	wrap(win, 'WebSocket', (_, [url], native) => held(url, 'connect') && { value: dead(native, { url: String(url), readyState: 3, bufferedAmount: 0, protocol: '', extensions: '' }, () => [new Event('error'), new CloseEvent('close', { code: 1006 })]) })
+	wrap(win, 'EventSource', (_, [url], native) => held(url, 'connect') && { value: dead(native, { url: String(url), readyState: 2, withCredentials: false }, failed) })
 	for (const name of ['Worker', 'SharedWorker']) {
-		wrap(win, name, (_, [url], native) => {
-			if (held(url, 'script')) return { value: dead(native, { port: new MessageChannel().port1 }, failed) }
-		})
+		wrap(win, name, (_, [url], native) => held(url, 'script') && { value: dead(native, { port: new MessageChannel().port1 }, failed) })
 	}
 	wrap(win, 'WebTransport', (_, args) => {
 		if (held(args[0], 'connect')) args[0] = 'https://askfirst.invalid:1/'
 	})
-	if (navigator.serviceWorker) {
-		wrap(Object.getPrototypeOf(navigator.serviceWorker), 'register', (_, [url]) => (held(url, 'script') ? { value: Promise.reject(new TypeError('Failed to register a ServiceWorker')) } : undefined))
-	}
-	wrap(win, 'FontFace', (_, args) => {
-		if (typeof args[1] === 'string' && styleHolds(args[1])) args[1] = emptied(args[1])
-	})
+	wrap(win.ServiceWorkerContainer, 'register', (_, [url]) => held(url, 'script') && { value: refusal() })
+	wrap(win, 'FontFace', (_, args) => restyle(args, 1))
 	for (const name of ['insertRule', 'replace', 'replaceSync', 'addRule']) {
-		wrap(CSSStyleSheet.prototype, name, (_, args) => {
-			const n = name === 'addRule' ? 1 : 0
-			if (typeof args[n] === 'string' && styleHolds(args[n])) args[n] = emptied(args[n])
-		})
+		wrap(win.CSSStyleSheet, name, (_, args) => restyle(args, +(name === 'addRule')))
 	}
 	// Where the visitor has just clicked or typed, a window or a form is theirs and not the script's.
 	const own = () => navigator.userActivation?.isActive ?? true
-	wrap(win, 'open', (_, [url]) => (!own() && held(url, 'other') ? { value: null } : undefined))
-	wrap(HTMLFormElement.prototype, 'submit', (form: HTMLFormElement) => {
-		if (!own() && held(form.getAttribute('action') ?? '', 'form')) return { value: undefined }
-	})
+	wrap(win, 'open', (_, [url]) => !own() && held(url, 'other') && { value: null })
+	wrap(win.HTMLFormElement, 'submit', (form: HTMLFormElement) => !own() && held(form.getAttribute('action') ?? '', 'form') && done)
 }

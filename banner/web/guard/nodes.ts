@@ -1,15 +1,13 @@
 /** What scripts do to nodes: set attributes, put them into a document. */
-import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, label, styled, valueHolds } from './held'
+import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, label, restyle, styled, valueHolds } from './held'
 import { stay } from './asking'
 import { srcdoc } from './markup'
 import { parse } from './matcher'
-import { type Answer, apply, descriptor, get, live, set, wrap, wrapProperty } from './native'
+import { type Answer, apply, descriptor, done, get, live, set, wrap, wrapProperty } from './native'
 import { type Realm, being } from './page'
 
 /** Attributes beside those by which elements make requests that bear on whether they do. */
 const also: Record<string, string[]> = { script: ['type'], iframe: ['srcdoc'], link: ['rel'] }
-
-const done = { value: undefined }
 
 /** The elements of SVG whose addresses scripts have taken hold of. */
 const owners = new WeakMap<object, Element>()
@@ -57,7 +55,8 @@ function adopt(parent: Node, nodes: unknown[]): void {
 		const d = holds(parent, parent.text + nodes.map((n) => (n as Node).textContent ?? n).join(''))
 		if (d) hold(parent, d)
 	}
-	if (isStyle(parent)) nodes.forEach((n) => (n as Text).data && ((n as Text).data = emptied((n as Text).data)))
+	if (!isStyle(parent)) return
+	for (const node of nodes) restyle(node, 'data')
 }
 
 /** A node, or what becomes a text, is about to come to the document that another node is of. */
@@ -76,7 +75,7 @@ export function retext(el: Node, args: unknown[]): void {
 }
 
 export function guardNodes(win: Realm): void {
-	const { Element, Node, Document, DocumentFragment, CharacterData, Range, HTMLElement, HTMLScriptElement, CSSStyleDeclaration, SVGImageElement, SVGUseElement, SVGFEImageElement, SVGScriptElement, SVGAnimatedString } = win
+	const { Element, Node } = win
 	for (const [localName, attributes] of Object.entries(acting)) {
 		for (const attribute of [...attributes, ...(also[localName] ?? [])]) {
 			const name = attribute.replace('srcset', 'Srcset').replace(/^S/, 's')
@@ -95,40 +94,40 @@ export function guardNodes(win: Realm): void {
 			)
 		}
 	}
-	for (const { prototype } of [SVGImageElement, SVGUseElement, SVGFEImageElement, SVGScriptElement]) {
-		wrapProperty(prototype, 'href', undefined, (el: Element, _, native) => {
+	for (const owner of [win.SVGImageElement, win.SVGUseElement, win.SVGFEImageElement, win.SVGScriptElement]) {
+		wrapProperty(owner, 'href', undefined, (el: Element, _, native) => {
 			const value = apply(native, el, [])
 			owners.set(value, el)
 			return { value }
 		})
 	}
-	wrapProperty(SVGAnimatedString.prototype, 'baseVal', (value: object, args) => {
+	wrapProperty(win.SVGAnimatedString, 'baseVal', (value: object, args) => {
 		const el = owners.get(value)
 		return el && assign(el, 'href', args, 0)
 	})
-	for (const owner of [HTMLScriptElement, HTMLElement, Node]) for (const name of ['text', 'textContent', 'innerText']) wrapProperty(owner.prototype, name, retext)
-	wrap(Element.prototype, 'setAttribute', (el: Element, args) => assign(el, String(args[0]).toLowerCase(), args, 1))
-	wrap(Element.prototype, 'setAttributeNS', (el: Element, args) => assign(el, String(args[1]), args, 2))
-	for (const name of ['', 'NS']) wrap(Element.prototype, 'setAttributeNode' + name, (el: Element, [attr]: Attr[]) => attr && assign(el, attr.name, [attr.value], 0) && { value: null })
-	wrap(Element.prototype, 'removeAttribute', (el: Element, [name]) => {
+	for (const owner of [win.HTMLScriptElement, win.HTMLElement, Node]) for (const name of ['text', 'textContent', 'innerText']) wrapProperty(owner, name, retext)
+	wrap(Element, 'setAttribute', (el: Element, args) => assign(el, String(args[0]).toLowerCase(), args, 1))
+	wrap(Element, 'setAttributeNS', (el: Element, args) => assign(el, String(args[1]), args, 2))
+	for (const name of ['', 'NS']) wrap(Element, 'setAttributeNode' + name, (el: Element, [attr]: Attr[]) => attr && assign(el, attr.name, [attr.value], 0) && { value: null })
+	wrap(Element, 'removeAttribute', (el: Element, [name]) => {
 		const attribute = String(name).toLowerCase()
 		if (attribute === 'type' && isScript(el) && isHeld(el)) return done
 		forget(el, attribute)
 	})
 
-	wrapProperty(CSSStyleDeclaration.prototype, 'cssText', (_, args) => restyle(args, 0))
-	wrap(CSSStyleDeclaration.prototype, 'setProperty', (_, args) => restyle(args, 1))
+	wrapProperty(win.CSSStyleDeclaration, 'cssText', (_, args) => restyle(args, 0))
+	wrap(win.CSSStyleDeclaration, 'setProperty', (_, args) => restyle(args, 1))
 
-	for (const name of ['appendChild', 'insertBefore', 'replaceChild']) wrap(Node.prototype, name, (parent: Node, [node]) => adopt(parent, [node]))
+	for (const name of ['appendChild', 'insertBefore', 'replaceChild']) wrap(Node, name, (parent: Node, [node]) => adopt(parent, [node]))
 	// Images and media ask for what they show as soon as they are of a document that is shown.
-	for (const owner of [Element.prototype, Document.prototype, DocumentFragment.prototype]) {
-		for (const name of ['append', 'prepend', 'replaceChildren', 'adoptNode', 'importNode']) wrap(owner, name, (parent: Node, nodes) => adopt(parent, nodes))
+	for (const owner of [Element, win.Document, win.DocumentFragment]) {
+		for (const name of ['append', 'prepend', 'replaceChildren', 'adoptNode', 'importNode']) wrap(owner, name, adopt)
 	}
-	for (const owner of [Element.prototype, CharacterData.prototype]) {
+	for (const owner of [Element, win.CharacterData]) {
 		for (const name of ['before', 'after', 'replaceWith']) wrap(owner, name, (el: Node, nodes) => nodes.forEach((node) => enter(el, node)))
 	}
-	wrap(Element.prototype, 'insertAdjacentElement', (el: Element, [, node]) => enter(el, node))
-	wrap(Range.prototype, 'insertNode', (range: Range, [node]) => enter(range.startContainer, node))
+	wrap(Element, 'insertAdjacentElement', (el: Element, [, node]) => enter(el, node))
+	wrap(win.Range, 'insertNode', (range: Range, [node]) => enter(range.startContainer, node))
 	// The net under all of the above: what enters by a way that is not wrapped is held a moment later.
 	new MutationObserver((records) => {
 		// The parser's own elements are among these: they act, and the proxy has judged them.
@@ -137,9 +136,4 @@ export function guardNodes(win: Realm): void {
 			stay()
 		})
 	}).observe(win.document, { childList: true, subtree: true })
-}
-
-/** A script gives an element some style of its own. */
-function restyle(args: unknown[], at: number): void {
-	if (typeof args[at] === 'string' && /url\(/i.test(args[at])) args[at] = emptied(args[at])
 }

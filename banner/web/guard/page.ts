@@ -1,7 +1,7 @@
 /** What holds on this page: the site's settings and what the visitor agreed to. */
 import { learnNow } from './learning'
 import { type Decision, type Kind, type Unseen, free, makeMatcher, parse, sameSite } from './matcher'
-import { cookieAccess, apply, get } from './native'
+import { cookies, get } from './native'
 import type { Base, Category } from './table'
 
 export const optional = ['functional', 'analytics', 'marketing', 'social'] as const
@@ -51,8 +51,7 @@ export interface Standing {
 
 /** The choice in the consent cookie; undefined where there is none that counts. */
 export function chosen(): Standing | undefined {
-	const cookies: string = cookieAccess?.get ? apply(cookieAccess.get, document, []) : ''
-	const m = /(?:^|; )askfirst=1\.(\d+)\.(-|f?a?m?s?)\.(\d+)\.[\w-]{22}(?:;|$)/.exec(cookies)
+	const m = /(?:^|; )askfirst=1\.(\d+)\.(-|f?a?m?s?)\.(\d+)\.[\w-]{22}(?:;|$)/.exec(cookies())
 	if (child || !m || !m[2] || m[1] !== revision || Number(m[3]) > Date.now() / 1000 + 60 || Number(m[3]) < since) return
 	return { made: true, granted: spelled(m[2]) }
 }

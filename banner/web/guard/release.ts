@@ -89,7 +89,7 @@ async function mend(el: Element): Promise<void> {
 	// An animation is worked out anew where it enters the document.
 	if ('onbegin' in el && el.parentNode) insert(el.parentNode, el, el.nextSibling)
 	const copy = el.previousElementSibling
-	if (el.localName === 'style' && copy && has(copy, 'data-askfirst-copy')) remove(copy)
+	if (copy && has(copy, 'data-askfirst-copy')) remove(copy)
 	const media = el.parentElement
 	if (el.localName === 'source' && media instanceof HTMLMediaElement && !media.currentSrc) media.load()
 	// An image asks for its source in a microtask: what follows asks after it.
@@ -180,8 +180,8 @@ function listenLate(target: EventTarget, type: string, listener: unknown, option
 
 /** Notes what released scripts wait for that is over already. */
 export function watchLife(): void {
-	document.addEventListener('DOMContentLoaded', () => (contentLoaded = true), { once: true })
-	self.addEventListener('load', () => (loaded = true), { once: true })
+	document.addEventListener('DOMContentLoaded', () => (contentLoaded = true))
+	self.addEventListener('load', () => (loaded = true))
 	for (const target of [document, self] as EventTarget[]) {
 		target.addEventListener = wrapped(target.addEventListener, (_, [type, listener, options]) => {
 			const over = type === 'DOMContentLoaded' ? contentLoaded : type === 'load' && target === self && loaded

@@ -21,7 +21,7 @@ const types: Record<Optional, string[]> = {
 
 function enter(entry: unknown): void {
 	const layer = (global.dataLayer ??= [])
-	if (typeof layer.push === 'function') layer.push(entry)
+	layer.push?.(entry)
 }
 
 function push(..._words: unknown[]): void {

@@ -1,6 +1,6 @@
 /** What scripts keep in the browser: cookies and storage keys, by name. */
 import type { Decision } from './matcher'
-import { apply, cookieAccess, wrap, wrapProperty } from './native'
+import { apply, cookies, done, setCookie, wrap, wrapProperty } from './native'
 import { type Realm, allowed, judgeCookie, judgeStorage } from './page'
 import { countCookie } from './reports'
 
@@ -30,18 +30,17 @@ function mayStore(name: string): boolean {
 }
 
 export function guardStorage(win: Realm): void {
-	wrapProperty(win.Document.prototype, 'cookie', (_, [value]) => {
+	wrapProperty(win.Document, 'cookie', (_, [value]) => {
 		const cookie = String(value)
-		if (!expires(cookie) && !mayStore(nameOf(cookie))) return { value: undefined }
+		if (!expires(cookie) && !mayStore(nameOf(cookie))) return done
 	})
-	const cookieStore = (win as { cookieStore?: object }).cookieStore
-	wrap(cookieStore && Object.getPrototypeOf(cookieStore), 'set', (_, [first]) => {
-		if (!mayStore(String(typeof first === 'object' && first ? first.name : first))) return { value: Promise.resolve() }
+	wrap((win as any).CookieStore, 'set', (_, [first]) => {
+		if (!mayStore(String(first?.name ?? first))) return { value: Promise.resolve() }
 	})
-	wrap(win.Storage.prototype, 'setItem', (_, [key]) => {
+	wrap(win.Storage, 'setItem', (_, [key]) => {
 		const d = judgeStorage(String(key))
 		if (d.ruled) countCookie(String(key), 'storage')
-		if (!allowed(d)) return { value: undefined }
+		if (!allowed(d)) return done
 	})
 }
 
@@ -49,8 +48,7 @@ const mustGo = (d: Decision): boolean => !d.unsure && !allowed(d)
 
 /** Removes every cookie and storage key that may not be there. Scripts write storage keys as properties too, which no wrapper sees. */
 export function sweep(): void {
-	const cookies: string = cookieAccess?.get ? apply(cookieAccess.get, document, []) : ''
-	for (const cookie of cookies.split('; ')) {
+	for (const cookie of cookies().split('; ')) {
 		const name = nameOf(cookie)
 		if (name && mustGo(judgeCookie(name))) expire(name)
 	}
@@ -61,11 +59,8 @@ export function sweep(): void {
 
 /** Expires a cookie over every domain and path that it may have been set for from this page. */
 function expire(name: string): void {
-	if (!cookieAccess?.set) return
-	const labels = location.hostname.split('.')
-	const domains = ['', ...labels.map((_, n) => '; Domain=' + labels.slice(n).join('.'))]
-	const folders = location.pathname.split('/')
-	const paths = ['/', ...folders.map((_, n) => folders.slice(0, n + 1).join('/') || '/'), location.pathname]
+	const domains = ['', ...location.hostname.split('.').map((_, n, labels) => '; Domain=' + labels.slice(n).join('.'))]
+	const paths = ['/', ...location.pathname.split('/').map((_, n, folders) => folders.slice(0, n + 1).join('/') || '/'), location.pathname]
 	const secure = location.protocol === 'https:' ? '; Secure' : ''
-	for (const domain of domains) for (const path of new Set(paths)) apply(cookieAccess.set, document, [`${name}=; Max-Age=0; Path=${path}${domain}${secure}`])
+	for (const domain of domains) for (const path of new Set(paths)) setCookie(`${name}=; Max-Age=0; Path=${path}${domain}${secure}`)
 }
