@@ -126,6 +126,18 @@ func TestCookiesCanBeTakenAway(t *testing.T) {
 	}
 }
 
+// TestCookiesThatOnlySeemToBeTakenAway are set by what the browser makes nothing
+// of, or overrules.
+func TestCookiesThatOnlySeemToBeTakenAway(t *testing.T) {
+	ctx := tab(t, browser(t, newWorld(t)), "/")
+	for _, attributes := range []string{"expires=0", "expires=-1", "expires=Thu, 01 Jan 1970", "max-age=0; max-age=1000"} {
+		got := do[string](t, ctx, `document.cookie = 'basket=1; `+attributes+`'; document.cookie = '_meter=1; `+attributes+`'; const kept = document.cookie; document.cookie = 'basket=; max-age=0'; return kept`)
+		if got != "basket=1" {
+			t.Errorf("%s: the cookies are %q", attributes, got)
+		}
+	}
+}
+
 func TestWithdrawal(t *testing.T) {
 	w := newWorld(t)
 	w.set("/deep/held/page", heldPage+`<script>self.early = localStorage.getItem('meter:id')</script>`)

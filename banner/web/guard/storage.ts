@@ -16,11 +16,11 @@ const removeItem = Storage.prototype.removeItem
 
 const nameOf = (cookie: string): string => (/^\s*([^=;]*?)\s*=/.exec(cookie)?.[1] ?? '')
 
-/** Whether setting this cookie would only take one away. */
+/** Whether setting this cookie would only take one away. Of attributes that stand twice the last counts; a date without a time is none. */
 function expires(cookie: string): boolean {
-	const age = /;\s*max-age\s*=\s*"?(-?\d+)/i.exec(cookie)?.[1]
+	const age = /.*;\s*max-age\s*=\s*"?(-?\d+)/i.exec(cookie)?.[1]
 	if (age !== undefined) return Number(age) <= 0
-	const date = /;\s*expires\s*=\s*([^;]+)/i.exec(cookie)?.[1]
+	const date = /.*;\s*expires\s*=([^;]+:[^;]+)/i.exec(cookie)?.[1]
 	return date !== undefined && Date.parse(date) <= Date.now()
 }
 
