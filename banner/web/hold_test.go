@@ -117,6 +117,7 @@ var interceptions = []struct {
 	{"preload link", `const l = document.createElement('link'); l.rel = 'prefetch'; l.href = U + '.css'; document.head.append(l)`, false},
 	{"preload link, imagesrcset", `const l = document.createElement('link'); l.rel = 'preload'; l.as = 'image'; l.imageSrcset = U + '.gif'; document.head.append(l)`, true},
 	{"style import", `const s = document.createElement('style'); s.textContent = '@import url(' + U + '.css)'; document.head.append(s)`, false},
+	{"style import without a space", `const s = document.createElement('style'); s.textContent = '@import"' + U + '.css";'; document.head.append(s)`, false},
 	{"style text node", `const s = document.head.appendChild(document.createElement('style')); s.appendChild(document.createTextNode(E() + '{background:url("' + U + '.gif")}'))`, true},
 	{"style innerHTML", `const s = document.head.appendChild(document.createElement('style')); s.innerHTML = E() + '{background:url("' + U + '.gif")}'`, false},
 	{"style filled in place", `const s = document.head.appendChild(document.createElement('style')); await new Promise(f => setTimeout(f)); s.textContent = E() + '{background:url("' + U + '.gif")}'`, false},

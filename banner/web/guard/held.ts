@@ -104,7 +104,7 @@ function references(attribute: string, value: string): string[] {
 }
 
 /** What comes before an address in CSS, and the address, which may begin with a quote. */
-const cssURL = /(url\(\s*|@import\s+(?=["']))("[^"]*|'[^']*|[^)\s]*)/gi
+const cssURL = /(url\(\s*|@import\s*(?=["']))("[^"]*|'[^']*|[^)\s]*)/gi
 const unquoted = (address = ''): string => address.replace(/^["']/, '')
 
 /** Why some CSS may not be used as it is: the first address in it that may not be asked for. */
