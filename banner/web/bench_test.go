@@ -17,6 +17,12 @@ return (performance.now() - t) / n * 1e6`},
 	{"textContent", `const d = document.createElement('div'); const n = 20000, t = performance.now();
 for (let i = 0; i < n; i++) d.textContent = 'v';
 return (performance.now() - t) / n * 1e6`},
+	{"data of a text", `const d = document.body.appendChild(document.createElement('p')), c = d.appendChild(document.createTextNode('')); const n = 20000, t = performance.now();
+for (let i = 0; i < n; i++) c.data = 'v' + i % 2;
+return (performance.now() - t) / n * 1e6`},
+	{"setProperty", `const { style } = document.createElement('div'); const n = 20000, t = performance.now();
+for (let i = 0; i < n; i++) style.setProperty('width', i % 9 + 'px');
+return (performance.now() - t) / n * 1e6`},
 	{"innerHTML of 10 KB of text", `const d = document.createElement('div'), s = '<p class="a">text</p>'.repeat(500); const n = 100, t = performance.now();
 for (let i = 0; i < n; i++) d.innerHTML = s;
 return (performance.now() - t) / n * 1e6`},

@@ -74,7 +74,7 @@ export function wrapped(native: Function, check: Check): Function {
 }
 
 /** Changes a property of a class's instances, or of another object, where the browser has it and lets it be changed. */
-function change(owner: any, name: string, to: (d: PropertyDescriptor) => PropertyDescriptor): void {
+export function change(owner: any, name: string, to: (d: PropertyDescriptor) => PropertyDescriptor): void {
 	try {
 		const own = owner.prototype ?? owner
 		const d = descriptor(own, name)
