@@ -55,6 +55,18 @@ return [...out, ...ran].join(' ')`)
 	}
 }
 
+// TestImagesThatWaitAreLoading: who asks them is told so, and when they are there.
+func TestImagesThatWaitAreLoading(t *testing.T) {
+	ctx := tab(t, browser(t, newWorld(t)), "/")
+	got := do[string](t, ctx, `const image = src => Object.assign(new Image(), {src}), seen = image('https://free.example/x.gif'), held = image('https://meter.example/x.gif');
+const before = [seen.complete, held.complete];
+const decoded = await Promise.all([seen, held].map(i => i.decode().then(() => i.naturalWidth, e => e.name)));
+return [before, decoded, seen.complete, held.complete].join()`)
+	if want := "false,false,1,EncodingError,true,true"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // TestNothingIsLearnedForNothing: a visitor who agreed to all waits for no rule.
 func TestNothingIsLearnedForNothing(t *testing.T) {
 	w := newWorld(t)

@@ -189,14 +189,13 @@ export function holds(el: Element, code?: string): Decision | undefined {
 }
 
 /** Elements that are held until it is known whether they may act, in the order in which they came. */
-const waiting = new Set<Element>()
+export const waiting = new Map<Element, Promise<void>>()
 
 /** Holds an element: what would act is renamed, marks say why. */
 export function hold(el: Element, d: Decision): void {
 	park(el, d)
 	if (d.unsure) {
-		waiting.add(el)
-		void learn(d.unsure).then(reconsider)
+		waiting.set(el, learn(d.unsure).then(reconsider))
 		return
 	}
 	waiting.delete(el)
@@ -219,7 +218,7 @@ export function box(el?: Element): void {
 
 /** Lets those that wait act, or has them held, as far as it is known by now. */
 function reconsider(): void {
-	for (const el of waiting) {
+	for (const el of waiting.keys()) {
 		const d = isHeld(el) ? valuesHold(el, kept) : undefined
 		if (d?.unsure) continue
 		waiting.delete(el)

@@ -1,5 +1,5 @@
 /** What scripts do to nodes: set attributes, put them into a document. */
-import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, label, restyle, styled, valueHolds } from './held'
+import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, label, restyle, styled, valueHolds, waiting } from './held'
 import { stay } from './asking'
 import { srcdoc } from './markup'
 import { parse } from './matcher'
@@ -112,6 +112,9 @@ export function guardNodes(win: Realm): void {
 			)
 		}
 	}
+	// An image that waits is loading.
+	wrapProperty(win.HTMLImageElement, 'complete', undefined, (el) => waiting.has(el) && { value: false })
+	wrap(win.HTMLImageElement, 'decode', (el, _, native) => waiting.has(el) && { value: waiting.get(el)?.then(() => apply(native, el, [])) })
 	for (const owner of [win.SVGImageElement, win.SVGUseElement, win.SVGFEImageElement, win.SVGScriptElement]) {
 		wrapProperty(owner, 'href', undefined, (el: Element, _, native) => {
 			const value = apply(native, el, [])
