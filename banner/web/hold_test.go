@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -247,6 +248,25 @@ await null;
 return [image.hasAttribute('src'), image.dataset.askfirstVendor].join()`)
 	if got != "false,meter" {
 		t.Errorf("it is %s", got)
+	}
+}
+
+// TestNoscriptKeepsItsText beside something held: where scripts run it has no
+// elements.
+func TestNoscriptKeepsItsText(t *testing.T) {
+	w := newWorld(t)
+	ctx := tab(t, browser(t, w), "/")
+	got := do[string](t, ctx, `const d = document.body.appendChild(document.createElement('div'));
+d.innerHTML = '<noscript><img src="https://free.example/noscript.gif"></noscript><img src="https://meter.example/noscript.gif">';
+const text = d.firstChild.textContent;
+await askfirst.set('accept-all');
+return [d.querySelectorAll('img').length, d.firstChild.childElementCount, text].join()`)
+	if want := `1,0,<img src="https://free.example/noscript.gif">`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	do[bool](t, ctx, settle)
+	if got := w.third("noscript"); !slices.Equal(got, []string{"meter.example/noscript.gif"}) {
+		t.Errorf("asked for %v", got)
 	}
 }
 

@@ -1,7 +1,7 @@
 /** What scripts write as markup. */
 import { actorMarkup, actorTag, admit, hold, holds, isElement, isScript, isStyle, keep, label, trust } from './held'
 import type { Decision } from './matcher'
-import { type Answer, apply, descriptor, done, insert, live, remove, setText, wrap, wrapProperty } from './native'
+import { type Answer, all, apply, descriptor, done, insert, live, remove, setText, wrap, wrapProperty } from './native'
 import { retext } from './nodes'
 import { type Realm, being } from './page'
 import { writes } from './release'
@@ -20,6 +20,8 @@ function examined(native: Function, context: Node, args: unknown[]): DocumentFra
 		range.selectNodeContents(shell)
 		parsed = apply(native, range, args) as DocumentFragment
 	} else apply(native, shell, args)
+	// Where scripts run, a noscript element has a text.
+	for (const el of all(parsed, 'noscript')) setText(el, el.innerHTML)
 	if (!admit(parsed)) return
 	const fragment = document.createDocumentFragment()
 	while (parsed.firstChild) insert(fragment, parsed.firstChild)
