@@ -62,6 +62,8 @@ export function wrapped(native: Function, check: Check): Function {
 		}
 	}
 	return new Proxy(native, {
+		// Function.prototype.toString knows no name for a proxy.
+		get: (target, name) => (name === 'toString' ? () => String(target) : target[name as keyof Function]),
 		apply(target, self, args) {
 			const answer = ask(self, args, target)
 			return answer ? answer.value : apply(target, self, args)
