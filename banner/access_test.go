@@ -81,6 +81,26 @@ func TestModal(t *testing.T) {
 	until(t, ctx, at+`!='askfirst-banner'`) // else the page cannot be used after refusing
 }
 
+// TestFocusIsNotObscured goes through a page by keys while the question stands at
+// its foot: no link that has the focus is wholly behind the panel.
+func TestFocusIsNotObscured(t *testing.T) {
+	browser := startBrowser(t)
+	for _, layout := range []string{"bar", "box"} {
+		address := serveSite(t, newBanner(t, Options{Layout: layout, PolicyURL: "/privacy"}))
+		ctx := tab(t, browser)
+		do(t, ctx, media("prefers-reduced-motion", "reduce"), chromedp.EmulateViewport(800, 600), chromedp.Navigate(address+"/guarded"))
+		until(t, ctx, active+`=='panel'`)
+		do(t, ctx, script(`for(let n=60;n--;){const p=document.createElement('p');p.innerHTML='<a href="#x">link</a>';document.body.prepend(p)}document.querySelector('a').focus()`))
+		const obscured = `(()=>{const e=document.activeElement,r=e.getBoundingClientRect(),p=` + shadow + `.querySelector('.panel').getBoundingClientRect();return e.localName!='a'||r.top>=p.top&&r.bottom<=p.bottom&&r.left>=p.left&&r.right<=p.right})()`
+		for n := range 50 {
+			do(t, ctx, chromedp.KeyEvent("\t"))
+			if get(t, ctx, chromedp.Evaluate[bool](obscured)) {
+				t.Errorf("%s: link %d has the focus behind the panel, or has it not", layout, n+2)
+			}
+		}
+	}
+}
+
 // TestNames reads what a screen reader would say of the banner.
 func TestNames(t *testing.T) {
 	browser := startBrowser(t)

@@ -105,7 +105,7 @@ func (b *Banner) renderAsk(k askKey) *tree {
 	if a.Reopen = l.texts["reopen"]; k.regime == consent.OptOut {
 		a.Reopen = a.Reject
 	}
-	return b.renderTree("ask.html", b.askCSS, a)
+	return b.renderTree("ask.html", a, b.askCSS, scrollCSS)
 }
 
 // wording returns the introduction and the label of refusing under a regime.
@@ -142,13 +142,21 @@ func (b *Banner) offers(t texts) []offer {
 	return offers
 }
 
-// renderTree executes a template of markup for pages and puts its style sheet
+// renderTree executes a template of markup for pages and puts its style sheets
 // in.
-func (b *Banner) renderTree(name, css string, data any) *tree {
+func (b *Banner) renderTree(name string, data any, sheets ...string) *tree {
 	var markup strings.Builder
 	if err := templates.ExecuteTemplate(&markup, name, data); err != nil {
 		b.log.Error("banner: render", "template", name, "error", err)
 		return &tree{}
 	}
-	return newTree(strings.Replace(strings.TrimSpace(markup.String()), "<style></style>", "<style⟦nonce⟧>"+css+"</style>", 1))
+	text := strings.TrimSpace(markup.String())
+	for _, css := range sheets {
+		text = strings.Replace(text, "<style></style>", "<style⟦nonce⟧>"+css+"</style>", 1)
+	}
+	return newTree(text)
 }
+
+// scrollCSS is for the page itself: what is gone to by keys comes to stand above
+// a panel at its foot, and not behind it (WCAG 2.2, 2.4.11).
+const scrollCSS = "html:has(askfirst-banner:not([data-askfirst-modal]):is([data-askfirst-state=ask],[data-askfirst-open])){scroll-padding-bottom:60vh}"

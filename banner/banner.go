@@ -357,7 +357,7 @@ func (b *Banner) GuardHash() string { return b.assets.guard.integrity }
 // StyleHashes returns CSP source expressions of every <style> that goes into
 // pages.
 func (b *Banner) StyleHashes() []string {
-	return []string{styleHash(b.askCSS), styleHash(b.boxCSS)}
+	return []string{styleHash(b.askCSS), styleHash(scrollCSS), styleHash(b.boxCSS)}
 }
 
 // Owns reports whether a request path is one of the own endpoints.

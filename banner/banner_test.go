@@ -293,7 +293,7 @@ func TestStyleHashes(t *testing.T) {
 		got = append(got, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
 		rest = after
 	}
-	if !slices.Equal(got, b.StyleHashes()) || len(got) != 2 {
+	if !slices.Equal(got, b.StyleHashes()) || len(got) != 3 {
 		t.Errorf("hashes of the styles in pages: %v, said to be %v", got, b.StyleHashes())
 	}
 }

@@ -177,7 +177,7 @@ func (b *Banner) renderBox(k boxKey) *tree {
 		p.Label += " · " + v.Name
 		p.Text = l.texts.fill("box_text", "{vendor}", v.Name, "{company}", v.Company, "{country}", l.country(v.Country))
 	}
-	return b.renderTree("box.html", b.boxCSS, p)
+	return b.renderTree("box.html", p, b.boxCSS)
 }
 
 // serveBox answers with the box for what a script has put into a page. For a
