@@ -55,10 +55,10 @@ export const kinds: Record<string, Kind> = {
 /** Every element that may act. */
 const names = [...Object.keys(acting), 'style']
 export const ours = 'askfirst-banner,askfirst-placeholder'
-export const actors = names.map((name) => (/^a(rea)?$/.test(name) ? name + '[ping]' : name)).join() + ',[background],' + ours
+export const actors = names.map((name) => (/^a(rea)?$/.test(name) ? name + '[ping]' : name)).join() + ',[background],[style*="url(" i],' + ours
 const anyName = names.join('|')
-/** The start of such an element in markup, and the whole of its tag, with the text where that is no markup. */
-export const actorTag = new RegExp(`<(?:${anyName})\\b`, 'i')
+/** The start of such an element in markup, or of what else makes a request, and the whole of its tag, with the text where that is no markup. */
+export const actorTag = new RegExp(`<(?:${anyName})\\b|background=|url\\(`, 'i')
 export const actorMarkup = new RegExp(`<(script|style)\\b(?:[^>"']|"[^"]*"|'[^']*')*>[^]*?</\\1\\s*>|<(?:${anyName})\\b(?:[^>"']|"[^"]*"|'[^']*')*>`, 'gi')
 
 /** Trusted values of renamed attributes: a string would be refused when they come back. */
@@ -355,6 +355,10 @@ function look(el: Element): boolean {
 		restore(el)
 		return true
 	}
+	// In the page it has asked for what its style names already.
+	const style = el.isConnected ? null : get(el, 'style')
+	const harmless = style && emptied(style)
+	if (harmless !== style) set(el, 'style', harmless)
 	const d = holds(el)
 	if (d) hold(el, d)
 	const shown = el.localName === 'iframe' && !boxed.has(el) && get(el, 'srcdoc')
@@ -362,7 +366,7 @@ function look(el: Element): boolean {
 		const safe = srcdoc(el, shown)
 		if (safe !== shown) set(el, 'srcdoc', safe)
 	}
-	return isHeld(el)
+	return isHeld(el) || harmless !== style
 }
 
 /** Tells the listeners of an image that is no part of any document that it failed, as a blocked one does. */
