@@ -272,6 +272,32 @@ return [d.querySelectorAll('img').length, d.firstChild.childElementCount, text].
 	}
 }
 
+// TestFramesFireLoadForWhatTheyAreFor and not for the nothing that they show
+// while they wait or are held.
+func TestFramesFireLoadForWhatTheyAreFor(t *testing.T) {
+	ctx := tab(t, browser(t, newWorld(t)), "/")
+	got := do[string](t, ctx, until+`const said = [];
+const frame = (name, fields) => {
+	const f = Object.assign(document.createElement('iframe'), fields, {hidden: true, onload: () => said.push(name)});
+	document.body.append(f);
+	return f;
+};
+frame('waits', {src: 'https://free.example/frame'});
+said.push('appended');
+await until(() => said[1]);
+const held = frame('held', {src: 'https://meter.example/frame'});
+await until(() => held.dataset.askfirstCategory === 'analytics');
+frame('srcdoc', {srcdoc: '<img src="https://meter.example/frame.gif">'});
+await until(() => said[2]);
+said.push('asked');
+await askfirst.set(['analytics']);
+await until(() => said.includes('held'));
+return said.slice(0, 4).join() + said.filter(name => name === 'held').length`)
+	if want := "appended,waits,srcdoc,asked1"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // TestOtherDocumentsStay checks that what scripts do to documents that are not
 // shown is left as they did it: editors compare and save what they read there.
 func TestOtherDocumentsStay(t *testing.T) {

@@ -1,4 +1,5 @@
 /** Frames that show no page of any server: scripts use their fresh functions, so these are wrapped too. */
+import { hollow } from './held'
 import { apply, wrapProperty } from './native'
 import type { Realm } from './page'
 
@@ -7,6 +8,7 @@ const guarded = new WeakSet<object>()
 /** Guards a window, and each frame of it when a script reaches into that. */
 export function guardFrames(win: Realm, guard: (win: Realm) => void): void {
 	guarded.add(win.Element)
+	win.document.addEventListener('load', (event) => hollow(event.target) && event.stopPropagation(), true)
 	for (const name of ['contentWindow', 'contentDocument']) {
 		wrapProperty(win.HTMLIFrameElement, name, undefined, (frame, _, native) => {
 			const value = apply(native, frame, []) as Realm | Document | null

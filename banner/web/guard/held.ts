@@ -207,6 +207,9 @@ export function hold(el: Element, d: Decision): void {
 /** Frames in which a box is shown, with what the page has of them in srcdoc. */
 export const boxed = new WeakSet<Element>()
 
+/** Whether something fires load without having loaded what it is for, or a box: a frame that is held. */
+export const hollow = (el: unknown): boolean => isElement(el) && kept(el, 'src') !== null && !boxed.has(el)
+
 let boxes: Promise<(el: Element) => void> | undefined
 
 /** Has boxes shown for an element that is held, and for what else of it can be seen; see boxes.ts. Without one, functions stand in already. */

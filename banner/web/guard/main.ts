@@ -6,7 +6,8 @@
  * - A held element stays where it is put, and its properties read as they were
  *   set. It fires neither load nor error until it is released, and then what
  *   any such element fires. An image that is in no document, and so could never
- *   be released, fires error. A held frame shows in itself what would be there.
+ *   be released, fires error. A held frame shows in itself what would be there,
+ *   and fires load for that too.
  * - What the guard does not know yet waits, and then acts or is held; see
  *   learning.ts.
  * - CSS does without the addresses in it that are held. Those of a style element
