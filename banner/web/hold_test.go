@@ -113,6 +113,7 @@ var interceptions = []struct {
 	{"ping", `const a = document.body.appendChild(document.createElement('a')); a.href = '#'; a.ping = U; a.click()`, true},
 	{"ping of an area", `const a = document.body.appendChild(document.createElement('map')).appendChild(document.createElement('area')); a.href = '#'; a.ping = U; a.click()`, true},
 	{"new Audio", `const v = new Audio(U + '.mp3'); v.preload = 'auto'; document.body.append(v)`, false},
+	{"new Audio in no document", `new Audio(U + '.mp3')`, true},
 	{"stylesheet link", `const l = document.createElement('link'); l.rel = 'stylesheet'; l.href = U + '.css'; document.head.append(l)`, false},
 	{"stylesheet link, rel last", `const l = document.createElement('link'); l.href = U + '.css'; l.rel = 'stylesheet'; document.head.append(l)`, false},
 	{"stylesheet link, rel after insertion", `const l = document.createElement('link'); l.href = U + '.css'; document.head.append(l); l.rel = 'stylesheet'`, false},

@@ -456,6 +456,7 @@ for (const f of [fetch, XMLHttpRequest.prototype.open, Node.prototype.appendChil
 	if (!/native code/.test(Function.prototype.toString.call(f)) || !f.name) odd.push(f.name) }
 // What error reporters ask for before they take a function for the browser's.
 for (const f of [fetch, XMLHttpRequest.prototype.open, WebSocket]) if (!/^function\s+\w+\(\)\s+\{\s+\[native code\]\s+\}$/.test(f.toString())) odd.push(f.toString())
+if (!(new (class extends Audio {})('/own.mp3') instanceof Audio)) odd.push('Audio')
 if (fetch.name !== 'fetch' || WebSocket.OPEN !== 1 || !(new (class extends WebSocket {})('wss://free.example/') instanceof WebSocket)) odd.push('shape');
 try { document.body.appendChild(1) } catch (e) { if (!(e instanceof TypeError)) odd.push('error') }
 try { fetch.call({}, '/') ; } catch { odd.push('throw') }

@@ -82,6 +82,7 @@ export function guardNetwork(win: Realm): void {
 	})
 	wrap(win, 'WebSocket', (_, [url], native) => held(url, 'connect') && { value: dead(native, { url: String(url), readyState: 3, bufferedAmount: 0, protocol: '', extensions: '' }, () => [new Event('error'), new CloseEvent('close', { code: 1006 })]) })
 	wrap(win, 'EventSource', (_, [url], native) => held(url, 'connect') && { value: dead(native, { url: String(url), readyState: 2, withCredentials: false }, failed) })
+	wrap(win, 'Audio', (_, [src], native) => src && !allowed(judge(src, 'media')) && { value: Object.assign(Reflect.construct(native, []), { src }) })
 	for (const name of ['Worker', 'SharedWorker']) {
 		wrap(win, name, (_, [url], native) => held(url, 'script') && { value: dead(native, { port: new MessageChannel().port1 }, failed) })
 	}
