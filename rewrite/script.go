@@ -273,7 +273,7 @@ func (rw *Rewriter) specifier(ref []byte) ([]byte, bool) {
 			return rw.css, true
 		}
 	}
-	return ref, bytes.IndexAny(ref, `/\`) >= 0
+	return ref, bytes.ContainsAny(ref, `/\`)
 }
 
 // noscript rewrites the content of a noscript element up to rw.in[end], which
