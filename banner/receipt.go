@@ -155,8 +155,9 @@ func recordOf(ctx *fasthttp.RequestCtx, v *Visit) (consent.ID, bool) {
 	return consent.ParseCookieID(ctx.Request.Header.Cookie(consent.CookieName))
 }
 
-// serveErase erases the record that the visitor has, and the choice with it. Should the record not be erased, the choice stays, so that the visitor
-// can try again.
+// serveErase erases the record that the visitor has, and the choice with it.
+// Should the record not be erased, the choice stays, so that the visitor can try
+// again.
 func (b *Banner) serveErase(ctx *fasthttp.RequestCtx, v *Visit) {
 	data, ok := b.readBody(ctx, maxChoice)
 	if !ok {

@@ -44,8 +44,8 @@
 //
 // The files follow a tag on its way: rewriter.go (bytes in and out), element.go
 // (a start tag), judge.go, script.go, css.go, srcset.go and data.go (what it
-// refers to, with the table in vector.go), xml.go (what XHTML has beside tags), own.go and marks.go (what the page
-// says of it), hold.go (what is written), flat.go (what is read in two ways),
-// inject.go (what is added to the page).
+// refers to, with the table in vector.go), xml.go (what XHTML has beside tags),
+// own.go and marks.go (what the page says of it), hold.go (what is written),
+// flat.go (what is read in two ways), inject.go (what is added to the page).
 // revise.go takes over from the last version of a page what has not changed.
 package rewrite
