@@ -21,7 +21,7 @@ func (d *document) makeKey() {
 	d.common = len(k)
 	k = append(k, byte(x.shown.Granted), byte(x.shown.Regime), byte(x.shown.Objection))
 	k = append(k, flags(x.shown.Made, x.shown.Child, x.part, d.view.Integrity, d.options.XML, x.secure, x.answer.status/100 == 3))
-	k = append(strconv.AppendUint(k, x.site.marker, 16), 0)
+	k = append(strconv.AppendUint(k, x.site.marked(), 16), 0)
 	k = append(strconv.AppendInt(k, d.view.Since, 10), 0)
 	k = append(append(k, x.answer.get(nameContentType)...), 0)
 	k = append(append(k, d.view.AcceptLanguage...), 0)

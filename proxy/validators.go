@@ -29,7 +29,7 @@ const (
 func (x *exchange) variant() uint64 {
 	h := fnv.New64a()
 	var b [12]byte
-	binary.LittleEndian.PutUint64(b[:], x.site.marker)
+	binary.LittleEndian.PutUint64(b[:], x.site.marked())
 	b[8], b[9], b[10] = byte(x.shown.Granted), byte(x.shown.Regime), byte(x.shown.Objection)
 	b[11] = flags(x.shown.Made, x.shown.Child, x.part, x.secure, x.once != nil, x.shared)
 	h.Write(b[:])
@@ -55,6 +55,13 @@ func (s *site) mark() uint64 {
 	v := banner.View{Host: []byte(s.Name), Return: []byte("/")}
 	h.Write(s.banner.AppendFoot(s.banner.AppendHead(nil, &v, nil), &v, nil))
 	return h.Sum64()
+}
+
+// marked returns the mark under what is known now: aliases become known while the
+// site is served.
+func (s *site) marked() uint64 {
+	revision := s.engine.Revision()
+	return s.marker ^ binary.LittleEndian.Uint64(revision[:])
 }
 
 // appendTag appends an upstream's entity tag, marked.

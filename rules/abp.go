@@ -57,7 +57,7 @@ var typeNames = map[string]uint16{
 // kindTypes are the types that a kind of reference may turn out to be.
 var kindTypes = [kinds]uint16{
 	Other: typeOther, Script: typeScript, Style: typeStyle, Image: typeImage, Font: typeFont, Media: typeMedia,
-	Frame: typeFrame, Object: typeObject, Connect: typeXHR, Ping: typePing, Hint: typeOther, Form: typeOther,
+	Frame: typeFrame, Object: typeObject, Connect: typeXHR, Ping: typePing, Hint: typeScript | typeStyle | typeImage | typeFont | typeMedia | typeXHR | typeFrame | typeOther, Form: typeOther,
 }
 
 // Flags of list rules.
@@ -207,7 +207,7 @@ func optionsAt(body string) int {
 	from := 0
 	if strings.HasPrefix(body, "/") {
 		// A regular expression may have a "$" of its own.
-		if end := strings.LastIndex(body, "/$"); end > 0 {
+		if end := strings.LastIndex(body, "/$"); end > 0 && end+2 < len(body) && beginsOption(body[end+2]) {
 			return end + 1
 		}
 		if strings.HasSuffix(body, "/") {
@@ -218,10 +218,14 @@ func optionsAt(body string) int {
 	if at < from || at == len(body)-1 {
 		return -1
 	}
-	if c := body[at+1]; c == '~' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' {
+	if beginsOption(body[at+1]) {
 		return at
 	}
 	return -1
+}
+
+func beginsOption(c byte) bool {
+	return c == '~' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_'
 }
 
 func (r *listRule) readOptions(options string) (bad bool, err error) {
@@ -436,20 +440,24 @@ func (s *listScope) holdsFor(p *Page) bool {
 	if !p.parsed {
 		page = nil
 	}
-	if len(s.pages) > 0 && !inAny(page, s.pages) || inAny(page, s.notPages) {
+	// Of several the longest domain counts.
+	in, out := longestOf(page, s.pages), longestOf(page, s.notPages)
+	if in == 0 && len(s.pages) > 0 || out > 0 && out >= in {
 		return false
 	}
-	return len(s.denyAllow) == 0 || !inAny(p.ref.host(), s.denyAllow)
+	return longestOf(p.ref.host(), s.denyAllow) == 0
 }
 
-func inAny(host []byte, domains []string) bool {
+// longestOf returns the length of the longest domain that a host is in, 0 for none.
+func longestOf(host []byte, domains []string) int {
+	longest := 0
 	for _, d := range domains {
 		n := len(host) - len(d)
 		if n >= 0 && string(host[n:]) == d && (n == 0 || host[n-1] == '.') {
-			return true
+			longest = max(longest, len(d))
 		}
 	}
-	return false
+	return longest
 }
 
 // wordByte marks what "^" does not stand for.

@@ -15,6 +15,8 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // Aliases finds out under which other names the hosts of a site are known in
@@ -241,7 +243,8 @@ func (e *Engine) findAlias(p *Page, except without) *verdict {
 		var l labels
 		l.read(p.alias, textPad, len(p.alias))
 		for _, layer := range [...]*layer{&e.catalogue, &e.breadth} {
-			if v := layer.findDomain(&l, p.alias[textPad:], except); v != nil {
+			// Whom the site has its own files delivered by is no third party.
+			if v := layer.findDomain(&l, p.alias[textPad:], except); v != nil && (v.category != consent.Unclassified || e.overridden(p, v, except) != v) {
 				return v
 			}
 		}

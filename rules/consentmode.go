@@ -1,6 +1,26 @@
 package rules
 
-import "github.com/askfirst/askfirst/rules/consent"
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/askfirst/askfirst/rules/consent"
+)
+
+// isOverridden reports whether the operator's own overrides decide about what o, one
+// of consentModeOverrides, is about, whatever the page.
+func (e *Engine) isOverridden(o Override) bool {
+	i := slices.IndexFunc(e.overrides, func(s *overrideSet) bool { return s.pages == "" })
+	if i < 0 {
+		return false
+	}
+	s := e.overrides[i]
+	// No name has a zero byte: what ends in one is matched by prefixes alone.
+	name := []byte(strings.Replace(o.Cookie+o.Storage, "*", "\x00", 1))
+	return len(s.byVendor[e.byID[cmp.Or(o.Vendor, o.As)]]) > 0 ||
+		o.Cookie != "" && s.cookies.find(name, nil) != nil || o.Storage != "" && s.storage.find(name, nil) != nil
+}
 
 // consentModeOverrides are those of Options.ConsentMode. They stand after the
 // operator's own, which so decide first.

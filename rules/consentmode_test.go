@@ -40,3 +40,23 @@ func TestTagsThatHeedConsentModePass(t *testing.T) {
 		t.Errorf("the revision does not tell: %v", err)
 	}
 }
+
+// TestConsentModeLeavesOverrides: what the operator said of a vendor or a name holds,
+// though the tag heeds Consent Mode.
+func TestConsentModeLeavesOverrides(t *testing.T) {
+	for _, c := range []struct {
+		override Override
+		cookie   string
+		never    bool
+		category consent.Category
+	}{
+		{Override{Vendor: "google-analytics", AlwaysHold: true}, "_ga", true, consent.Analytics},
+		{Override{Cookie: "_ga*", Category: consent.Marketing}, "_ga", false, consent.Marketing},
+		{Override{Cookie: "_ga*", Category: consent.Marketing}, "_ga_ABC", false, consent.Marketing},
+	} {
+		e := newEngine(t, Options{ConsentMode: true, Overrides: []Override{c.override}})
+		if d := e.Cookie([]byte(c.cookie)); d.Never != c.never || !d.Never && d.Category != c.category {
+			t.Errorf("%v: %s is %v, never %v", c.override, c.cookie, d.Category, d.Never)
+		}
+	}
+}

@@ -89,13 +89,18 @@ func compile(c catalogue, sum []byte, breadth string, o Options) (*Engine, error
 	if err := e.setHeuristics(o.HeuristicsOff); err != nil {
 		mistakes = append(mistakes, err)
 	}
-	if o.ConsentMode {
-		o.Overrides = append(slices.Clip(o.Overrides), consentModeOverrides(e.vendors)...)
-	}
-	for i := range o.Overrides {
-		if err := e.addOverride(&o.Overrides[i], order+i); err != nil {
-			mistakes = append(mistakes, err)
+	given := len(o.Overrides)
+	add := func(from int) {
+		for i := from; i < len(o.Overrides); i++ {
+			if err := e.addOverride(&o.Overrides[i], order+i); err != nil {
+				mistakes = append(mistakes, err)
+			}
 		}
+	}
+	add(0)
+	if o.ConsentMode {
+		o.Overrides = append(slices.Clip(o.Overrides), slices.DeleteFunc(consentModeOverrides(e.vendors), e.isOverridden)...)
+		add(given)
 	}
 	for i := range o.Lists {
 		if err := e.lists.add(&o.Lists[i]); err != nil {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -98,6 +99,7 @@ type listReader struct {
 	*List
 	text    string
 	summary *ListSummary
+	ends    []int // of lines, worked out when they are asked for
 }
 
 // add reads a list.
@@ -106,7 +108,7 @@ func (t *listTable) add(l *List) error {
 	if len(l.Text) > MaxListSize {
 		return &Mistake{l.Name, 1, fmt.Sprintf("list has %d bytes; at most %d", len(l.Text), MaxListSize)}
 	}
-	r := listReader{t, l, string(l.Text), &t.summaries[len(t.summaries)-1]}
+	r := listReader{listTable: t, List: l, text: string(l.Text), summary: &t.summaries[len(t.summaries)-1]}
 	if l.Category > consent.Unclassified {
 		return &Mistake{l.Name, 1, "no such category"}
 	}
@@ -269,7 +271,16 @@ func (r *listReader) trackingDomain(domain string, categories []string, at int64
 
 // lineAt returns the line of a byte of the list, from 1.
 func (r *listReader) lineAt(at int64) int {
-	return 1 + strings.Count(r.text[:min(max(0, int(at)), len(r.text))], "\n")
+	if r.ends == nil {
+		r.ends = []int{}
+		for i := range len(r.text) {
+			if r.text[i] == '\n' {
+				r.ends = append(r.ends, i)
+			}
+		}
+	}
+	line, _ := slices.BinarySearch(r.ends, int(at))
+	return 1 + line
 }
 
 func (r *listReader) decode(into any) error {
@@ -492,26 +503,27 @@ func rarestRun(literals []string, counts map[uint32]int32) string {
 	return best
 }
 
-// found are the first rules of each sort that match.
-type found struct{ block, exception, important *listRule }
+// found are the first rules of each sort that match, by 1 + their number.
+type found struct{ block, exception, important uint32 }
 
-func (f *found) note(r *listRule, except without) {
+func (f *found) note(i uint32, flags uint16) {
 	at := &f.block
 	switch {
-	case r.flags&flagException != 0:
+	case flags&flagException != 0:
 		at = &f.exception
-	case r.flags&flagImportant != 0:
+	case flags&flagImportant != 0:
 		at = &f.important
 	}
-	if (*at == nil || r.rule.Line < (*at).rule.Line && r.rule.File == (*at).rule.File) && !except.has(&r.rule) {
-		*at = r
+	if *at == 0 || i+1 < *at {
+		*at = i + 1
 	}
 }
 
 // find returns what the lists say of p's reference: a rule that blocks it or one
 // that excepts it from being blocked, nil for neither.
 func (t *listTable) find(p *Page, party Party, k Kind, except without) *listRule {
-	if len(t.rules) == 0 {
+	// A form goes where the visitor sends it: lists are about no such page.
+	if len(t.rules) == 0 || party == FirstParty && k == Form {
 		return nil
 	}
 	types := kindTypes[k]
@@ -523,8 +535,8 @@ func (t *listTable) find(p *Page, party Party, k Kind, except without) *listRule
 	p.lower = padded[:len(p.lower)]
 	var f found
 	consider := func(i uint32) {
-		if r := &t.rules[i]; r.matches(p, types, party) {
-			f.note(r, except)
+		if r := &t.rules[i]; r.matches(p, types, party) && !except.has(&r.rule) {
+			f.note(i, r.flags)
 		}
 	}
 	host := p.ref.host()
@@ -562,13 +574,10 @@ func (t *listTable) find(p *Page, party Party, k Kind, except without) *listRule
 	for _, r := range t.unindexed {
 		consider(r)
 	}
-	switch {
-	case f.important != nil:
-		return f.important
-	case f.exception != nil:
-		return f.exception
+	if n := cmp.Or(f.important, f.exception, f.block); n != 0 {
+		return &t.rules[n-1]
 	}
-	return f.block
+	return nil
 }
 
 // appendLower appends text with its ASCII letters in lower case.

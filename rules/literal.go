@@ -18,6 +18,7 @@ func AppendData(dst []Span, code []byte) []Span {
 	none := dst
 	var nested [16]int // open braces within each ${ } that is open
 	depth, last := 0, -1
+	budget := 8 * len(code) // of bytes that are looked at for ends of regular expressions
 	for i := 0; i < len(code); {
 		from := i
 		switch c := code[i]; c {
@@ -79,7 +80,11 @@ func AppendData(dst []Span, code []byte) []Span {
 				i += 2 + n + 2
 				continue
 			case beginsExpression(code[:last+1]):
-				i = endOfRegexp(code, i)
+				var looked int
+				i, looked = endOfRegexp(code, i)
+				if budget -= looked; budget < 0 {
+					return none
+				}
 			default:
 				i++
 			}
@@ -135,25 +140,25 @@ func endOfTemplate(code []byte, i int) (end int, opens bool) {
 	return -1, false
 }
 
-// endOfRegexp returns where the regular expression that begins at i has ended. A
-// slash that begins none stands alone.
-func endOfRegexp(code []byte, i int) int {
+// endOfRegexp returns where the regular expression that begins at i has ended, and
+// how many bytes were looked at. A slash that begins none stands alone.
+func endOfRegexp(code []byte, i int) (end, looked int) {
 	from, class := i, false
 	for i++; i < len(code); i++ {
 		switch c := code[i]; {
 		case c == '\\':
 			i++
 		case c == '\r' || c == '\n':
-			return from + 1
+			return from + 1, i - from
 		case c == '[':
 			class = true
 		case c == ']':
 			class = false
 		case c == '/' && !class:
-			return i + 1
+			return i + 1, i - from
 		}
 	}
-	return from + 1
+	return from + 1, i - from
 }
 
 // beginsExpression reports whether an expression may begin after before, which

@@ -75,3 +75,18 @@ func TestDataSpans(t *testing.T) {
 		t.Errorf("%d parts", most)
 	}
 }
+
+// TestDataIsGivenUp where a script has so many slashes that each might begin a
+// regular expression to its end: to look at all of them takes time by the square.
+func TestDataIsGivenUp(t *testing.T) {
+	data := `"` + strings.Repeat("a post ", 60) + `"`
+	for _, c := range []struct {
+		slashes string
+		want    int
+	}{{"=/[a]/;", 1}, {"=/[", 0}} {
+		code := "x=" + data + ";" + strings.Repeat(c.slashes, 2000)
+		if got := len(AppendData(nil, []byte(code))); got != c.want {
+			t.Errorf("%s: %d parts are data, want %d", c.slashes, got, c.want)
+		}
+	}
+}

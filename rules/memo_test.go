@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -17,6 +18,8 @@ func TestRemembered(t *testing.T) {
 	pages := []struct{ url, base string }{
 		{"https://shop.example/", ""},
 		{"https://shop.example/?q=1", ""},
+		{"https://shop.example/", "https://x.example/a.gif"},
+		{"https://shop.example/", "https://x.example/a.gif?uid=abcdef0123456789abcdef0123456789abcdef0123456789"},
 		{"https://shop.example/blog/post.html", ""},
 		{"http://shop.example/blog/post.html", ""},
 		{"https://www.shop.example/blog/", "https://static.wixstatic.example/wp-content/"},
@@ -87,4 +90,16 @@ func TestRememberedTogether(t *testing.T) {
 		})
 	}
 	pages.Wait()
+}
+
+// TestPageIsReusedAfterALongBase, as it is for the next page of any site.
+func TestPageIsReusedAfterALongBase(t *testing.T) {
+	var p Page
+	for _, base := range []string{"https://a.example/" + strings.Repeat("x", 5000), "https://b.example/", ""} {
+		p.Reset([]byte("https://shop.example/"))
+		p.SetBase([]byte(base))
+		if got := p.resolve([]byte("y.js")); (got == ThirdParty) != (base != "") {
+			t.Errorf("%.20s: party %v", base, got)
+		}
+	}
 }

@@ -48,7 +48,7 @@ func (p *Page) Reset(url []byte) {
 	if cap(p.data) > 256 {
 		p.data = nil
 	}
-	p.based, p.site, p.ref.end, p.unread = false, nil, 0, p.unread[:0]
+	p.based, p.site, p.base.end, p.ref.end, p.unread = false, nil, 0, 0, p.unread[:0]
 	p.origins, p.whole = 0, 0
 	if p.parsed = p.page.read(url, nil); !p.parsed {
 		return
@@ -91,7 +91,8 @@ func (p *Page) rehash() {
 	p.origins, p.whole = memoHash(p.page.origin()), memoHash(p.page.withoutQuery())
 	if p.based {
 		p.origins ^= bits.RotateLeft64(memoHash(p.base.origin()), 1)
-		p.whole ^= bits.RotateLeft64(memoHash(p.base.withoutQuery()), 1)
+		// An empty reference is read as the base with its query.
+		p.whole ^= bits.RotateLeft64(memoHash(p.base.text()), 1)
 	}
 }
 

@@ -244,7 +244,7 @@ func (e *Engine) base(revision string) *tableBase {
 		if s.pages == "" {
 			b.Overrides.tablePart = *p
 		} else {
-			b.Overrides.Pages = append(b.Overrides.Pages, [2]any{"^" + globExpression(s.pages, ".*") + "$", p})
+			b.Overrides.Pages = append(b.Overrides.Pages, [2]any{"^" + globExpression(s.pages, ".*", "") + "$", p})
 		}
 	}
 	return b
@@ -310,14 +310,14 @@ func (p *Pattern) expression() string {
 	if p.AnyQuery {
 		e.WriteString(`(?=[^?]*\?.)`)
 	}
-	for _, pair := range p.Query {
-		value := "=" + globExpression(pair[1], "[^&]*")
+	for i, pair := range p.Query {
+		value := "=" + globExpression(pair[1], "[^&]*", strconv.Itoa(i)+"_")
 		if strings.Trim(strings.TrimSuffix(pair[1], "$"), "*") == "" {
 			value = "(?:" + value + ")?"
 		}
 		e.WriteString(`(?=[^?]*\?(?:.*&)?` + regexp.QuoteMeta(pair[0]) + value + "(?:&|$))")
 	}
-	e.WriteString(globExpression(strings.TrimSuffix(p.Path, "*"), "[^?]*"))
+	e.WriteString(globExpression(strings.TrimSuffix(p.Path, "*"), "[^?]*", ""))
 	if !strings.HasSuffix(p.Path, "*") {
 		e.WriteString(`(?:\?|$)`)
 	}
@@ -327,8 +327,9 @@ func (p *Pattern) expression() string {
 // globExpression writes a glob, with what its asterisks stand for. Where there
 // are several, what has matched up to one is not looked at again: a glob that
 // matches at all does so with each piece in its first place, so that the
-// expression takes time in proportion to the text, not to a power of it.
-func globExpression(glob, any string) string {
+// expression takes time in proportion to the text, not to a power of it. No two globs
+// of an expression have the same name.
+func globExpression(glob, any, name string) string {
 	pieces := strings.Split(strings.TrimSuffix(glob, "$"), "*")
 	e := regexp.QuoteMeta(pieces[0])
 	for i, piece := range pieces[1:] {
@@ -336,7 +337,8 @@ func globExpression(glob, any string) string {
 		case i == len(pieces)-2:
 			e += any + piece
 		case piece != "":
-			e += "(?=(?<_" + strconv.Itoa(i) + ">" + any + "?" + piece + "))\\k<_" + strconv.Itoa(i) + ">"
+			group := "<_" + name + strconv.Itoa(i) + ">"
+			e += "(?=(?" + group + any + "?" + piece + "))\\k" + group
 		}
 	}
 	return e
