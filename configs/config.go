@@ -61,8 +61,9 @@ type Config struct {
 	// Location is how it is known where a visitor is.
 	Location Location
 	// Alerts are what is told at once.
-	Alerts Alerts
-	Limits Limits
+	Alerts    Alerts
+	Limits    Limits
+	adminLine int
 	// Sites has at least one entry, with unique names.
 	Sites []Site
 }
@@ -187,11 +188,13 @@ type Site struct {
 	// OverridesFile is a file of further overrides, to which the admin pages
 	// write what an operator classifies there; empty for none.
 	OverridesFile string
+	overridesLine int
 	// Lists are the operator's lists of trackers, read from their files.
 	Lists []rules.List
 	// Sources has, for each of Lists, the address that it is fetched from, empty
 	// for those kept by hand.
-	Sources []string
+	Sources   []string
+	listLines []int
 	// Transfers says on what data go to vendors outside the European Economic
 	// Area, by the vendor's ID: dpf (certified under the EU-US Data Privacy
 	// Framework) or scc (standard contractual clauses).
@@ -237,6 +240,8 @@ type UpstreamTLS struct {
 	// Unverified takes any certificate. Whoever is between us and the upstream
 	// can then read and change everything.
 	Unverified bool
+
+	line int
 }
 
 // Rules are the options by which the site's rules are compiled.

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -38,42 +39,47 @@ func Load(path string, judges ...Judge) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.TLS.load(path); err != nil {
-		return nil, err
-	}
-	if err := cfg.readDatabase(path); err != nil {
-		return nil, err
-	}
-	for _, name := range []*string{&cfg.AdminAccess.Certificate, &cfg.AdminAccess.Key, &cfg.AdminAccess.ClientCA} {
-		if *name != "" {
-			*name = beside(path, *name)
+	var mistakes Mistakes
+	// found gathers what is wrong; at and line say where that was not said.
+	found := func(err error, at string, line int, hint string) {
+		if more := (Mistakes)(nil); errors.As(err, &more) {
+			mistakes = append(mistakes, more...)
+		} else if err != nil {
+			mistakes = append(mistakes, Mistake{File: path, Line: line, Field: at, Problem: err.Error(), Hint: hint})
 		}
 	}
+	found(cfg.TLS.load(path), "tls", 1, "")
+	found(cfg.readDatabase(path), "location.database", 1, "")
+	a := &cfg.AdminAccess
+	found(useFiles(path, &a.Certificate, &a.Key, &a.ClientCA), "admin", max(cfg.adminLine, 1), "")
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
-		if err := s.TCF.readList(path, fmt.Sprintf("sites[%d].tcf", i)); err != nil {
-			return nil, err
-		}
-		if err := s.readOverrides(path); err != nil {
-			return nil, err
-		}
+		t := &s.UpstreamTLS
+		found(useFiles(path, &t.Certificate, &t.Key, &t.CA), fmt.Sprintf("sites[%d].upstream_tls", i), max(t.line, 1), "")
+		found(s.TCF.readList(path, fmt.Sprintf("sites[%d].tcf", i)), "", 1, "")
+		found(s.readOverrides(path), fmt.Sprintf("sites[%d].overrides_file", i), max(s.overridesLine, 1), "")
 		if len(s.Lists) == 0 {
 			continue
 		}
+		read := len(mistakes)
 		for j := range s.Lists {
 			list := &s.Lists[j]
 			list.Name = cfg.listFile(path, s, j)
 			list.Text, err = readFile(list.Name, rules.MaxListSize)
-			switch {
-			case err != nil && s.Sources[j] != "" && os.IsNotExist(err):
-				return nil, fmt.Errorf("list of site %s: %w; fetch it with askfirst lists update", s.Name, err)
-			case err != nil:
-				return nil, fmt.Errorf("list of site %s: %w", s.Name, err)
+			hint := ""
+			if s.Sources[j] != "" && os.IsNotExist(err) {
+				hint = "fetch it with askfirst lists update"
 			}
+			found(err, fmt.Sprintf("sites[%d].lists[%d]", i, j), s.listLines[j], hint)
 		}
-		if _, err := rules.New(s.Rules()); err != nil {
-			return nil, fmt.Errorf("site %s: %w", s.Name, err)
+		if len(mistakes) == read {
+			_, err := rules.New(s.Rules())
+			found(err, fmt.Sprintf("sites[%d].lists", i), s.listLines[0], "")
 		}
+	}
+	if mistakes != nil {
+		slices.SortStableFunc(mistakes, func(a, b Mistake) int { return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
+		return nil, mistakes
 	}
 	return cfg, nil
 }
@@ -142,8 +148,9 @@ func readFile(path string, limit int) ([]byte, error) {
 // Parse checks the text of a configuration file. It does no I/O; file is the
 // name that mistakes are reported under.
 func Parse(file string, text []byte, judges ...Judge) (*Config, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
+	var document, further yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	if err := documents.Decode(&document); err != nil && err != io.EOF {
 		return nil, Mistakes{syntaxMistake(file, err)}
 	}
 	r := &reader{file: file, judges: judges}
@@ -152,6 +159,12 @@ func Parse(file string, text []byte, judges ...Judge) (*Config, error) {
 		r.refuse(&yaml.Node{Line: 1, Column: 1}, "", "the file is empty", "name at least one site with its upstream")
 	} else {
 		r.config(document.Content[0], &cfg)
+	}
+	switch err := documents.Decode(&further); {
+	case err == nil:
+		r.refuse(&further, "", "a second document begins here", "a configuration is one document: take out the line ---")
+	case err != io.EOF:
+		r.mistakes = append(r.mistakes, syntaxMistake(file, err))
 	}
 	if len(r.mistakes) > 0 {
 		return nil, r.mistakes
@@ -163,7 +176,7 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 	var sites, admin, tls *yaml.Node
 	r.mapping(n, "", fields{
 		"listen":          func(n *yaml.Node, at string) { r.address(n, at, &cfg.Listen) },
-		"admin":           func(n *yaml.Node, at string) { admin = n; r.admin(n, at, cfg) },
+		"admin":           func(n *yaml.Node, at string) { admin = n; cfg.adminLine = n.Line; r.admin(n, at, cfg) },
 		"data":            func(n *yaml.Node, at string) { r.text(n, at, &cfg.Data) },
 		"records":         func(n *yaml.Node, at string) { r.database(n, at, &cfg.Records) },
 		"access_log":      func(n *yaml.Node, at string) { oneOf(r, n, at, &cfg.AccessLog, "common", "combined", "json") },
@@ -195,7 +208,7 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		site := DefaultSite()
 		r.site(n, at, &site)
 		if site.Regimes.ByPlace() && cfg.Location.unknown() {
-			r.refuse(n, at+".regime", "depends on where the visitor is, and nothing tells that", "set location: country_header or database")
+			r.refuse(find(n, "regime"), at+".regime", "depends on where the visitor is, and nothing tells that", "set location: country_header or database")
 		}
 		if line, taken := names[site.Name]; taken {
 			r.refuse(n, at+".name", fmt.Sprintf("the name %q is taken by the site in line %d", site.Name, line), "give each site a name of its own")
@@ -210,13 +223,27 @@ func (r *reader) config(n *yaml.Node, cfg *Config) {
 		cfg.Sites = append(cfg.Sites, site)
 	})
 	if cfg.Location.CountryHeader != "" && len(cfg.TrustedProxies) == 0 {
-		r.refuse(n, "location.country_header", "is believed from trusted proxies alone, and none is named", "name the proxy in front in trusted_proxies")
+		r.refuse(find(n, "location.country_header"), "location.country_header", "is believed from trusted proxies alone, and none is named", "name the proxy in front in trusted_proxies")
 	}
 	if len(cfg.Sites) == 0 {
 		r.refuse(sites, "sites", "no site is named", "add at least one")
 	}
 	if tls != nil {
 		r.checkTLS(tls, cfg)
+	}
+	fetched := map[string]string{} // addresses by what they are kept under
+	for i := range cfg.Sites {
+		s := &cfg.Sites[i]
+		for j, source := range s.Sources {
+			if source == "" {
+				continue
+			}
+			name := cmp.Or(s.Lists[j].Name, "lists/"+source[strings.LastIndexByte(source, '/')+1:])
+			if other, taken := fetched[name]; taken && other != source {
+				r.refuse(&yaml.Node{Line: s.listLines[j]}, fmt.Sprintf("sites[%d].lists[%d]", i, j), fmt.Sprintf("would be kept in the file of %s", other), "give it a file: of its own")
+			}
+			fetched[name] = source
+		}
 	}
 }
 
@@ -283,7 +310,7 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 			})
 		},
 		"overrides":         func(n *yaml.Node, at string) { r.overrides(n, at, &s.Overrides) },
-		"overrides_file":    func(n *yaml.Node, at string) { r.text(n, at, &s.OverridesFile) },
+		"overrides_file":    func(n *yaml.Node, at string) { s.overridesLine = n.Line; r.text(n, at, &s.OverridesFile) },
 		"truncate_address":  func(n *yaml.Node, at string) { r.boolean(n, at, &s.TruncateAddress) },
 		"leave":             func(n *yaml.Node, at string) { r.leave(n, at, &s.Leave) },
 		"obey_no_transform": func(n *yaml.Node, at string) { r.boolean(n, at, &s.ObeyNoTransform) },
@@ -297,16 +324,16 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 		s.SecondLock = *locks
 	}
 	if s.Caching == Uniform && s.SecondLock {
-		r.refuse(n, at+".second_lock", "cannot stand beside caching: uniform", "its policy follows each visitor's choice, and one page for all has one policy; use caching: per-choice")
+		r.refuse(find(n, "second_lock"), at+".second_lock", "cannot stand beside caching: uniform", "its policy follows each visitor's choice, and one page for all has one policy; use caching: per-choice")
 	}
 	if s.Caching == Uniform && s.Regimes.Fallback != consent.OptIn {
-		r.refuse(n, at+".caching", fmt.Sprintf("cannot be uniform under the regime %s", s.Regimes.Fallback), "one page for all holds everything until its visitor agrees, which is opt-in; use caching: per-choice")
+		r.refuse(find(n, "caching"), at+".caching", fmt.Sprintf("cannot be uniform under the regime %s", s.Regimes.Fallback), "one page for all holds everything until its visitor agrees, which is opt-in; use caching: per-choice")
 	}
 	if s.Caching == Uniform && s.Regimes.ByPlace() {
-		r.refuse(n, at+".caching", "cannot be uniform where the regime depends on where the visitor is", "one page for all holds everything until its visitor agrees; use caching: per-choice, or one regime for everybody")
+		r.refuse(find(n, "caching"), at+".caching", "cannot be uniform where the regime depends on where the visitor is", "one page for all holds everything until its visitor agrees; use caching: per-choice, or one regime for everybody")
 	}
 	if s.Caching == Uniform && s.UnderAge.Cookie != "" {
-		r.refuse(n, at+".caching", "cannot be uniform where a cookie says that the visitor is a child", "name pages for children by under_age.paths or mark, or use caching: per-choice")
+		r.refuse(find(n, "caching"), at+".caching", "cannot be uniform where a cookie says that the visitor is a child", "name pages for children by under_age.paths or mark, or use caching: per-choice")
 	}
 	if s.Name == "" {
 		r.refuse(n, at+".name", "is missing", "name the site; records are kept under this name")
@@ -411,6 +438,7 @@ func (r *reader) lists(n *yaml.Node, at string, s *Site) {
 			r.refuse(n, at+".file", "is missing", "name the file, relative to this one, or the url that it is fetched from")
 		}
 		s.Lists, s.Sources = append(s.Lists, list), append(s.Sources, source)
+		s.listLines = append(s.listLines, n.Line)
 	})
 }
 

@@ -68,7 +68,10 @@ func (r *reader) refused(at string) bool {
 }
 
 func (r *reader) refusedUnder(at string) bool {
-	return slices.ContainsFunc(r.mistakes, func(m Mistake) bool { return strings.HasPrefix(m.Field, at) })
+	return slices.ContainsFunc(r.mistakes, func(m Mistake) bool {
+		rest, below := strings.CutPrefix(m.Field, at)
+		return below && (at == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
 }
 
 func (r *reader) mapping(n *yaml.Node, at string, known fields) {
@@ -88,12 +91,18 @@ func (r *reader) entries(n *yaml.Node, at string, each func(key string, value *y
 		r.refuse(n, at, "must be a mapping of names to values", "")
 		return
 	}
+	lines := make(map[string]int)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i].Value
 		path := key
 		if at != "" {
 			path = at + "." + key
 		}
+		if line, twice := lines[key]; twice {
+			r.refuse(n.Content[i], path, fmt.Sprintf("stands in line %d already", line), "say it once")
+			continue
+		}
+		lines[key] = n.Content[i].Line
 		each(key, n.Content[i+1], path)
 	}
 }
@@ -168,7 +177,7 @@ func (r *reader) strings(n *yaml.Node, at string) map[string]string {
 
 func (r *reader) boolean(n *yaml.Node, at string, to *bool) {
 	n = resolve(n)
-	if n.Decode(to) != nil {
+	if n.Tag == "!!null" || n.Decode(to) != nil {
 		r.refuse(n, at, fmt.Sprintf("%q is neither true nor false", n.Value), "")
 	}
 }

@@ -2,8 +2,11 @@ package configs
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 
 	"go.yaml.in/yaml/v4"
@@ -122,6 +125,28 @@ func (t *TLS) load(path string) error {
 		return mistakes
 	}
 	return nil
+}
+
+// useFiles takes a pair of certificate and key and a file of authorities, each
+// may be empty, to be beside the configuration at path, and checks that they can
+// be used.
+func useFiles(path string, certificate, key, ca *string) (err error) {
+	for _, name := range []*string{certificate, key, ca} {
+		if *name != "" {
+			*name = beside(path, *name)
+		}
+	}
+	if *certificate != "" {
+		_, err = tls.LoadX509KeyPair(*certificate, *key)
+	}
+	if *ca == "" {
+		return err
+	}
+	pem, e := os.ReadFile(*ca)
+	if e == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		e = fmt.Errorf("%s holds no certificate in PEM", *ca)
+	}
+	return errors.Join(err, e)
 }
 
 // beside returns name as seen from the folder of the configuration at path.

@@ -68,6 +68,7 @@ func (r *reader) health(n *yaml.Node, at string, h *Health) {
 }
 
 func (r *reader) upstreamTLS(n *yaml.Node, at string, t *UpstreamTLS) {
+	t.line = n.Line
 	r.mapping(n, at, fields{
 		"ca":          func(n *yaml.Node, at string) { r.text(n, at, &t.CA) },
 		"certificate": func(n *yaml.Node, at string) { r.text(n, at, &t.Certificate) },

@@ -52,6 +52,18 @@ func NewWatch(files []string) *Watch {
 	return &Watch{now, now}
 }
 
+// For returns a watch of other files: those that w knows are known as they were
+// to it, the rest as they are now.
+func (w *Watch) For(files []string) *Watch {
+	known := look(files)
+	for name := range known {
+		if was, ok := w.rested[name]; ok {
+			known[name] = was
+		}
+	}
+	return &Watch{known, known}
+}
+
 func look(files []string) map[string]stamp {
 	now := make(map[string]stamp, len(files))
 	for _, name := range files {

@@ -7,11 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/json"
+	"github.com/ncruces/go-sqlite3"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -457,5 +459,42 @@ func TestProfiling(t *testing.T) {
 	on.Handler().ServeHTTP(w, r)
 	if w.Code != http.StatusMisdirectedRequest {
 		t.Errorf("under another name: %d", w.Code)
+	}
+}
+
+// TestBrokenChainIsShown, and where it broke.
+func TestBrokenChainIsShown(t *testing.T) {
+	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+	store, err := audit.Open(t.Context(), dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.Record(t.Context(), receipt("shop")); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite3.Open("file:" + filepath.Join(dir, audit.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Exec(`UPDATE ledger SET at = at + 1`); err != nil {
+		t.Fatal(err)
+	}
+	w := get(t, New(Options{Store: store, Log: log}).Handler(), "/health?verify=1")
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "shop, entry 1: ") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestChangesOfToday begin with the day, not with the moment.
+func TestChangesOfToday(t *testing.T) {
+	a, store := newAdmin(t, Options{})
+	store.Count("shop", []byte("/"), 0, sighting("hotjar", consent.Analytics, "static.hotjar.com", "/c.js", audit.Held))
+	store.Flush(t.Context())
+	met := time.Now()
+	a.now = func() time.Time { return met.Add(time.Second) }
+	if w := get(t, a.Handler(), "/changes?days=1"); met.UTC().Day() == a.now().UTC().Day() && !strings.Contains(w.Body.String(), "hotjar") {
+		t.Error("what was met today is not among today's changes")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/askfirst/askfirst/proxy/audit"
 	"github.com/askfirst/askfirst/rules/consent"
@@ -166,7 +167,7 @@ type changeGroup struct {
 
 // changes lists what was met for the first time within the period.
 func (a *Admin) changes(r *request) (*view, error) {
-	list, err := a.o.Store.Changes(r.Context(), r.filter.Site, r.filter.From)
+	list, err := a.o.Store.Changes(r.Context(), r.filter.Site, r.filter.From.Truncate(24*time.Hour))
 	if err != nil {
 		return nil, err
 	}

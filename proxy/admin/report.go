@@ -121,12 +121,12 @@ func (r *report) gather(ctx context.Context, store *audit.Store, site Site, f au
 	}
 	s := sumChoices(choices)
 	r.Choices, r.Actions, r.Granted = s.Choices, s.Actions, s.Granted
-	changes, err := store.Changes(ctx, f.Site, r.From)
+	changes, err := store.ChangesBetween(ctx, f.Site, r.From, r.To.AddDate(0, 0, 1))
 	if err != nil {
 		return err
 	}
 	for _, c := range changes {
-		if c.At.Before(r.To.AddDate(0, 0, 1)) && c.What != "page" {
+		if c.What != "page" {
 			r.Changes = append(r.Changes, c)
 		}
 	}

@@ -114,17 +114,25 @@ func (a *Alerter) tell(events []Event) {
 // look returns what has not been told.
 func (a *Alerter) look(ctx context.Context) (events []Event, err error) {
 	now := a.now()
+	// First of all, as it is told where the audit cannot be read either.
+	if failed := a.store.Health().ReceiptFailures; failed > a.failed && a.wants(configs.AlertReceiptsFailing) && now.After(a.quietTo) {
+		events = append(events, Event{Kind: configs.AlertReceiptsFailing, Count: int64(failed - a.failed), At: now})
+		a.failed, a.quietTo = failed, now.Add(quiet)
+	}
+	failing := events
+	// What is met is told once all has been read.
+	met := make(map[string]bool)
 	add := func(e Event) {
 		key := strings.Join([]string{string(e.Kind), e.Site, e.Name}, "\x00")
-		if _, known := a.told[key]; !known && a.wants(e.Kind) {
+		if _, known := a.told[key]; !known && !met[key] && a.wants(e.Kind) {
 			events = append(events, e)
 		}
-		a.told[key] = now
+		met[key] = true
 	}
 	if a.wants(configs.AlertNewVendor) || a.wants(configs.AlertUnclassified) {
 		changes, err := a.store.Changes(ctx, "", a.since)
 		if err != nil {
-			return nil, err
+			return failing, err
 		}
 		for _, c := range changes {
 			switch c.What {
@@ -138,15 +146,14 @@ func (a *Alerter) look(ctx context.Context) (events []Event, err error) {
 	if a.wants(configs.AlertFiredAnyway) {
 		rows, _, err := a.store.Tags(ctx, audit.ByTag, audit.Filter{Event: "fired-anyway", From: now, To: now}, audit.Slice{Sort: "fired_anyway", Limit: maxEvents})
 		if err != nil {
-			return nil, err
+			return failing, err
 		}
 		for _, r := range rows {
 			add(Event{Kind: configs.AlertFiredAnyway, Site: r.Site, Name: cmp.Or(r.Host+r.Path, r.VendorName, r.Vendor), Category: r.Category, Count: r.FiredAnyway, At: now})
 		}
 	}
-	if failed := a.store.Health().ReceiptFailures; failed > a.failed && a.wants(configs.AlertReceiptsFailing) && now.After(a.quietTo) {
-		events = append(events, Event{Kind: configs.AlertReceiptsFailing, Count: int64(failed - a.failed), At: now})
-		a.failed, a.quietTo = failed, now.Add(quiet)
+	for key := range met {
+		a.told[key] = now
 	}
 	// Changes are looked at twice: what was counted just before the last look
 	// may have been written after it.

@@ -232,3 +232,55 @@ func TestQueueIsBounded(t *testing.T) {
 		t.Errorf("%d wait, the oldest of them %d", len(h.waiting), h.waiting[0].Events[0].Count)
 	}
 }
+
+// TestFailingIsToldWhileTheAuditIsAway, which is when receipts fail.
+func TestFailingIsToldWhileTheAuditIsAway(t *testing.T) {
+	store, err := audit.OpenShared(t.Context(), "postgres://x@127.0.0.1:1/x", t.TempDir(), quietLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	a := New(store, Options{Log: quietLog})
+	ended, end := context.WithCancel(t.Context())
+	end()
+	store.Record(ended, &consent.Receipt{Choice: consent.Choice{At: time.Now(), ID: consent.NewID()}, Site: "shop"})
+	events, err := a.look(t.Context())
+	if err == nil || !slices.ContainsFunc(events, func(e Event) bool { return e.Kind == configs.AlertReceiptsFailing }) {
+		t.Errorf("%v, %v", events, err)
+	}
+}
+
+// TestWhatWasNotToldIsToldLater: a look that fails halfway takes nothing for told.
+func TestWhatWasNotToldIsToldLater(t *testing.T) {
+	a, store := newAlerter(t, configs.Alerts{})
+	look(t, a)
+	meet(t, store, "hotjar", "a.example", audit.Held)
+	if _, err := a.look(&endsAfter{Context: t.Context(), looks: 1}); err == nil {
+		t.Fatal("the look did not fail")
+	}
+	if told := look(t, a); !strings.Contains(strings.Join(told, " "), "HOTJAR") {
+		t.Errorf("told %q", told)
+	}
+}
+
+// endsAfter is a context that has ended when it is looked at once more.
+type endsAfter struct {
+	context.Context
+	looks int
+}
+
+func (c *endsAfter) Done() <-chan struct{} {
+	if c.looks--; c.looks >= 0 {
+		return c.Context.Done()
+	}
+	ended := make(chan struct{})
+	close(ended)
+	return ended
+}
+
+func (c *endsAfter) Err() error {
+	if c.looks < 0 {
+		return context.Canceled
+	}
+	return nil
+}

@@ -167,8 +167,10 @@ func shorten(t tx, site, writer string, before int64) (int64, error) {
 	}
 	last, young := h.pruned, false
 	var link []byte
-	_, err := t.run(`SELECT n, at, link FROM ledger WHERE chain = ?1 AND n > ?2 ORDER BY n LIMIT ?3`, func(r row) error {
-		if young = young || r.ColumnInt64(1) >= before; !young {
+	// An erasure stays as long as the receipt in another chain that it accounts for.
+	_, err := t.run(`SELECT l.n, l.at, l.link, CASE WHEN l.kind = 2 AND EXISTS (SELECT 1 FROM ledger k WHERE k.id = l.id AND k.kind = 1 AND k.chain <> l.chain) THEN 1 ELSE 0 END
+		FROM ledger l WHERE l.chain = ?1 AND l.n > ?2 ORDER BY l.n LIMIT ?3`, func(r row) error {
+		if young = young || r.ColumnInt64(1) >= before || r.ColumnInt64(3) != 0; !young {
 			last, link = r.ColumnInt64(0), append(link[:0], r.ColumnRawBlob(2)...)
 		}
 		return nil

@@ -257,3 +257,28 @@ func TestExportCanBeCheckedByOthers(t *testing.T) {
 		}
 	})
 }
+
+// TestPruneKeepsWhatAccounts: an erasure in one chain stays as long as the emptied
+// receipt in another that it accounts for.
+func TestPruneKeepsWhatAccounts(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	at := time.Unix(1_600_000_000, 0)
+	s.setClock(func() time.Time { return at })
+	r := sample("shop")
+	r.At = at
+	s.writer = "a"
+	if err := s.Record(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	s.writer = "b"
+	if err := s.Erase(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	s.setClock(time.Now)
+	if err := s.db.update(t.Context(), func(t tx) error { _, err := shorten(t, "shop", "b", time.Now().Unix()); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.Verify(t.Context()); err != nil || len(v.Breaks) > 0 {
+		t.Errorf("%v, %+v", err, v)
+	}
+}

@@ -217,22 +217,28 @@ const maxChanges = 200
 // newest first: at most 200 each of vendors, third-party hosts, cookies and
 // pages. site "" stands for all.
 func (s *Store) Changes(ctx context.Context, site string, since time.Time) (changes []Change, err error) {
+	return s.ChangesBetween(ctx, site, since, time.Unix(1<<40, 0))
+}
+
+// ChangesBetween returns what Changes does, without what was met first at to or
+// later.
+func (s *Store) ChangesBetween(ctx context.Context, site string, since, to time.Time) (changes []Change, err error) {
 	err = s.read(ctx, func(t tx) error {
 		for _, q := range []string{
 			`SELECT min(first) AS at, site, 'vendor', max(name), max(category) FROM tags WHERE vendor NOT IN ('', '(other)') AND (?1 = '' OR site = ?1)
-				GROUP BY site, vendor HAVING min(first) >= ?2 ORDER BY at DESC LIMIT ?3`,
+				GROUP BY site, vendor HAVING min(first) >= ?2 AND min(first) < ?4 ORDER BY at DESC LIMIT ?3`,
 			`SELECT min(first) AS at, site, 'host', host, max(category) FROM tags WHERE vendor = '' AND host <> '' AND (?1 = '' OR site = ?1)
-				GROUP BY site, host HAVING min(first) >= ?2 ORDER BY at DESC LIMIT ?3`,
+				GROUP BY site, host HAVING min(first) >= ?2 AND min(first) < ?4 ORDER BY at DESC LIMIT ?3`,
 			`SELECT min(first) AS at, site, 'cookie', name, max(category) FROM cookies WHERE (?1 = '' OR site = ?1)
-				GROUP BY site, name HAVING min(first) >= ?2 ORDER BY at DESC LIMIT ?3`,
-			`SELECT first AS at, site, 'page', path, '' FROM pages WHERE (?1 = '' OR site = ?1) AND first >= ?2 ORDER BY at DESC LIMIT ?3`,
+				GROUP BY site, name HAVING min(first) >= ?2 AND min(first) < ?4 ORDER BY at DESC LIMIT ?3`,
+			`SELECT first AS at, site, 'page', path, '' FROM pages WHERE (?1 = '' OR site = ?1) AND first >= ?2 AND first < ?4 ORDER BY at DESC LIMIT ?3`,
 		} {
 			t.queue(q, func(st row) error {
 				changes = append(changes, Change{
 					time.Unix(st.ColumnInt64(0), 0).UTC(), st.ColumnText(1), st.ColumnText(2), st.ColumnText(3), st.ColumnText(4),
 				})
 				return nil
-			}, site, since.Unix(), maxChanges)
+			}, site, since.Unix(), maxChanges, to.Unix())
 		}
 		_, err := t.run("", nil)
 		return err

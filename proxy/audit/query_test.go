@@ -236,3 +236,21 @@ func BenchmarkTags(b *testing.B) {
 		})
 	}
 }
+
+// TestChangesOfAMonth are there however much is new since.
+func TestChangesOfAMonth(t *testing.T) {
+	s := openStore(t, "")
+	now := time.Date(2026, 3, 10, 0, 0, 0, 0, time.UTC)
+	s.setClock(func() time.Time { return now })
+	s.CountCookie("shop", []byte("march"), "", consent.Unclassified, "response", false)
+	s.Flush(t.Context())
+	now = now.AddDate(0, 1, 0)
+	for i := range maxChanges + 50 {
+		s.CountCookie("shop", fmt.Appendf(nil, "c%c%c", 'a'+i/26, 'a'+i%26), "", consent.Unclassified, "response", false)
+	}
+	s.Flush(t.Context())
+	list, err := s.ChangesBetween(t.Context(), "", time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil || len(list) != 1 || list[0].Name != "march" {
+		t.Errorf("%v, %v", list, err)
+	}
+}

@@ -501,3 +501,32 @@ func TestWhatTheDatabaseRefusesStaysAside(t *testing.T) {
 	}
 	expectVerified(t, s.Store, Verification{Sites: 1, Receipts: 21})
 }
+
+// TestSpoolKeepsReceiptsApart: that there are too many counts is no reason to refuse a
+// choice.
+func TestSpoolKeepsReceiptsApart(t *testing.T) {
+	s, err := OpenShared(t.Context(), "postgres://x@127.0.0.1:1/x", t.TempDir(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if err := s.spool.db.update(t.Context(), func(t tx) error {
+		_, err := t.run(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 50000) INSERT INTO spool (kind, id, body) SELECT 3, CAST('x' || i AS BLOB), x'7b7d' FROM n`, nil)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.receiptOf(sample("shop"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	choice := &op{receipt: r, done: make(chan error, 1)}
+	counts := &op{batch: &batch{Run: "r", N: 1}, done: make(chan error, 1)}
+	s.commit([]*op{counts, choice})
+	if err := <-counts.done; err == nil {
+		t.Error("more counts are kept than may be")
+	}
+	if err := <-choice.done; err != nil {
+		t.Errorf("a receipt is refused: %v", err)
+	}
+}

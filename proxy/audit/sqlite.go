@@ -106,6 +106,10 @@ func (d *sqlite) connect(ctx context.Context) (*sqliteConn, error) {
 }
 
 func (d *sqlite) close() error {
+	// There is no next write: a query under way in another process is waited for.
+	for end := time.Now().Add(busyWait); d.unscrubbed && time.Now().Before(end); {
+		d.scrub()
+	}
 	err := d.writer.Close()
 	for range readers {
 		if c := <-d.readers; c != nil {

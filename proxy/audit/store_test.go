@@ -533,3 +533,96 @@ func BenchmarkGrowth(b *testing.B) {
 		s.Close()
 	}
 }
+
+// tamper changes the store behind its back.
+func tamper(t *testing.T, s *Store, sql string, args ...any) {
+	t.Helper()
+	if err := s.db.update(t.Context(), func(t tx) error { _, err := t.run(sql, nil, args...); return err }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestVerifyFindsExchangedErasure: a receipt is emptied in the name of another one's
+// erasure, which is filled again from a copy.
+func TestVerifyFindsExchangedErasure(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	a, b := sample("shop"), sample("shop")
+	for _, r := range []*consent.Receipt{a, b} {
+		if err := s.Record(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var salt, body, shown []byte
+	if err := s.db.view(t.Context(), func(t tx) error {
+		_, err := t.run(`SELECT salt, body, shown FROM ledger WHERE id = ?1`, func(r row) error {
+			salt, body, shown = bytes.Clone(r.ColumnRawBlob(0)), bytes.Clone(r.ColumnRawBlob(1)), bytes.Clone(r.ColumnRawBlob(2))
+			return nil
+		}, a.ID[:])
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Erase(t.Context(), a.ID); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.Verify(t.Context()); err != nil || len(v.Breaks) > 0 {
+		t.Fatalf("%v, %+v", err, v)
+	}
+	tamper(t, s, `UPDATE ledger SET id = ?1 WHERE id = ?2 AND kind = 2`, b.ID[:], a.ID[:])
+	tamper(t, s, `UPDATE ledger SET salt = NULL, body = NULL, shown = NULL WHERE id = ?1 AND kind = 1`, b.ID[:])
+	tamper(t, s, `UPDATE ledger SET salt = ?2, body = ?3, shown = ?4 WHERE id = ?1 AND kind = 1`, a.ID[:], salt, body, shown)
+	if v, err := s.Verify(t.Context()); err != nil || len(v.Breaks) == 0 {
+		t.Errorf("nothing shows: %v, %+v", err, v)
+	}
+}
+
+// TestVerifyFindsChangedTexts: what a visitor was shown is proved by its hash.
+func TestVerifyFindsChangedTexts(t *testing.T) {
+	for _, change := range []string{`UPDATE texts SET text = CAST('something else' AS BLOB)`, `UPDATE ledger SET shown = NULL WHERE kind = 1`} {
+		s := openStore(t, t.TempDir())
+		r := sample("shop")
+		r.Text = []byte("<p>May we?</p>")
+		if err := s.Record(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := s.Verify(t.Context()); err != nil || len(v.Breaks) > 0 {
+			t.Fatalf("%v, %+v", err, v)
+		}
+		tamper(t, s, change)
+		if v, err := s.Verify(t.Context()); err != nil || len(v.Breaks) == 0 {
+			t.Errorf("%s: nothing shows: %v, %+v", change, err, v)
+		}
+	}
+}
+
+// TestErasedByAnotherProcess, whose last write it is, while this one reads.
+func TestErasedByAnotherProcess(t *testing.T) {
+	dir := t.TempDir()
+	serving := openStore(t, dir)
+	r := sample("shop")
+	r.Browser = "A browser that nobody else has"
+	if err := serving.Record(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	begun, end, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go serving.db.view(t.Context(), func(x tx) error {
+		defer close(ended)
+		_, err := x.run(`SELECT count(*) FROM ledger`, nil)
+		close(begun)
+		<-end
+		return err
+	})
+	<-begun
+	command := openStore(t, dir)
+	if err := command.Erase(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	close(end)
+	<-ended
+	if err := command.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if inFiles(t, dir, r.Browser) {
+		t.Error("what was erased is still in the files")
+	}
+}

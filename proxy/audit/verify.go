@@ -3,9 +3,12 @@ package audit
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/askfirst/askfirst/rules/consent"
 )
 
 // Break is a place where the ledger is not what was written.
@@ -100,6 +103,28 @@ func verify(t tx) (*Verification, error) {
 		k.link = append(k.link[:0], e.link...)
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	var changed [][]byte
+	_, err = t.run(`SELECT hash, text FROM texts`, func(r row) error {
+		if hash := sha256.Sum256(r.ColumnRawBlob(1)); !bytes.Equal(hash[:], r.ColumnRawBlob(0)) {
+			changed = append(changed, bytes.Clone(r.ColumnRawBlob(0)))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, hash := range changed {
+		_, err = t.run(`SELECT c.site, c.writer, min(l.n) FROM ledger l JOIN chains c ON c.id = l.chain WHERE l.shown = ?1 GROUP BY c.site, c.writer`, func(r row) error {
+			broken(&link{site: r.ColumnText(0), writer: r.ColumnText(1)}, r.ColumnInt64(2), "the text that was shown is not the one it names")
+			return nil
+		}, hash)
+		if err != nil {
+			return nil, err
+		}
+	}
 	for _, k := range chains {
 		if k.n != k.last || !bytes.Equal(k.link, k.end) {
 			broken(k, k.n, fmt.Sprintf("is the last, and %d was: the end was cut off or added to", k.last))
@@ -151,15 +176,15 @@ func (e *entry) faults(before []byte) []string {
 			why = append(why, "cannot be read: "+err.Error())
 		} else if r.Site != e.site || !bytes.Equal(r.ID[:], e.id) || !r.At.Equal(time.Unix(e.at, 0)) {
 			why = append(why, "its site, ID or time was changed")
-		} else if e.shown != nil && !bytes.Equal(r.Shown[:], e.shown) {
+		} else if e.shown == nil && r.Shown != ([sha256.Size]byte{}) || e.shown != nil && !bytes.Equal(r.Shown[:], e.shown) {
 			why = append(why, "what was shown was changed")
 		}
 	case erasureEntry:
 		var note erasure
 		if err := json.Unmarshal(e.body, &note); err != nil {
 			why = append(why, "cannot be read: "+err.Error())
-		} else if note.At != e.at {
-			why = append(why, "its time was changed")
+		} else if id, ok := consent.ParseID(note.Erases); !ok || !bytes.Equal(id[:], e.id) || note.At != e.at {
+			why = append(why, "its ID or time was changed")
 		}
 	default:
 		why = append(why, "is of no known kind")

@@ -103,20 +103,26 @@ func (s *Store) commit(group []*op) {
 		return
 	}
 	s.leave(err)
-	wait := group[:0:0]
+	var receipts, batches []*op
 	for _, o := range group {
-		if o.do != nil {
+		switch {
+		case o.do != nil:
 			o.done <- ErrAway
-		} else {
-			wait = append(wait, o)
+		case o.receipt != nil:
+			receipts = append(receipts, o)
+		default:
+			batches = append(batches, o)
 		}
 	}
-	err = s.spool.put(wait)
-	for _, o := range wait {
-		if err == nil {
-			s.health.spooled.Add(1)
+	// Apart, so that no receipt is refused because there are too many counts.
+	for _, wait := range [][]*op{receipts, batches} {
+		err = s.spool.put(wait)
+		for _, o := range wait {
+			if err == nil {
+				s.health.spooled.Add(1)
+			}
+			o.done <- err
 		}
-		o.done <- err
 	}
 }
 

@@ -119,6 +119,11 @@ func openPage(target, base string) (address string, page io.ReadCloser, err erro
 		cancel()
 		return "", nil, err
 	}
+	if resp.StatusCode/100 != 2 {
+		resp.Body.Close()
+		cancel()
+		return "", nil, fmt.Errorf("%s: answered %s, which is not the page", target, resp.Status)
+	}
 	return resp.Request.URL.String(), cancelledBody{resp.Body, cancel}, nil
 }
 

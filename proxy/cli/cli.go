@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -121,6 +122,11 @@ func (c *console) flags(synopsis string) *flag.FlagSet {
 	f.SetOutput(c.out)
 	f.Usage = func() {}
 	return f
+}
+
+// asksHelp reports whether args begin with -h.
+func asksHelp(args []string) bool {
+	return len(args) > 0 && slices.Contains([]string{"-h", "-help", "--help"}, args[0])
 }
 
 // parse reads args into f and refuses more operands than most.

@@ -18,12 +18,14 @@ import (
 const listTimeout = 5 * time.Minute
 
 func runLists(c *console, args []string) error {
-	if len(args) == 0 || args[0] != "update" {
-		return usageErrorf("there is lists update")
-	}
 	f := c.flags("lists update --config FILE")
 	config := f.String("config", "", "the configuration `file` that names the lists")
-	if err := parse(f, args[1:], 0); err != nil {
+	if len(args) > 0 && args[0] == "update" {
+		args = args[1:]
+	} else if !asksHelp(args) {
+		return usageErrorf("there is lists update")
+	}
+	if err := parse(f, args, 0); err != nil {
 		return err
 	}
 	if *config == "" {
@@ -83,7 +85,7 @@ func updateList(out io.Writer, l *configs.FetchedList) error {
 
 // replaceFile writes a file whole or not at all.
 func replaceFile(name string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
 	file, err := os.CreateTemp(filepath.Dir(name), ".list-*")

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -63,5 +64,24 @@ func TestListsUpdate(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".list-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestListsBeforeTheFirstStart leave the folder of records to its owner.
+func TestListsBeforeTheFirstStart(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "||tracker.example^\n") }))
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	config, data := filepath.Join(dir, "askfirst.yml"), filepath.Join(dir, "data")
+	text := fmt.Sprintf("data: %q\nsites:\n  - {name: shop, hosts: ['*'], upstream: 'http://127.0.0.1:1', policy_url: /privacy, lists: [{url: %q}]}\n", data, server.URL+"/easy.txt")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if code := Run([]string{"lists", "update", "--config", config}, &out, &errs); code != exitOK {
+		t.Fatalf("%d %s", code, errs.String())
+	}
+	if info, err := os.Stat(data); err != nil || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("%v, %v", info.Mode(), err)
 	}
 }

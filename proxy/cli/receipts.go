@@ -58,6 +58,12 @@ func operator() string {
 	return "operator"
 }
 
+// patiently is for commands that go through all records: without a deadline of
+// its own a query of a database is given half a minute.
+func patiently() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), 7*24*time.Hour)
+}
+
 // listedOperations is how many operations receipts log prints.
 const listedOperations = 1000
 
@@ -103,7 +109,9 @@ func runReceipts(c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = r.run(context.Background(), c.out, store)
+	ctx, cancel := patiently()
+	defer cancel()
+	err = r.run(ctx, c.out, store)
 	return errors.Join(err, store.Close())
 }
 
@@ -165,7 +173,9 @@ func (r *receiptCommand) run(ctx context.Context, w io.Writer, store *audit.Stor
 	var err error
 	if r.one {
 		about = r.id.String()
-		err = store.ExportOne(ctx, w, r.id)
+		if _, err = store.Receipt(ctx, r.id); err == nil {
+			err = store.ExportOne(ctx, w, r.id)
+		}
 	} else {
 		err = store.Export(ctx, w, audit.Filter{})
 	}
@@ -214,17 +224,21 @@ func runStore(c *console, args []string) error {
 	f := c.flags(synopsis)
 	open := c.records(f)
 	dry := f.Bool("dry-run", false, "only say what would be taken out")
-	if len(args) == 0 || args[0] != "prune" {
+	if len(args) > 0 && args[0] == "prune" {
+		args = args[1:]
+	} else if !asksHelp(args) {
 		return usageErrorf("askfirst %s", synopsis)
 	}
-	if err := parse(f, args[1:], 0); err != nil {
+	if err := parse(f, args, 0); err != nil {
 		return err
 	}
 	store, err := open()
 	if err != nil {
 		return err
 	}
-	ctx, prune := context.Background(), store.Prune
+	ctx, cancel := patiently()
+	defer cancel()
+	prune := store.Prune
 	if *dry {
 		prune = store.Prunable
 	}
@@ -267,7 +281,8 @@ func (c *console) copyStore(args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
+	ctx, cancel := patiently()
+	defer cancel()
 	v, err := audit.Copy(ctx, source, target)
 	if v != nil {
 		err = errors.Join(err, printVerification(c.out, v))
@@ -299,7 +314,9 @@ func runReport(c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = admin.Report(context.Background(), c.out, store, known, *site, at)
+	ctx, cancel := patiently()
+	defer cancel()
+	err = admin.Report(ctx, c.out, store, known, *site, at)
 	return errors.Join(err, store.Close())
 }
 

@@ -26,10 +26,10 @@ type reloader struct {
 	watch *configs.Watch
 }
 
-// rest takes the files as they are now for what is in force.
-func (r *reloader) rest() {
+// rest takes the files as they were before they were read for what is in force.
+func (r *reloader) rest(before *configs.Watch) {
 	if r.file != "" && r.cfg.Watch {
-		r.watch = configs.NewWatch(r.cfg.Files(r.file))
+		r.watch = before.For(r.cfg.Files(r.file))
 	} else {
 		r.watch = nil
 	}
@@ -48,6 +48,7 @@ func (r *reloader) reload(because string) error {
 	}
 	tellReloading()
 	defer tellSystemd("READY=1")
+	before := configs.NewWatch(r.cfg.Files(r.file))
 	cfg, err := configs.Load(r.file, proxy.Judge)
 	if err == nil {
 		keepRecords(cfg)
@@ -62,7 +63,7 @@ func (r *reloader) reload(because string) error {
 	}
 	r.cfg = cfg
 	r.learn(cfg)
-	r.rest()
+	r.rest(before)
 	r.log.Info("reloaded", "because", because, "file", r.file, "sites", len(cfg.Sites))
 	return nil
 }

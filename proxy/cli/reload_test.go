@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"github.com/askfirst/askfirst/proxy"
+	"github.com/askfirst/askfirst/proxy/audit"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,5 +35,42 @@ func TestWhatAReloadCannotChangeIsNamed(t *testing.T) {
 		if got := settled(before, load(text)); !slices.Equal(got, want) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
+	}
+}
+
+// TestChangeDuringAReload is put in force by the next one.
+func TestChangeDuringAReload(t *testing.T) {
+	const text = "sites:\n  - {name: shop, hosts: ['*'], upstream: 'http://127.0.0.1:1', policy_url: /privacy}\n"
+	file := filepath.Join(t.TempDir(), "askfirst.yml")
+	save := func(more string) {
+		if err := os.WriteFile(file, []byte(text+more), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save("")
+	cfg, err := configs.Load(file, proxy.Judge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	store, err := audit.Open(t.Context(), "", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	o := &observer{store: store, log: log}
+	o.learn(cfg)
+	p, err := proxy.New(cfg, proxy.Options{Records: store, Observer: o, Counter: counter{store}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &reloader{proxy: p, file: file, cfg: cfg, log: log}
+	r.learn = func(*configs.Config) { save("watch: false\n") }
+	r.rest(configs.NewWatch(cfg.Files(file)))
+	if err := r.reload("test"); err != nil {
+		t.Fatal(err)
+	}
+	if r.changed(); !r.changed() { // at the second look the file is at rest
+		t.Error("it is never seen")
 	}
 }

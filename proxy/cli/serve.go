@@ -60,12 +60,13 @@ func runServe(c *console, args []string) error {
 		if beside != nil {
 			return usageError{beside}
 		}
+		before := configs.NewWatch([]string{*file})
 		loaded, err := loadConfig(*file)
 		if err != nil {
 			return err
 		}
 		keepRecords(loaded)
-		return serve(loaded, log, &serveOptions{access: c.out, file: *file})
+		return serve(loaded, log, &serveOptions{access: c.out, file: *file, watch: before.For(loaded.Files(*file))})
 	}
 
 	var mistakes error
@@ -224,7 +225,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		watch.learn(cfg)
 		classify.learn(cfg)
 	}}
-	r.rest()
+	r.rest(o.watch)
 	look := time.NewTicker(watchEvery)
 	defer look.Stop()
 	alive, dead := watchdog()
@@ -275,6 +276,7 @@ type serveOptions struct {
 	access io.Writer
 	// file is the configuration's, empty for none.
 	file         string
+	watch        *configs.Watch // of the files as they were read; nil without a file
 	contacts     func() []admin.Contact
 	ready        func(listen, admin string)
 	adminAddress string
