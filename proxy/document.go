@@ -388,14 +388,7 @@ func (x *exchange) hold() {
 	x.holds = !x.mayBeShared()
 	x.composeAnswer()
 	if x.holds {
-		if x.answer.get(nameCacheControl) == nil {
-			x.out = append(x.out, "Cache-Control: private\r\n"...)
-		}
-		x.out = append(x.out, "Vary: Cookie, Sec-GPC, Sec-Fetch-Dest"...)
-		for _, name := range x.site.varies {
-			x.out = append(append(x.out, ", "...), name...)
-		}
-		x.out = append(x.out, "\r\n"...)
+		x.out = x.appendDependence(x.out)
 	}
 	if all := consent.All.With(consent.Unclassified); x.shown.Granted&all != all {
 		x.out = append(x.out, holdingPolicy...)

@@ -79,6 +79,19 @@ func appendPrivate(out []byte, f *field) []byte {
 
 var varies = [...]string{"Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest"}
 
+// appendDependence says, beside the upstream's fields, that an answer depends on the
+// choice though it is no page that was read.
+func (x *exchange) appendDependence(out []byte) []byte {
+	if x.answer.get(nameCacheControl) == nil {
+		out = append(out, "Cache-Control: private\r\n"...)
+	}
+	out = append(out, "Vary: Cookie, Sec-GPC, Sec-Fetch-Dest"...)
+	for _, name := range x.site.varies {
+		out = append(append(out, ", "...), name...)
+	}
+	return append(out, "\r\n"...)
+}
+
 // appendVary says on what of the request the page depends: one for all, on the
 // encoding alone.
 func (x *exchange) appendVary(out []byte, shared bool) []byte {

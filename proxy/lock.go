@@ -357,10 +357,7 @@ func (x *exchange) appendWorkerLock(out []byte) []byte {
 	if !x.locksWorker() {
 		return out
 	}
-	if x.answer.get(nameCacheControl) == nil {
-		out = append(out, "Cache-Control: private\r\n"...)
-	}
-	return x.appendLock(append(out, "Vary: Cookie, Sec-GPC, Sec-Fetch-Dest\r\n"...))
+	return x.appendLock(x.appendDependence(out))
 }
 
 // watched is an Observer whose reports teach a site too.

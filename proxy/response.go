@@ -74,7 +74,7 @@ func (x *exchange) composeAnswer() {
 				continue
 			}
 		case nameSurrogateControl, nameCDNCacheControl, nameSingleCache:
-			if x.holds {
+			if x.locksWorker() || x.holds {
 				continue
 			}
 		case nameCacheControl:
