@@ -222,10 +222,10 @@ const maxBases = 16
 
 var baseVector = vector{element: "base", attribute: "href", read: asURL, kind: rules.Other, fate: consent.Hold}
 
-// rebase takes the href of a <base>, its i-th attribute. The first counts, but not in a template
-// or in SVG, nor where it leads nowhere, and in a document in an attribute it
-// counts there alone: which one a browser takes is left open where there is
-// more than one.
+// rebase takes the href of a <base>, its i-th attribute. The first counts, but not
+// in a template or in SVG, nor where it leads nowhere, and in a document in an
+// attribute it counts there alone: which one a browser takes is left open where
+// there is more than one.
 func (rw *Rewriter) rebase(i int, href []byte) {
 	if !rw.based && !rw.tag.foreign {
 		rw.based = true

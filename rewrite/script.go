@@ -263,8 +263,9 @@ func (rw *Rewriter) judgeSpecifier(i int, ref []byte, v *vector) {
 }
 
 // specifier returns a module specifier as it is read with a base too, and whether it
-// may be a URL. It is parsed without a base first (HTML, "resolve a URL-like module specifier"), by which one
-// with a scheme is absolute with any slashes after that, or none.
+// may be a URL. It is parsed without a base first (HTML, "resolve a URL-like module
+// specifier"), by which one with a scheme is absolute with any slashes after that,
+// or none.
 func (rw *Rewriter) specifier(ref []byte) ([]byte, bool) {
 	for _, scheme := range [...]string{"https:", "http:"} {
 		if n := afterScheme(ref, scheme); n >= 0 {
@@ -310,7 +311,8 @@ func (rw *outer) Write(p []byte) (int, error) {
 }
 
 // within returns a rewriter for markup or a document that stands in this one, to be
-// rewritten as doc says, and given back with Release. It is nil where that stands deeper than anything that a page needs.
+// rewritten as doc says, and given back with Release. It is nil where that stands
+// deeper than anything that a page needs.
 func (rw *Rewriter) within(doc *Document, unscripted bool) *Rewriter {
 	if rw.depth >= maxNesting {
 		return nil

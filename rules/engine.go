@@ -89,18 +89,19 @@ func compile(c catalogue, sum []byte, breadth string, o Options) (*Engine, error
 	if err := e.setHeuristics(o.HeuristicsOff); err != nil {
 		mistakes = append(mistakes, err)
 	}
-	given := len(o.Overrides)
-	add := func(from int) {
-		for i := from; i < len(o.Overrides); i++ {
-			if err := e.addOverride(&o.Overrides[i], order+i); err != nil {
+	enter := func(overrides []Override) {
+		for i := range overrides {
+			if err := e.addOverride(&overrides[i], order); err != nil {
 				mistakes = append(mistakes, err)
 			}
+			order++
 		}
 	}
-	add(0)
+	enter(o.Overrides)
 	if o.ConsentMode {
-		o.Overrides = append(slices.Clip(o.Overrides), slices.DeleteFunc(consentModeOverrides(e.vendors), e.isOverridden)...)
-		add(given)
+		further := slices.DeleteFunc(consentModeOverrides(e.vendors), e.isOverridden)
+		enter(further)
+		o.Overrides = append(slices.Clip(o.Overrides), further...)
 	}
 	for i := range o.Lists {
 		if err := e.lists.add(&o.Lists[i]); err != nil {
