@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -419,7 +420,8 @@ func (r *listRule) matches(p *Page, types uint16, party Party) bool {
 	case r.flags&flagExact != 0:
 		return hostEnd-hostAt == len(r.domain)
 	case r.pattern == "":
-		return party == ThirdParty || r.domain == ""
+		// Of the page's own site a bare domain names the hosts below it.
+		return r.domain == "" || party == ThirdParty || len(r.domain) > len(p.site) && !bytes.Equal(p.ref.host(), p.page.host()) && types != typeFrame
 	case r.flags&flagOwner != 0:
 		return separatedMatch(r.pattern, text[hostEnd:], true, r.flags&flagEnd != 0)
 	case r.flags&flagStart != 0:

@@ -23,7 +23,9 @@
 //
 // Whose a URL is, its registrable domain says. A URL of the page's own site is
 // held only by a rule that names it: an override, a pattern whose host is "*" or
-// "self", a list's pattern beyond a bare domain, or a domain that its host is an alias of.
+// "self", a list's pattern beyond a bare domain, a rule about a domain below the
+// site, if it is about measuring or advertising and the page is not of that host,
+// or a domain that its host is an alias of.
 //
 // # Where rules come from
 //

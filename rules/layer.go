@@ -234,12 +234,20 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 	return domain
 }
 
-// findOwn returns the most specific pattern about hosts of the page's site that
-// begin as that of p's reference does. Who reads the pages of such a host came
-// for what it has.
+// findOwn returns what names the host of p's reference, one of the page's site
+// other than the page's own, as one that measures or advertises: the most specific
+// pattern about it or a domain below the site that it is in, else the rule of the
+// longest such domain, else the most specific pattern about hosts that begin as it
+// does. Who reads the pages of such a host came for what it has.
 func (l *layer) findOwn(p *Page, except without) *verdict {
 	host := p.ref.host()
-	if l.byLabel == nil || p.atHost() || bytes.Equal(host, p.page.host()) {
+	if p.atHost() || bytes.Equal(host, p.page.host()) {
+		return nil
+	}
+	if v := l.findBelow(p, except); v != nil {
+		return v
+	}
+	if l.byLabel == nil {
 		return nil
 	}
 	label := withoutNumber(host[:max(0, bytes.IndexByte(host, '.'))])
@@ -255,6 +263,38 @@ func (l *layer) findOwn(p *Page, except without) *verdict {
 		return nil
 	}
 	return best.verdict
+}
+
+// findBelow is findOwn for rules about domains below the page's site. What else
+// than measuring and advertising a site does under such a name is its own.
+func (l *layer) findBelow(p *Page, except without) *verdict {
+	p.readLabels()
+	var best *urlRule
+	var domain *verdict
+	for i := max(l.hosts.above, bytes.Count(p.site, []byte{'.'})+1); i < p.labels.n; i++ {
+		n := l.hosts.find(&p.labels, p.ref.host(), i)
+		if n < 0 {
+			continue
+		}
+		h := &l.byHost[n]
+		for j := range h.urls {
+			if u := &h.urls[j]; u.tracks() {
+				best = u.better(best, p.ref.path(), p.ref.query(), except)
+			}
+		}
+		if v := h.domain(except); v != nil && v.tracks() {
+			domain = v
+		}
+	}
+	if best != nil {
+		return best.verdict
+	}
+	return domain
+}
+
+// tracks reports whether a rule is about measuring or advertising.
+func (v *verdict) tracks() bool {
+	return v.category == consent.Analytics || v.category == consent.Marketing
 }
 
 // domain returns the first rule about the domain.

@@ -261,8 +261,8 @@ func naiveABP(rules []string, page, site, ref, host string) bool {
 		}
 		x = regexp.QuoteMeta(x)
 		x = strings.ReplaceAll(strings.ReplaceAll(x, `\*`, `.*`), `\^`, `(?:[^a-z0-9_.%-]|$)`)
-		if strings.HasPrefix(body, "||") && !third && regexp.MustCompile(`^\|\|[a-z.]+\^\*?$`).MatchString(body) {
-			continue // a bare domain is about third parties
+		if m := regexp.MustCompile(`^\|\|([a-z.]+)\^\*?$`).FindStringSubmatch(body); m != nil && !third && (m[1] == site || host == page) {
+			continue // a bare domain is about third parties and hosts below the page's site
 		}
 		if !regexp.MustCompile(`(?i)` + prefix + x + suffix).MatchString(ref) {
 			continue

@@ -135,12 +135,18 @@ func (n *naive) decide(page, ref *url.URL, kind Kind) (vendor string, category c
 			return o.As, o.Category, party, o.String()
 		}
 	}
-	var found, own *source
-	var ownRule string
-	length, ownLength := -1, -1
+	var found, own, below *source
+	var ownRule, belowRule string
+	length, ownLength, belowLength := -1, -1, -1
+	// looksBelow says that the reference is to another host of the page's site.
+	looksBelow := err == nil && party == FirstParty && kind != Form && kind != Frame && ref.Hostname() != page.Hostname()
 	for _, s := range n.sources {
+		tracks := s.Category == consent.Analytics || s.Category == consent.Marketing
 		for _, pattern := range s.URLs {
 			if host, _, _ := strings.Cut(pattern, "/"); party == FirstParty && !strings.HasPrefix(host, "*") && !strings.HasSuffix(host, "self") {
+				if l := naivePattern(pattern, page, ref, party, kind); looksBelow && tracks && host != site && inDomain(host, site) && l > belowLength {
+					below, belowLength, belowRule = s, l, pattern
+				}
 				continue
 			}
 			l := naivePattern(pattern, page, ref, party, kind)
@@ -161,6 +167,18 @@ func (n *naive) decide(page, ref *url.URL, kind Kind) (vendor string, category c
 				}
 			}
 		}
+	}
+	if below == nil && looksBelow {
+		for _, s := range n.sources {
+			for _, domain := range s.Domains {
+				if (s.Category == consent.Analytics || s.Category == consent.Marketing) && domain != site && inDomain(domain, site) && inDomain(ref.Hostname(), domain) && len(domain) > belowLength {
+					below, belowLength, belowRule = s, len(domain), domain
+				}
+			}
+		}
+	}
+	if found == nil {
+		found, rule = below, belowRule
 	}
 	if found == nil {
 		found, rule = own, ownRule

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	"golang.org/x/net/publicsuffix"
+
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
@@ -142,8 +144,12 @@ func (e *Engine) Table() *Table {
 		p.addURL(u)
 	}
 	for n, h := range c.byHost {
+		domain := c.hosts.names[n]
 		if len(h.domains) > 0 {
-			parts[partOf(c.hosts.names[n])].addDomain(c.hosts.names[n], &h.domains[0])
+			parts[partOf(domain)].addDomain(domain, &h.domains[0])
+		}
+		if site, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil && site != domain {
+			parts[partOf(domain)].addOwn(domain, &h)
 		}
 	}
 	e.addBreadthTo(parts)
@@ -300,6 +306,27 @@ func (p *tablePart) addURL(u urlRule) {
 	}
 	e := u.expression()
 	p.URLs[u.Host] = append(p.URLs[u.Host], [3]any{e, p.says(u.verdict), len(utf16.Encode([]rune(e))) - u.specificity})
+}
+
+// addOwn adds what findBelow looks at, about a domain below a site's: patterns
+// whose host is the domain and a dot, and one for the domain itself. They decide
+// before those about labels, the domain after the rest.
+func (p *tablePart) addOwn(domain string, h *hostRules) {
+	const beforeLabels = 1 << 16
+	add := func(u urlRule) {
+		u.Host = domain + "."
+		u.specificity += beforeLabels
+		p.addURL(u)
+	}
+	for _, u := range h.urls {
+		if u.tracks() {
+			u.specificity += beforeLabels
+			add(u)
+		}
+	}
+	if len(h.domains) > 0 && h.domains[0].tracks() {
+		add(urlRule{Pattern: Pattern{Path: "*", specificity: len(domain)}, verdict: &h.domains[0]})
+	}
 }
 
 // expression writes the pattern as a regular expression of ECMAScript that is

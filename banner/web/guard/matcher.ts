@@ -142,13 +142,13 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 		}
 		const unknown: Decision = { category: third ? 'unclassified' : 'necessary', party }
 		if (third ? base.ask === 'all' : base.ask && host !== own?.hostname) {
-			const question = `?kind=${kind}&unseen=${unseen}&page=${encodeURIComponent(own?.pathname ?? '/')}&url=${encodeURIComponent(url.href)}`
+			const question = `?kind=${kind}&unseen=${unseen}&page=${encodeURIComponent(own?.pathname || '/')}&url=${encodeURIComponent(url.href)}`
 			return answers.get(question) ?? { ...unknown, unsure: [question] }
 		}
 		// Of the site's own addresses only those of scripts are waited for: what else is a tracker's is asked for by one.
-		const unsure = third ? missing('names', partOf(host)) : kind === 'script' ? missing('names') : undefined
+		const unsure = third || kind === 'script' ? missing('names', ...(third || label ? [partOf(host)] : [])) : undefined
 		if (unsure) return { ...unknown, unsure }
-		const verdict = catalogue.url(text, [...(third ? domains : []), self, '*']) ?? (third ? catalogue.domain(domains) : catalogue.url(text, [label]))
+		const verdict = catalogue.url(text, [...(third ? domains : []), self, '*']) ?? (third ? catalogue.domain(domains) : catalogue.url(text, [label, ...domains.map((domain) => label && domain + '.')]))
 		return verdict ? overridden(verdict, party) : unknown
 	}
 

@@ -15,7 +15,7 @@ export type Said = Record<string, number>
 export interface Part {
 	said?: Verdict[]
 	domains?: Said
-	/** By host: expressions of path and query. Of those that match the one decides whose number less its own length is the least. */
+	/** By host, one with a dot at its end where the host is of the page's own site: expressions of path and query. Of those that match the one decides whose number less its own length is the least. */
 	urls?: Record<string, [expression: string, said: number, beyond: number][]>
 	/** Signatures stand in the order in which they decide. With a 1, programs do not have them. */
 	inline?: [tokens: string[], said: number, snippet?: 1][]

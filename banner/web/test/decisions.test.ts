@@ -79,6 +79,7 @@ test('what is not known is not decided', () => {
 	const unsure = (reference: string, kind: Kind) => matcher.url(reference, 'https://shop.example/', kind).unsure?.length ?? 0
 	assert.equal(unsure('https://tracker.example/a.gif', 'image'), 2)
 	assert.equal(unsure('/app.js', 'script'), 1)
+	assert.equal(unsure('https://js.shop.example/app.js', 'script'), 2)
 	assert.equal(unsure('/api/basket', 'connect'), 0)
 	assert.equal(unsure('https://img.shop.example/a.png', 'image'), 0)
 	assert.deepEqual(matcher.cookie('_ga').unsure, ['names'])
