@@ -142,9 +142,10 @@ func TestOverrideMistakes(t *testing.T) {
 func TestOverrides(t *testing.T) {
 	e := newEngine(t, Options{Overrides: []Override{
 		{Domain: "cdn.example", Category: consent.Analytics},
-		{Domain: "maps.example", As: "google-maps"},
+		{Domain: "maps.example", As: "google-maps", Category: consent.Unclassified},
+		{Domain: "own.example", As: "matomo"},
 		{URL: "*/pixel.gif", Category: consent.Marketing},
-		{URL: "widget.example/", AlwaysHold: true},
+		{URL: "widget.example/", AlwaysHold: true, Category: consent.Unclassified},
 		{Vendor: "hotjar", Category: consent.Necessary},
 		{Vendor: "youtube", Category: consent.Functional, Pages: "/videos/*"},
 		{Inline: []string{"shopMetrics(", "'send'"}, Category: consent.Analytics},
@@ -158,6 +159,8 @@ func TestOverrides(t *testing.T) {
 	}{
 		{"https://x.cdn.example/a.js", consent.Analytics},
 		{"https://maps.example/", e.Vendor("google-maps").Category},
+		{"https://own.example/", consent.Necessary},
+		{"https://widget.example/x", consent.Marketing},
 		{"/images/pixel.gif", consent.Necessary}, // the pattern begins at the root
 		{"/pixel.gif", consent.Marketing},
 		{"https://static.hotjar.com/x.js", consent.Necessary},

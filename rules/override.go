@@ -21,10 +21,10 @@ type Override struct {
 	// Storage is the name of a key of localStorage or sessionStorage likewise.
 	Storage string
 
-	// Category is what the thing becomes; Necessary makes it always pass.
+	// Category is what the thing becomes. Necessary makes it always pass;
+	// Unclassified stands for that of the vendor As, or else Vendor.
 	Category consent.Category
-	// As names the vendor whose tag this is; Category is then that vendor's
-	// unless set. Empty for none.
+	// As names the vendor whose tag this is. Empty for none.
 	As string
 	// AlwaysHold holds it whatever the visitor agreed to.
 	AlwaysHold bool
@@ -111,27 +111,24 @@ func (e *Engine) addOverride(o *Override, order int) error {
 		return refuse("no such category")
 	}
 	v := verdict{category: o.Category, never: o.AlwaysHold, rule: Rule{SourceOverride, o.String(), o.File, o.Line}}
-	if o.As != "" {
-		if v.vendor = e.byID[o.As]; v.vendor == nil {
-			return refuse("no vendor has the id %q", o.As)
+	for _, id := range [...]string{o.Vendor, o.As} {
+		if id == "" {
+			continue
 		}
-		if o.Category == consent.Necessary {
-			v.category = v.vendor.Category
+		if v.vendor = e.byID[id]; v.vendor == nil {
+			return refuse("no vendor has the id %q", id)
 		}
 	}
-	if v.never && v.category == consent.Necessary {
+	if v.category == consent.Unclassified && v.vendor != nil {
+		v.category = v.vendor.Category
+	}
+	if v.never && (v.category == consent.Necessary || v.category == consent.Unclassified) {
 		v.category = consent.Marketing
 	}
 	set := e.overrideSet(o.Pages)
 	switch {
 	case o.Vendor != "":
 		vendor := e.byID[o.Vendor]
-		if vendor == nil {
-			return refuse("no vendor has the id %q", o.Vendor)
-		}
-		if v.vendor == nil {
-			v.vendor = vendor
-		}
 		set.byVendor[vendor] = append(set.byVendor[vendor], &v)
 	case o.Domain != "":
 		domain, err := parseDomain(o.Domain)

@@ -14,7 +14,7 @@ import (
 func TestTable(t *testing.T) {
 	engine := newEngine(t, Options{Overrides: []Override{
 		{Domain: "cdn.example", Category: consent.Analytics},
-		{Domain: "maps.example", As: "google-maps"},
+		{Domain: "maps.example", As: "google-maps", Category: consent.Unclassified},
 		{URL: "shop.example/pixel", AlwaysHold: true, Pages: "/blog/*"},
 		{Vendor: "hotjar", Category: consent.Marketing},
 		{Cookie: "visitor_*", As: "hotjar", Category: consent.Functional},

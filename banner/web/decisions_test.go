@@ -42,7 +42,7 @@ var overrides = []rules.Override{
 	{Vendor: "hotjar", Category: consent.Marketing, AlwaysHold: true},
 	{Domain: "cdn.example", Category: consent.Marketing},
 	{Domain: "shop.example", Category: consent.Analytics, Pages: "/checkout/*"},
-	{URL: "*/wp-includes/", As: "matomo"},
+	{URL: "*/wp-includes/", As: "matomo", Category: consent.Unclassified},
 	{URL: "youtube.com/embed", Category: consent.Social, Pages: "/blog/*"},
 	{Inline: []string{"fbq('init'"}, Category: consent.Social},
 	{URL: "pieces.example/" + strings.Repeat("*a", 20) + "b", Category: consent.Social},
