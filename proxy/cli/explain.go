@@ -106,6 +106,8 @@ func printExplanation(w io.Writer, subject string, x rules.Explanation) {
 // fateBefore says what happens until the visitor has chosen.
 func fateBefore(d rules.Decision) string {
 	switch {
+	case d.Never:
+		return "held, whatever the visitor agrees to"
 	case d.Category == consent.Unclassified:
 		return "passes and is counted, or is held with --unclassified hold"
 	case d.Allowed(0):

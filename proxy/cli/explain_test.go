@@ -18,12 +18,16 @@ func TestExplainOverrides(t *testing.T) {
     overrides:
       - {url: shop.example/js/stats.js, as: matomo}
       - {url: shop.example/js/own.js, as: matomo, category: necessary}
+      - {domain: widget.example, always_hold: true}
+      - {vendor: hotjar, always_hold: true}
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ url, category, before string }{
 		{"https://shop.example/js/stats.js", "analytics", "held until the visitor agrees to analytics"},
 		{"https://shop.example/js/own.js", "necessary", "passes"},
+		{"https://widget.example/", "marketing", "held, whatever the visitor agrees to"},
+		{"https://static.hotjar.com/c/hotjar-1.js", "analytics", "held, whatever the visitor agrees to"},
 	} {
 		expect(t, 0, "explain --config "+config+" "+c.url, "  category  "+c.category+"\n", "  before    "+c.before+"\n")
 	}
