@@ -21,9 +21,6 @@ func (x *exchange) logAccess(status int) {
 		return
 	}
 	client := x.client
-	if !client.IsValid() {
-		client = x.v.peer
-	}
 	if !x.cfg.WholeAddresses {
 		client = truncate(client)
 	}

@@ -62,6 +62,28 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
+// TestAccessLogOfMalformedRequest: the line of a request that cannot be read
+// has its sender's address, not that of a visitor before.
+func TestAccessLogOfMalformedRequest(t *testing.T) {
+	log := new(lines)
+	s := newStage(t, always(t, ok), trusting, func(c *configs.Config) { c.AccessLog, c.WholeAddresses = "common", true })
+	s.proxy.o.Access = log
+	for range 20 {
+		s.dial().send(get("/", "X-Forwarded-For: 192.0.2.7", "Connection: close")).rest()
+		s.dial().send("GET / HTTP/1.1\r\nno field\r\n\r\n").rest()
+	}
+	if err := s.proxy.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all := log.take()
+	if strings.Count(all, "\n") != 40 || !strings.Contains(all, "192.0.2.7 - -") {
+		t.Fatalf("the log is\n%s", all)
+	}
+	if n := strings.Count(all, "127.0.0.1 - -"); n != 20 {
+		t.Errorf("%d malformed requests are logged under another's address:\n%s", 20-n, all)
+	}
+}
+
 // TestAccessLogOfTunnels finds a WebSocket in the log once it has ended, with
 // what went through it.
 func TestAccessLogOfTunnels(t *testing.T) {

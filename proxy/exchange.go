@@ -106,6 +106,7 @@ var exchanges = sync.Pool{New: func() any {
 func acquireExchange(v *visitor) *exchange {
 	x := exchanges.Get().(*exchange)
 	x.proxy, x.v = v.proxy, v
+	x.client, x.secure = v.peer, v.tls
 	x.sites, x.before = v.proxy.sites.Load(), v.out
 	x.cfg = x.sites.cfg
 	x.correlation = correlation{id: x.correlation.id[:0]}

@@ -48,7 +48,6 @@ func (x *exchange) check() error {
 		}
 		x.expects = r.minor == 1 && !x.upload.done()
 	}
-	x.client, x.secure = x.v.peer, x.v.tls
 	if x.trusted(x.v.peer) {
 		x.believe()
 	}
