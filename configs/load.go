@@ -11,9 +11,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 
@@ -373,7 +375,7 @@ func (r *reader) cookie(n *yaml.Node, at string, c *CookieOptions) {
 		"domain": func(n *yaml.Node, at string) {
 			r.text(n, at, &c.Domain)
 			c.Domain = strings.TrimPrefix(c.Domain, ".")
-			if !validHost(c.Domain) {
+			if !validHost(c.Domain) || strings.ContainsAny(c.Domain, "_:") {
 				r.refuse(n, at, fmt.Sprintf("%q is not a domain", c.Domain), "write a domain such as shop.example")
 			}
 		},
@@ -381,6 +383,9 @@ func (r *reader) cookie(n *yaml.Node, at string, c *CookieOptions) {
 			r.duration(n, at, &c.MaxAge)
 			if c.MaxAge > consent.MaxMaxAge {
 				r.refuse(n, at, "is longer than browsers keep a cookie", "use at most 395d; 180d is what data protection authorities expect")
+			}
+			if c.MaxAge < time.Second {
+				r.refuse(n, at, "is shorter than cookies count", "use at least 1s; 180d is what data protection authorities expect")
 			}
 		},
 	})
@@ -488,7 +493,7 @@ func (r *reader) link(n *yaml.Node, at string, to *string) {
 func (r *reader) logo(n *yaml.Node, at string, to *string) {
 	r.text(n, at, to)
 	u, err := url.Parse(*to)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.ContainsAny(*to, " \"'<>\\") {
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.ContainsFunc(*to, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"'<>\`, c) }) {
 		r.refuse(n, at, fmt.Sprintf("%q is no path on the site", *to), "write one such as /logo.svg: a picture from elsewhere would be asked for before there is consent")
 	}
 }
@@ -523,10 +528,15 @@ func CheckDatabase(dsn string) error {
 
 func (r *reader) prefix(n *yaml.Node, at string, to *string) {
 	r.text(n, at, to)
-	if p := *to; len(p) < 3 || p[0] != '/' || p[len(p)-1] != '/' || strings.ContainsAny(p, "?#% \\\"'<>") || strings.Contains(p, "//") || strings.Contains(p, "..") {
+	p := *to
+	if len(p) < 3 || p[0] != '/' || p[len(p)-1] != '/' || strings.Contains(p, "//") || strings.Contains(p, "..") {
 		r.refuse(n, at, fmt.Sprintf("%q is not a path prefix", p), "write a path that begins and ends in a slash, such as /_askfirst/")
+	} else if !plainPath.MatchString(p) {
+		r.refuse(n, at, fmt.Sprintf("%q has characters that mean something in addresses", p), "write letters, digits, - . _ and ~")
 	}
 }
+
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9._~/-]+$`)
 
 func (r *reader) regime(n *yaml.Node, at string, to *consent.Regime) {
 	var name string
