@@ -31,10 +31,15 @@ func (x *exchange) ask(upgrade bool) error {
 		if errors.Is(err, errQueueFull) {
 			return errs
 		}
-		if up.failed(&x.site.Health) && len(x.site.servers.all) > 1 {
-			x.proxy.log.Warn("a server is left out", "site", x.site.Name, "upstream", up.address, "error", err)
-		}
+		x.blame(up, err)
 		tried = append(tried, up)
+	}
+}
+
+// blame notes that up could not be reached, or did not answer.
+func (x *exchange) blame(up *upstream, err error) {
+	if up.failed(&x.site.Health) && len(x.site.servers.all) > 1 {
+		x.proxy.log.Warn("a server is left out", "site", x.site.Name, "upstream", up.address, "error", err)
 	}
 }
 
@@ -86,11 +91,11 @@ func (x *exchange) askOver(l *link) (again bool, err error) {
 		return false, nil
 	}
 	silent, kept, uploading := l.in.in == before, l.kept, x.sending != nil
-	blame := x.abandon()
-	err = errors.Join(blame, err, sendErr)
+	fault := x.abandon() // the visitor's
+	err = errors.Join(fault, err, sendErr)
 	left := errors.Is(err, errVisitorLeft)
-	if blame == nil && !kept && !left {
-		l.up.failed(&x.site.Health)
+	if fault == nil && !kept && !left {
+		x.blame(l.up, err)
 	}
 	if !kept || !silent || uploading || left || !idempotent(x.request.method) || errors.Is(err, errSilent) {
 		return false, err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -58,6 +59,28 @@ func TestServers(t *testing.T) {
 	dead := s.proxy.sites.Load().all[0].servers.all[1]
 	if n := dead.failures.Load(); n > 3 {
 		t.Errorf("a dead server was tried %d times, want at most 3", n)
+	}
+}
+
+// TestSilentServerIsLeftOut: the log names a server that takes connections and
+// answers nothing.
+func TestSilentServerIsLeftOut(t *testing.T) {
+	silent := script(t, func(_ int, p *peer) { p.head() })
+	s := newStage(t, silent, func(c *configs.Config) {
+		c.Sites[0].Others = []*url.URL{parseURL(t, always(t, ok))}
+		c.Sites[0].Health.Failures, c.Sites[0].Health.Pause = 2, time.Hour
+	})
+	failed := 0
+	for range 60 {
+		if s.dial().send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").status() != 200 {
+			failed++
+		}
+	}
+	if err := s.proxy.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if said := strings.Count(s.log.String(), "a server is left out"); failed != 2 || said != 1 {
+		t.Errorf("%d requests failed, and the log says %d times that a server is left out", failed, said)
 	}
 }
 
