@@ -261,12 +261,18 @@ func (s *sourceList) covers(host string) bool {
 // lets reports whether a vendor's tags may act under a choice, on some page at
 // least.
 func (l *lock) lets(v *rules.Vendor, granted consent.Set) bool {
+	everywhere := false // an override speaks of the vendor on all pages
 	for i := range l.overrides {
-		if o := &l.overrides[i]; o.Vendor == v.ID && !o.AlwaysHold && granted.Has(l.becomes(o)) {
+		o := &l.overrides[i]
+		if o.Vendor != v.ID {
+			continue
+		}
+		if (rules.Decision{Vendor: v, Category: l.becomes(o), Never: o.AlwaysHold}).Allowed(granted) {
 			return true
 		}
+		everywhere = everywhere || o.Pages == ""
 	}
-	return rules.Decision{Vendor: v, Category: v.Category}.Allowed(granted)
+	return !everywhere && rules.Decision{Vendor: v, Category: v.Category}.Allowed(granted)
 }
 
 // becomes returns the category of what an override is about.

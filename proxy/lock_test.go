@@ -32,7 +32,11 @@ func TestLockNamesWhatTheChoiceLetsPass(t *testing.T) {
 		{URL: "files.partner.example/a/b*c", Category: consent.Analytics},
 		{Domain: "never.example", AlwaysHold: true},
 		{Vendor: "youtube", Category: consent.Necessary},
-	}, "hotjar", "youtube", "intercom")
+		{Vendor: "matomo", Category: consent.Functional},
+		{Vendor: "mixpanel", AlwaysHold: true},
+		{Vendor: "google-tag-manager", Category: consent.Marketing},
+		{Vendor: "segment", Category: consent.Functional, Pages: "/shop/*"},
+	}, "hotjar", "youtube", "intercom", "matomo", "mixpanel", "google-tag-manager", "segment")
 	l.learn([]Sighting{
 		{Host: []byte("stats.site.example"), Decision: rules.Decision{Category: consent.Analytics, Party: rules.ThirdParty}},
 		{Host: []byte("bad host;"), Decision: rules.Decision{Party: rules.ThirdParty}},
@@ -43,8 +47,8 @@ func TestLockNamesWhatTheChoiceLetsPass(t *testing.T) {
 		has, not string
 	}{
 		{0, "images.partner.example *.images.partner.example stripe.com *.youtube.com", "hotjar files.partner stats.site intercom never own.example bad ;"},
-		{consent.SetOf(consent.Analytics), "hotjar.com *.hotjar.com wss://*.hotjar.com files.partner.example/a/ stats.site.example:*", "intercom"},
-		{consent.SetOf(consent.Functional), "*.intercom.io", "hotjar"},
+		{consent.SetOf(consent.Analytics), "hotjar.com *.hotjar.com wss://*.hotjar.com files.partner.example/a/ stats.site.example:* *.googletagmanager.com *.segment.com", "intercom matomo mixpanel"},
+		{consent.SetOf(consent.Functional), "*.intercom.io *.matomo.cloud *.segment.com", "hotjar mixpanel"},
 	} {
 		got := l.sources(c.granted)
 		for _, word := range strings.Fields(c.has) {
