@@ -205,7 +205,6 @@ func isCosmetic(line string) bool {
 
 // optionsAt returns where the "$" stands that options follow, -1 for none.
 func optionsAt(body string) int {
-	from := 0
 	if strings.HasPrefix(body, "/") {
 		// A regular expression may have a "$" of its own.
 		if end := strings.LastIndex(body, "/$"); end > 0 && end+2 < len(body) && beginsOption(body[end+2]) {
@@ -216,7 +215,7 @@ func optionsAt(body string) int {
 		}
 	}
 	at := strings.LastIndexByte(body, '$')
-	if at < from || at == len(body)-1 {
+	if at < 0 || at == len(body)-1 {
 		return -1
 	}
 	if beginsOption(body[at+1]) {
@@ -362,8 +361,8 @@ func (r *listRule) readPattern(p string) error {
 	return nil
 }
 
-// literal returns the longest run of bytes that every URL has that the rule
-// matches, beyond its domain; in lower case.
+// literals returns runs of bytes that every URL has that the rule matches, beyond
+// its domain; in lower case.
 func (r *listRule) literals() []string {
 	if r.scope != nil && r.scope.regexp != nil {
 		parsed, err := syntax.Parse(r.pattern, syntax.Perl|syntax.FoldCase)

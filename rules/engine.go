@@ -17,8 +17,8 @@ import (
 // What decides about a URL, first to last: an override about a URL pattern, a
 // domain, a vendor; an exception of an operator's list; the catalogue's URL
 // patterns, then its domains; the breadth table; a rule of an operator's list; a
-// heuristic. What nothing names is unclassified if it is a third party's and necessary if it is
-// the page's own. The page's own URLs are matched only by rules that name them:
+// heuristic. What nothing names is unclassified if it is a third party's and
+// necessary if it is the page's own. The page's own URLs are matched only by rules that name them:
 // overrides, and patterns with the host "*" or "self"; by domains that its hosts are
 // aliases of, where Options.Aliases is set; and, after all others of their rank,
 // by patterns with a host such as "ads.self".

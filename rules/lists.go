@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/askfirst/askfirst/rules/consent"
@@ -328,10 +327,10 @@ func (r *listReader) readDisconnect() error {
 		return &Mistake{r.Name, 1, `not a Disconnect list: no "categories"`}
 	}
 	p := r.places()
-	for _, category := range sortedKeys(list.Categories) {
+	for _, category := range slices.Sorted(maps.Keys(list.Categories)) {
 		for _, company := range list.Categories[category] {
-			for _, name := range sortedKeys(company) {
-				for _, site := range sortedKeys(company[name]) {
+			for _, name := range slices.Sorted(maps.Keys(company)) {
+				for _, site := range slices.Sorted(maps.Keys(company[name])) {
 					var domains []string
 					if json.Unmarshal(company[name][site], &domains) != nil {
 						continue // a property such as "dnt", not a site's domains
@@ -363,7 +362,7 @@ func (r *listReader) readTrackerDB() error {
 		return &Mistake{r.Name, 1, `not a TrackerDB list: no "patterns"`}
 	}
 	p := r.places()
-	for _, id := range sortedKeys(list.Patterns) {
+	for _, id := range slices.Sorted(maps.Keys(list.Patterns)) {
 		entry := list.Patterns[id]
 		for _, d := range entry.Domains {
 			if err := r.trackingDomain(d, []string{entry.Category}, p[d]); err != nil {
@@ -413,7 +412,7 @@ func (r *listReader) readTrackerRadar() error {
 	if list.Domain != "" {
 		return r.trackingDomain(list.Domain, list.Categories, p[list.Domain])
 	}
-	for _, domain := range sortedKeys(list.Trackers) {
+	for _, domain := range slices.Sorted(maps.Keys(list.Trackers)) {
 		e := list.Trackers[domain]
 		r.summary.Ignored[errRegexp.Error()] += len(e.Rules)
 		if e.Default == "ignore" {
@@ -424,15 +423,6 @@ func (r *listReader) readTrackerRadar() error {
 		}
 	}
 	return nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }
 
 // build indexes the rules: by domain, else by the rarest run of a literal, else
