@@ -9,11 +9,10 @@
 // may pass, answer.go passes it on. A page goes through document.go on its way,
 // which decodes, rewrites and encodes it (encoding.go, charset.go), remembers it
 // (remember.go, memo.go; refinery.go makes what is remembered smaller) and makes
-// its head true
-// (documenthead.go, validators.go, csp.go, lock.go). Where one page serves all,
-// uniform.go says for whom it is made. All
-// else is passed on untouched, as it comes. own.go answers what is asked of us,
-// tunnel.go carries WebSockets, servers.go chooses among several upstreams.
+// its head true (documenthead.go, validators.go, csp.go, lock.go). Where one page
+// serves all, uniform.go says for whom it is made. All else is passed on
+// untouched, as it comes. own.go answers what is asked of us, tunnel.go carries
+// WebSockets, servers.go chooses among several upstreams.
 //
 // What cannot be read is held all the same: a page in an unknown or broken
 // coding is sent as it came, under a policy by which it contacts nobody else.

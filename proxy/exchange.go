@@ -300,11 +300,7 @@ func (x *exchange) isHead() bool { return string(x.request.method) == "HEAD" }
 // pageURL returns the page's address as the visitor sees it.
 func (x *exchange) pageURL() []byte {
 	if len(x.url) == 0 {
-		scheme := "http://"
-		if x.secure {
-			scheme = "https://"
-		}
-		x.url = append(append(append(x.url, scheme...), x.address...), x.target...)
+		x.url = append(append(append(append(x.url, x.scheme()...), "://"...), x.address...), x.target...)
 	}
 	return x.url
 }

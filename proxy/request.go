@@ -289,7 +289,6 @@ func (x *exchange) composeRequest(upgrade bool) {
 	page := x.asksForPage()
 	for i := range r.fields {
 		f := &r.fields[i]
-		value := f.value
 		switch f.id {
 		case unnamed:
 			if r.nominated(f) || standsFor(f.name) != unnamed {
@@ -297,7 +296,7 @@ func (x *exchange) composeRequest(upgrade bool) {
 			}
 		case nameHost, nameContentLength, nameTransferEncoding, nameConnection, nameKeepAlive, nameProxyConnection,
 			nameProxyAuthenticate, nameProxyAuthorization, nameTE, nameUpgrade, nameHTTP2Settings,
-			nameXForwardedFor, nameForwarded, nameVia:
+			nameXForwardedFor, nameForwarded, nameVia, nameXRequestID, nameAvailableDictionary:
 			continue
 		case nameXForwardedProto, nameXForwardedHost, nameXForwardedPort:
 			if !trust {
@@ -307,8 +306,6 @@ func (x *exchange) composeRequest(upgrade bool) {
 			if !trust || x.site.TruncateAddress {
 				continue
 			}
-		case nameXRequestID:
-			continue
 		case nameTraceparent:
 			if x.sites.tracer != nil {
 				continue
@@ -327,8 +324,6 @@ func (x *exchange) composeRequest(upgrade bool) {
 		case nameAcceptEncoding:
 			out = appendCodings(out, f)
 			continue
-		case nameAvailableDictionary:
-			continue
 		case nameRange, nameIfRange:
 			if page {
 				continue
@@ -341,7 +336,7 @@ func (x *exchange) composeRequest(upgrade bool) {
 				continue
 			}
 		}
-		out = appendField(out, f.name, value)
+		out = appendField(out, f.name, f.value)
 	}
 	switch x.upload.framing {
 	case sized:

@@ -182,13 +182,9 @@ func (t *tracer) end(x *exchange, status int) {
 	}
 	now := time.Now()
 	at := func(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
-	scheme := "http"
-	if x.secure {
-		scheme = "https"
-	}
 	method := string(x.request.method)
 	attributes := []otlpAttribute{
-		textOf("http.request.method", method), textOf("url.scheme", scheme), textOf("url.path", string(x.path())),
+		textOf("http.request.method", method), textOf("url.scheme", x.scheme()), textOf("url.path", string(x.path())),
 		textOf("server.address", string(x.host)), numberOf("http.response.status_code", status),
 		textOf("askfirst.request_id", string(x.correlation.id)),
 	}

@@ -71,8 +71,8 @@ func carry(v *visitor, l *link, rest time.Duration) {
 	v.in.in += <-came
 }
 
-// pour copies from src to dst until src ends, and returns how much. An error on either closes both,
-// so that the copy in the other direction ends too.
+// pour copies from src to dst until src ends, and returns how much. An error on
+// either closes both, so that the copy in the other direction ends too.
 func pour(dst, src net.Conn, buf []byte, rest time.Duration, last *atomic.Int64) (copied int64) {
 	for {
 		src.SetReadDeadline(time.Now().Add(rest))
