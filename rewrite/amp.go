@@ -73,13 +73,7 @@ func (rw *Rewriter) judgeAMP(i int, value []byte, v *vector) {
 	}
 	name := append(rw.text[:0], v.element...)
 	if rw.tag.ids[i] == attrType {
-		name = append(name, ' ')
-		for _, c := range value {
-			if 'A' <= c && c <= 'Z' {
-				c |= 0x20
-			}
-			name = append(name, c)
-		}
+		name = appendLower(append(name, ' '), value)
 	}
 	rw.text = name
 	if url, ok := ampVendors[string(name)]; ok {

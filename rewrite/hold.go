@@ -242,12 +242,7 @@ func (rw *Rewriter) box() {
 	}
 	box.Width, box.Height, box.Class, box.Style, box.Title = part(attrWidth), part(attrHeight), part(attrClass), part(attrStyle), part(attrTitle)
 	from := len(rw.text)
-	for _, c := range rw.in[t.start+1 : t.nameEnd] {
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		rw.text = append(rw.text, c)
-	}
+	rw.text = appendLower(rw.text, rw.in[t.start+1:t.nameEnd])
 	box.Element = rw.text[from:]
 	rw.extra = rw.doc.Placeholder(rw.extra[:0], rw.inject.lang, box)
 	rw.write(rw.extra)

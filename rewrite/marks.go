@@ -167,14 +167,18 @@ func (rw *Rewriter) readMarks() {
 
 // lower returns name in lower case, valid until the next call.
 func (rw *Rewriter) lower(name []byte) []byte {
-	rw.text = rw.text[:0]
+	rw.text = appendLower(rw.text[:0], name)
+	return rw.text
+}
+
+func appendLower(dst, name []byte) []byte {
 	for _, c := range name {
 		if 'A' <= c && c <= 'Z' {
 			c |= 0x20
 		}
-		rw.text = append(rw.text, c)
+		dst = append(dst, c)
 	}
-	return rw.text
+	return dst
 }
 
 // mark takes the rules' answer about a mark and reports whether it is one.

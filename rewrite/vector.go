@@ -36,8 +36,8 @@ type vector struct {
 	read      reading
 	kind      rules.Kind
 	fate      consent.Fate // when the visitor has not agreed
-	// rel limits the vector to a <link> with this relation, http to a <meta>
-	// with this http-equiv, input to an <input> of this type.
+	// when limits the vector to a <link> with this relation, a <meta> with this
+	// http-equiv, an <input> of this type or a <param> with this name.
 	when string
 	// only says that the vector is held where a rule names the target, and
 	// not because a third party is unclassified.
