@@ -162,8 +162,8 @@ func cutAsset(name string) (file, revision, rest string) {
 
 const yearInSeconds = "31536000"
 
-// serveAsset answers with a file that never changes, in the encoding that the
-// browser likes best. What is not what its address says is not to be kept.
+// serveAsset answers with a file that never changes, in the shortest encoding
+// that the browser takes. What is not what its address says is not to be kept.
 func serveAsset(ctx *fasthttp.RequestCtx, c *content, mediaType string, current bool) {
 	h := &ctx.Response.Header
 	h.SetContentType(mediaType)

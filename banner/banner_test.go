@@ -198,7 +198,7 @@ func TestMarkup(t *testing.T) {
 // ASCII: what the banner adds reads the same in all of them.
 func TestMarkupIsASCII(t *testing.T) {
 	b := newBanner(t, Options{Title: "Ærø"})
-	for _, tag := range Languages() {
+	for _, tag := range embedded() {
 		out := b.AppendFoot(nil, &View{Return: []byte("/ä")}, []byte(tag))
 		out = b.AppendPlaceholder(out, &View{Return: []byte("/ä")}, []byte(tag), &Box{Vendor: video})
 		for i, c := range out {
@@ -212,7 +212,7 @@ func TestMarkupIsASCII(t *testing.T) {
 // TestMarkupParses reads the markup with a parser that is not ours.
 func TestMarkupParses(t *testing.T) {
 	b := newBanner(t, Options{PolicyURL: "/privacy"})
-	for _, tag := range Languages() {
+	for _, tag := range embedded() {
 		for _, hostile := range []string{"/", `/"><script>alert(1)</script>`, "/'&amp;</template></form>", "/⟦nonce⟧"} {
 			v := &View{Return: []byte(hostile), Nonce: []byte(hostile), Standing: made}
 			out := b.AppendHead(nil, v, nil)
@@ -268,7 +268,7 @@ func FuzzReturn(f *testing.F) {
 // TestEqualViewsGiveEqualBytes is what lets pages be memoised.
 func TestEqualViewsGiveEqualBytes(t *testing.T) {
 	first, second := newBanner(t, Options{}), newBanner(t, Options{})
-	for _, tag := range Languages() {
+	for _, tag := range embedded() {
 		v := &View{Return: []byte("/x")}
 		if !bytes.Equal(first.AppendFoot(nil, v, []byte(tag)), second.AppendFoot(nil, v, []byte(tag))) {
 			t.Errorf("%s: two banners of the same options differ", tag)

@@ -327,7 +327,7 @@ func TestFirstLayer(t *testing.T) {
 		do(t, ctx, media("prefers-reduced-motion", "reduce"))
 		tags := []string{"en", "de", "el", "mt", "ar", "ja"} // the long ones, and other scripts
 		if layout == "bar" {
-			tags = Languages()
+			tags = embedded()
 		}
 		for _, tag := range tags {
 			do(t, ctx, chromedp.Navigate(address+"/?l="+tag))

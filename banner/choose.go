@@ -75,7 +75,7 @@ func parseAnswer(media string, body []byte) (a answer, form bool, err error) {
 	return a, false, errMediaType
 }
 
-var errMediaType = fmt.Errorf("want a form (application/x-www-form-urlencoded) or JSON (application/json)")
+var errMediaType = errors.New("want a form (application/x-www-form-urlencoded) or JSON (application/json)")
 
 // decodeStrict reads one JSON value with no unknown fields and nothing after.
 func decodeStrict(data []byte, into any) error {
@@ -85,7 +85,7 @@ func decodeStrict(data []byte, into any) error {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("something follows the value")
+		return errors.New("something follows the value")
 	}
 	return nil
 }
@@ -213,7 +213,7 @@ func (b *Banner) grant(a *answer, standing consent.Standing) (consent.Set, error
 		return named, nil
 	case "always":
 		if named.Empty() {
-			return 0, fmt.Errorf("always needs a category")
+			return 0, errors.New("always needs a category")
 		}
 		return standing.Granted&consent.All | named, nil
 	case "gpc":

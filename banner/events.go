@@ -60,13 +60,6 @@ const (
 var (
 	eventNames   = []string{"held", "released", "fired", "stopped"}
 	cookieSource = []string{"script", "storage", "header"}
-	kindsByName  = func() map[string]rules.Kind {
-		kinds := map[string]rules.Kind{}
-		for k := rules.Other; k <= rules.StoredCookie; k++ {
-			kinds[k.String()] = k
-		}
-		return kinds
-	}()
 )
 
 // events is a page's report on the wire. A page sends one when it is left, and if
@@ -183,7 +176,7 @@ func (b *Banner) examine(e *events, v *Visit) ([]*Report, error) {
 	var page rules.Page
 	page.Reset([]byte(origin(v) + e.Page))
 	for _, t := range e.Tags {
-		kind, known := kindsByName[t.kind]
+		kind, known := rules.ParseKind(t.kind)
 		r := under(t.granted)
 		if !known || r == nil || !slices.Contains(eventNames, t.event) || t.count < 1 || t.count > maxCount {
 			return nil, errors.New("a tag's kind, event, count or categories are unknown")

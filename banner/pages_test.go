@@ -20,7 +20,7 @@ func TestPages(t *testing.T) {
 	e.visit.Standing = consent.Stand(consent.OptIn, &choice, consent.GPC)
 	e.records.receipts = map[consent.ID]*consent.Receipt{choice.ID: {Choice: choice, Site: "Shop", Action: "save", Vendors: []string{"x"}}}
 	for _, path := range []string{"/_askfirst/preferences", "/_askfirst/cookies", "/_askfirst/receipt"} {
-		for _, tag := range Languages() {
+		for _, tag := range embedded() {
 			a := e.do("GET", path+"?return=%2Fblog%3Fa%3D%22b", "", "Accept-Language", tag)
 			e.status(a, 200)
 			if !strings.Contains(a.body, `<html lang="`+tag+`"`) || strings.Contains(a.body, "ZgotmplZ") || strings.Contains(a.body, "⟦") || strings.Contains(a.body, "{site}") {

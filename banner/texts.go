@@ -66,15 +66,6 @@ type languages struct {
 	fallback int
 }
 
-// Languages returns the BCP 47 tags of the embedded texts, sorted.
-func Languages() []string {
-	all, err := embeddedTexts()
-	if err != nil {
-		return nil
-	}
-	return slices.Sorted(maps.Keys(all))
-}
-
 // newLanguages lays the operator's texts over the embedded ones. A language
 // that is not embedded is taken if it is whole.
 func newLanguages(fallback string, overrides map[string]map[string]string) (*languages, error) {
@@ -132,7 +123,6 @@ func newLanguages(fallback string, overrides map[string]map[string]string) (*lan
 	return l, errors.Join(errs...)
 }
 
-// slots are what texts fill in.
 var slotPattern = regexp.MustCompile(`\{[a-z]*\}`)
 
 // uneven refuses an operator's text that fills in what the embedded one does not,
