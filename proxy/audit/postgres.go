@@ -41,12 +41,6 @@ func IsDSN(place string) bool {
 	return strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "postgresql://")
 }
 
-// CheckDSN tells what is wrong with the address of a database.
-func CheckDSN(dsn string) error {
-	_, err := parseDSN(dsn)
-	return err
-}
-
 // SafeDSN returns the address of a database without its password.
 func SafeDSN(dsn string) string {
 	u, err := url.Parse(dsn)

@@ -78,11 +78,11 @@ func TestProxiesShareADatabase(t *testing.T) {
 
 func TestWrongDSNIsRefused(t *testing.T) {
 	for _, dsn := range []string{"mysql://host/db", "postgres://host:port/db", "postgres://h/d?sslmode=maybe"} {
-		if err := CheckDSN(dsn); err == nil {
+		if _, err := parseDSN(dsn); err == nil {
 			t.Errorf("%s was taken", dsn)
 		}
 	}
-	if err := CheckDSN("postgres://askfirst:secret@db.example:5432/records?sslmode=verify-full"); err != nil {
+	if _, err := parseDSN("postgres://askfirst:secret@db.example:5432/records?sslmode=verify-full"); err != nil {
 		t.Error(err)
 	}
 	if got := SafeDSN("postgres://askfirst:secret@db.example/records"); bytes.Contains([]byte(got), []byte("secret")) {
