@@ -43,10 +43,6 @@ func (a *Admin) unclassified(r *request) (*view, error) {
 	r.filter.Category = "unclassified"
 	t := &table{Name: "unclassified", Caption: "Unclassified third parties",
 		Empty: "Every third party met in this period is known to a rule."}
-	sites := r.manySites()
-	if sites {
-		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
-	}
 	t.Columns = append(t.Columns, column{Key: "host", Title: "Host"}, column{Key: "tags", Title: "Tags", Number: true, Spare: true})
 	t.Columns = append(t.Columns, eventColumns[:len(eventColumns)-1]...)
 	t.Columns = append(t.Columns, column{Key: "first", Title: "First seen", Spare: true}, column{Key: "last", Title: "Last seen", Spare: true})
@@ -54,12 +50,10 @@ func (a *Admin) unclassified(r *request) (*view, error) {
 	hosts := 0
 	var writable []unknownHost
 	err := a.fill(r, t, audit.ByHost, part, func(row *audit.Row) []cell {
-		var cells []cell
-		if sites {
-			cells = append(cells, cell{Value: row.Site})
+		cells := []cell{
+			{Value: row.Host, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "host", row.Host, "category", "unclassified")},
+			{Value: int64(row.Tags)},
 		}
-		cells = append(cells, cell{Value: row.Host, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "host", row.Host, "category", "unclassified")},
-			cell{Value: int64(row.Tags)})
 		cells = append(cells, eventCells(row.Counts)[:len(eventColumns)-1]...)
 		if r.format == "" && row.Host != "" && row.Host != audit.Other {
 			fmt.Fprintf(&yaml, "  - domain: %s\n    category: marketing\n", yamlText(row.Host))

@@ -151,6 +151,8 @@ func (r *request) manySites() bool {
 	return len(r.sites) > 1 && r.filter.Site == "" || r.format != ""
 }
 
+var siteColumn = column{Key: "site", Title: "Site", Spare: true}
+
 // tagName writes a tag's address for people.
 func tagName(row *audit.Row) string {
 	switch {
@@ -164,10 +166,7 @@ func tagName(row *audit.Row) string {
 }
 
 func vendorCell(row *audit.Row, href string) cell {
-	c := cell{Value: row.Vendor, Text: row.VendorName, Link: href}
-	if c.Text == "" {
-		c.Text = row.Vendor
-	}
+	c := cell{Value: row.Vendor, Text: cmp.Or(row.VendorName, row.Vendor), Link: href}
 	if c.Text == "" {
 		c.Text, c.Class, c.Link = "unknown", "quiet", ""
 	}
@@ -181,6 +180,10 @@ func categoryCell(name string) cell {
 // fill puts rows of counts into a table: those of the part, or all, one by one,
 // into an export.
 func (a *Admin) fill(r *request, t *table, by audit.Grouping, part extent, cells func(*audit.Row) []cell) error {
+	if rest := cells; r.manySites() {
+		t.Columns = slices.Insert(t.Columns, 0, siteColumn)
+		cells = func(row *audit.Row) []cell { return append([]cell{{Value: row.Site}}, rest(row)...) }
+	}
 	if r.format != "" {
 		t.each = func(write func([]cell) error) error {
 			return a.o.Store.EachTag(r.Context(), by, r.filter, r.slice(part), func(row *audit.Row) error { return write(cells(row)) })
@@ -206,10 +209,6 @@ func (a *Admin) tagTable(r *request) (*table, error) {
 	}
 	part := r.part("seen")
 	t := &table{Name: "tags", Caption: "Tags", Empty: "No tag was met in this period."}
-	sites := r.manySites()
-	if sites {
-		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
-	}
 	if by == audit.ByPageAndTag {
 		t.Columns = append(t.Columns, column{Key: "page", Title: "Page"})
 	}
@@ -224,9 +223,6 @@ func (a *Admin) tagTable(r *request) (*table, error) {
 	t.Columns = append(t.Columns, eventColumns...)
 	err := a.fill(r, t, by, part, func(row *audit.Row) []cell {
 		var cells []cell
-		if sites {
-			cells = append(cells, cell{Value: row.Site})
-		}
 		if by == audit.ByPageAndTag {
 			cells = append(cells, cell{Value: row.Page, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "page", row.Page)})
 		}
@@ -250,25 +246,17 @@ func (a *Admin) tagTable(r *request) (*table, error) {
 func (a *Admin) vendorTable(r *request) (*table, error) {
 	part := r.part("seen")
 	t := &table{Name: "vendors", Caption: "Vendors", Empty: "No vendor was met in this period."}
-	sites := r.manySites()
-	if sites {
-		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
-	}
 	t.Columns = append(t.Columns, column{Key: "vendor", Title: "Vendor"}, column{Key: "country", Title: "Country", Spare: true},
 		column{Key: "category", Title: "Category"}, column{Key: "tags", Title: "Tags", Number: true, Spare: true})
 	t.Columns = append(t.Columns, eventColumns...)
 	t.Columns = append(t.Columns, column{Key: "first", Title: "First seen", Spare: true})
 	err := a.fill(r, t, audit.ByVendor, part, func(row *audit.Row) []cell {
-		var cells []cell
-		if sites {
-			cells = append(cells, cell{Value: row.Site})
-		}
 		name := vendorCell(row, narrowed(r, "/tags", "site", row.Site, "vendor", row.Vendor))
 		country := cell{Value: "", Class: "quiet"}
 		if v := a.vendor(row.Site, row.Vendor); v != nil {
 			name.Sub, country.Value = v.Company, v.Country
 		}
-		cells = append(cells, name, country, categoryCell(row.Category), cell{Value: int64(row.Tags)})
+		cells := []cell{name, country, categoryCell(row.Category), {Value: int64(row.Tags)}}
 		cells = append(cells, eventCells(row.Counts)...)
 		return append(cells, cell{Value: row.First, Class: "quiet"})
 	})
@@ -278,19 +266,11 @@ func (a *Admin) vendorTable(r *request) (*table, error) {
 func (a *Admin) pageTable(r *request) (*table, error) {
 	part := r.part("seen")
 	t := &table{Name: "pages", Caption: "Pages", Empty: "No page with a tag was seen in this period."}
-	sites := r.manySites()
-	if sites {
-		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
-	}
 	t.Columns = append(t.Columns, column{Key: "page", Title: "Page"})
 	t.Columns = append(t.Columns, eventColumns...)
 	t.Columns = append(t.Columns, column{Key: "first", Title: "First seen", Spare: true})
 	err := a.fill(r, t, audit.ByPage, part, func(row *audit.Row) []cell {
-		var cells []cell
-		if sites {
-			cells = append(cells, cell{Value: row.Site})
-		}
-		cells = append(cells, cell{Value: row.Page, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "page", row.Page)})
+		cells := []cell{{Value: row.Page, Class: "path", Link: narrowed(r, "/tags", "by", "page", "site", row.Site, "page", row.Page)}}
 		cells = append(cells, eventCells(row.Counts)...)
 		return append(cells, cell{Value: row.First, Class: "quiet"})
 	})
@@ -306,7 +286,7 @@ func (a *Admin) cookieTable(r *request) (*table, error) {
 	t := &table{Name: "cookies", Caption: "Cookies", Total: total, Empty: "No cookie was met in this period."}
 	sites := r.manySites()
 	if sites {
-		t.Columns = append(t.Columns, column{Key: "site", Title: "Site", Spare: true})
+		t.Columns = append(t.Columns, siteColumn)
 	}
 	t.Columns = append(t.Columns, column{Key: "name", Title: "Cookie"}, column{Key: "vendor", Title: "Vendor"},
 		column{Key: "category", Title: "Category"}, column{Key: "source", Title: "Set by", Spare: true},

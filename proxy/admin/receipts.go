@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/askfirst/askfirst/proxy/audit"
@@ -46,7 +48,7 @@ func (a *Admin) receipts(r *request) (*view, error) {
 			{Key: "regime", Title: "Regime", Spare: true}, {Key: "language", Title: "Language", Spare: true}}}
 	cells := func(k *consent.Receipt) []cell {
 		p := describe(k)
-		agreed := cell{Value: p.Agreed, Text: joined(p.Agreed)}
+		agreed := cell{Value: p.Agreed, Text: cmp.Or(strings.Join(p.Agreed, ", "), "nothing")}
 		if len(p.Agreed) == 0 {
 			agreed.Class = "quiet"
 		}
@@ -108,13 +110,8 @@ func (a *Admin) receiptView(r *request, id consent.ID) (*view, error) {
 
 // describe puts a receipt into words.
 func describe(k *consent.Receipt) *receiptPage {
-	p := &receiptPage{Receipt: k, Erased: !k.Erased.IsZero(), Action: k.Action, Method: string(k.Method)}
-	if name := actionNames[k.Action]; name != "" {
-		p.Action = name
-	}
-	if name := methodNames[k.Method]; name != "" {
-		p.Method = name
-	}
+	p := &receiptPage{Receipt: k, Erased: !k.Erased.IsZero(),
+		Action: cmp.Or(actionNames[k.Action], k.Action), Method: cmp.Or(methodNames[k.Method], string(k.Method))}
 	for _, c := range consent.Optional {
 		if k.Categories.Has(c) {
 			p.Agreed = append(p.Agreed, c.String())
@@ -126,17 +123,6 @@ func describe(k *consent.Receipt) *receiptPage {
 		}
 	}
 	return p
-}
-
-func joined(list []string) string {
-	if len(list) == 0 {
-		return "nothing"
-	}
-	s := list[0]
-	for _, k := range list[1:] {
-		s += ", " + k
-	}
-	return s
 }
 
 // erase empties a receipt on the operator's behalf.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -23,10 +24,7 @@ type request struct {
 
 // part returns which part of a table is asked for.
 func (r *request) part(usual string) extent {
-	p := extent{sort: r.FormValue("sort"), reverse: r.FormValue("reverse") != ""}
-	if p.sort == "" {
-		p.sort = usual
-	}
+	p := extent{sort: cmp.Or(r.FormValue("sort"), usual), reverse: r.FormValue("reverse") != ""}
 	if n, err := strconv.Atoi(r.FormValue("offset")); err == nil && n > 0 {
 		p.offset = n
 	}
