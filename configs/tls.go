@@ -107,7 +107,7 @@ func (c *Certificate) Load() (tls.Certificate, error) {
 	return tls.LoadX509KeyPair(c.Chain, c.Key)
 }
 
-// loadTLS takes the files to be beside the configuration at path, and checks
+// load takes the files to be beside the configuration at path, and checks
 // that they can be used.
 func (t *TLS) load(path string) error {
 	var mistakes Mistakes

@@ -7,7 +7,8 @@ import (
 )
 
 // Files lists the files that c was made from, path first: a change of any of
-// them wants it read again.
+// them wants it read again. Databases of places and vendor lists are read when
+// that is asked for alone.
 func (c *Config) Files(path string) []string {
 	files := []string{path}
 	add := func(names ...string) {
