@@ -370,12 +370,12 @@ func TestNothingIsKeptByCaches(t *testing.T) {
 
 func TestSpreadsheetsComputeNothing(t *testing.T) {
 	for _, formula := range []string{"=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠A"} {
-		if got := inert(formula); got != "'"+formula {
+		if got := Inert(formula); got != "'"+formula {
 			t.Errorf("%q is written %q", formula, got)
 		}
 	}
 	for _, text := range []string{"", "a=1", "/=x", "é"} {
-		if got := inert(text); got != text {
+		if got := Inert(text); got != text {
 			t.Errorf("%q is written %q", text, got)
 		}
 	}

@@ -228,13 +228,13 @@ func (t *table) writeCSV(w *bufio.Writer) error {
 		for i, c := range row {
 			switch v := c.Value.(type) {
 			case string:
-				record[i] = inert(v)
+				record[i] = Inert(v)
 			case int64:
 				record[i] = strconv.FormatInt(v, 10)
 			case time.Time:
 				record[i] = v.Format(time.RFC3339)
 			case []string:
-				record[i] = inert(strings.Join(v, " "))
+				record[i] = Inert(strings.Join(v, " "))
 			default:
 				record[i] = fmt.Sprint(v)
 			}
@@ -248,8 +248,8 @@ func (t *table) writeCSV(w *bufio.Writer) error {
 	return out.Error()
 }
 
-// inert keeps spreadsheets from taking a text for a formula.
-func inert(s string) string {
+// Inert keeps spreadsheets from taking a text for a formula.
+func Inert(s string) string {
 	if first, _ := utf8.DecodeRuneInString(s); s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 		return "'" + s
 	}

@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/askfirst/askfirst/proxy/admin"
 	"github.com/askfirst/askfirst/rewrite"
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
@@ -195,19 +196,10 @@ func printCSV(w io.Writer, rows []auditRow) error {
 	out := csv.NewWriter(w)
 	out.Write([]string{"page", "kind", "tag", "vendor", "company", "country", "category", "fate", "rule", "count"})
 	for _, r := range rows {
-		out.Write([]string{r.Page, r.Kind, spreadsheetSafe(r.Tag), r.Vendor, r.Company, r.Country, r.Category, r.Fate, spreadsheetSafe(r.Rule), fmt.Sprint(r.Count)})
+		out.Write([]string{r.Page, r.Kind, admin.Inert(r.Tag), r.Vendor, r.Company, r.Country, r.Category, r.Fate, admin.Inert(r.Rule), fmt.Sprint(r.Count)})
 	}
 	out.Flush()
 	return out.Error()
-}
-
-// spreadsheetSafe keeps a text that a page controls from being read as a
-// formula.
-func spreadsheetSafe(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }
 
 func printTable(w io.Writer, rows []auditRow) error {
