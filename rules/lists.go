@@ -372,8 +372,11 @@ func (r *listReader) readTrackerDB() error {
 		for _, filter := range entry.Filters {
 			var rule listRule
 			ok, bad, err := r.parse(filter, &rule)
-			if err != nil || bad {
-				r.ignore(errOption)
+			if err == nil && bad {
+				err = errOption
+			}
+			if err != nil {
+				r.ignore(err)
 				continue
 			}
 			if !ok {

@@ -96,6 +96,11 @@ func TestListSummary(t *testing.T) {
 	if got.Rules != 1 || !maps.Equal(got.Ignored, want) {
 		t.Errorf("%+v, want 1 rule and %v", got, want)
 	}
+	e = listEngine(t, FormatTrackerDB, `{"patterns": {"a": {"filters": ["||a.test^", "/(?=x)/", "||b.test^$csp=x", "*"]}}}`)
+	want = map[string]int{errOption.Error(): 1, errRegexp.Error(): 1, errEmpty.Error(): 1}
+	if got := e.Lists()[0]; got.Rules != 1 || !maps.Equal(got.Ignored, want) {
+		t.Errorf("%+v, want 1 rule and %v", got, want)
+	}
 	if text := (ListSummary{"a.txt", 2, map[string]int{"b": 1, "a": 3}}).String(); text != "a.txt: 2 rules; ignored: 3 a, 1 b" {
 		t.Errorf("%q", text)
 	}
