@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -53,7 +55,7 @@ const maxMet = 512
 
 // met is what a lock has learned. It never changes: learning makes another.
 type met struct {
-	hosts    map[string]consent.Category
+	hosts    map[string]rules.Decision
 	order    []string // of hosts
 	vendors  []*rules.Vendor
 	told     []*rules.Vendor                                         // those that only reports name, which may come from anybody
@@ -93,7 +95,7 @@ func (l *lock) learn(tags []Sighting) {
 	}
 	for i := range tags {
 		t := &tags[i]
-		if t.Decision.Party != rules.ThirdParty {
+		if t.Decision.Party != rules.ThirdParty || t.Decision.Never {
 			continue
 		}
 		known := l.met.Load()
@@ -119,12 +121,10 @@ func (l *lock) meet(host string, d rules.Decision, told bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := l.met.Load()
-	next := &met{hosts: make(map[string]consent.Category, len(known.hosts)+1), order: known.order, vendors: known.vendors, told: known.told}
-	for h, c := range known.hosts {
-		next.hosts[h] = c
-	}
+	next := &met{hosts: make(map[string]rules.Decision, len(known.hosts)+1), order: known.order, vendors: known.vendors, told: known.told}
+	maps.Copy(next.hosts, known.hosts)
 	if _, ok := next.hosts[host]; !ok && isSource(host) && len(next.hosts) < maxMet {
-		next.hosts[host] = d.Category
+		next.hosts[host] = d
 		next.order = append(slices.Clip(next.order), host)
 	}
 	switch {
@@ -161,13 +161,13 @@ func (l *lock) sources(granted consent.Set) string {
 		}
 	}
 	for i := range l.overrides {
-		if o := &l.overrides[i]; !o.AlwaysHold && granted.Has(l.becomes(o)) {
+		if o := &l.overrides[i]; l.overridden(o).Allowed(granted) {
 			list.domain(o.Domain, "")
 			list.pattern(o.URL)
 		}
 	}
 	for _, host := range known.order {
-		if granted.Has(known.hosts[host]) {
+		if known.hosts[host].Allowed(granted) {
 			list.host(host)
 		}
 	}
@@ -267,7 +267,7 @@ func (l *lock) lets(v *rules.Vendor, granted consent.Set) bool {
 		if o.Vendor != v.ID {
 			continue
 		}
-		if (rules.Decision{Vendor: v, Category: l.becomes(o), Never: o.AlwaysHold}).Allowed(granted) {
+		if l.overridden(o).Allowed(granted) {
 			return true
 		}
 		everywhere = everywhere || o.Pages == ""
@@ -275,12 +275,13 @@ func (l *lock) lets(v *rules.Vendor, granted consent.Set) bool {
 	return !everywhere && rules.Decision{Vendor: v, Category: v.Category}.Allowed(granted)
 }
 
-// becomes returns the category of what an override is about.
-func (l *lock) becomes(o *rules.Override) consent.Category {
-	if v := l.engine.Vendor(o.As); v != nil && o.Category == consent.Unclassified {
-		return v.Category
+// overridden returns what an override decides.
+func (l *lock) overridden(o *rules.Override) rules.Decision {
+	d := rules.Decision{Vendor: l.engine.Vendor(cmp.Or(o.As, o.Vendor)), Category: o.Category, Never: o.AlwaysHold}
+	if d.Vendor != nil && d.Category == consent.Unclassified {
+		d.Category = d.Vendor.Category
 	}
-	return o.Category
+	return d
 }
 
 // sourcePath returns the path of a source expression that lets all pass that a

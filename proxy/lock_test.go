@@ -31,6 +31,7 @@ func TestLockNamesWhatTheChoiceLetsPass(t *testing.T) {
 		{Domain: "images.partner.example", Category: consent.Necessary},
 		{URL: "files.partner.example/a/b*c", Category: consent.Analytics},
 		{Domain: "never.example", AlwaysHold: true},
+		{Domain: "tags.partner.example", As: "google-tag-manager", Category: consent.Unclassified},
 		{Vendor: "youtube", Category: consent.Necessary},
 		{Vendor: "matomo", Category: consent.Functional},
 		{Vendor: "mixpanel", AlwaysHold: true},
@@ -39,6 +40,8 @@ func TestLockNamesWhatTheChoiceLetsPass(t *testing.T) {
 	}, "hotjar", "youtube", "intercom", "matomo", "mixpanel", "google-tag-manager", "segment")
 	l.learn([]Sighting{
 		{Host: []byte("stats.site.example"), Decision: rules.Decision{Category: consent.Analytics, Party: rules.ThirdParty}},
+		{Host: []byte("server.tags.example"), Decision: rules.Decision{Vendor: l.engine.Vendor("google-tag-manager"), Category: consent.Functional, Party: rules.ThirdParty}},
+		{Host: []byte("held.example"), Decision: rules.Decision{Category: consent.Analytics, Party: rules.ThirdParty, Never: true}},
 		{Host: []byte("bad host;"), Decision: rules.Decision{Party: rules.ThirdParty}},
 		{Host: []byte("own.example"), Decision: rules.Decision{Party: rules.FirstParty}},
 	})
@@ -46,8 +49,8 @@ func TestLockNamesWhatTheChoiceLetsPass(t *testing.T) {
 		granted  consent.Set
 		has, not string
 	}{
-		{0, "images.partner.example *.images.partner.example stripe.com *.youtube.com", "hotjar files.partner stats.site intercom never own.example bad ;"},
-		{consent.SetOf(consent.Analytics), "hotjar.com *.hotjar.com wss://*.hotjar.com files.partner.example/a/ stats.site.example:* *.googletagmanager.com *.segment.com", "intercom matomo mixpanel"},
+		{0, "images.partner.example *.images.partner.example stripe.com *.youtube.com", "tags hotjar files.partner stats.site intercom never own.example bad ;"},
+		{consent.SetOf(consent.Analytics), "hotjar.com *.hotjar.com wss://*.hotjar.com files.partner.example/a/ stats.site.example:* *.googletagmanager.com server.tags.example:* *.tags.partner.example *.segment.com", "intercom matomo mixpanel held.example"},
 		{consent.SetOf(consent.Functional), "*.intercom.io *.matomo.cloud *.segment.com", "hotjar mixpanel"},
 	} {
 		got := l.sources(c.granted)
