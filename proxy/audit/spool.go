@@ -243,9 +243,10 @@ func (s *Store) sendAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(p.group) == maxPortion {
-			err = s.send(ctx, p)
-		} else {
+		// Not by the writer, for which visitors wait: a database may be away
+		// without saying so.
+		err = s.send(ctx, p)
+		if err == nil && len(p.group) < maxPortion {
 			// The writer sends the rest, so that nothing is put by meanwhile.
 			err = s.submit(ctx, &op{rejoin: true})
 		}

@@ -424,6 +424,29 @@ func TestKilledWhileTheDatabaseIsAway(t *testing.T) {
 	t.Logf("killed %d times; %d receipts acknowledged, all there", *spoolKillRounds, len(said.recorded))
 }
 
+// TestNoChoiceWaitsForADatabaseThatHangs, but the one that finds out.
+func TestNoChoiceWaitsForADatabaseThatHangs(t *testing.T) {
+	direct := postgrestest.DSN(t)
+	line := newLine(t, postgrestest.Shared().Socket())
+	s := openWatched(t, line.dsn(direct), t.TempDir())
+	line.hold()
+	if err := s.Record(t.Context(), sample("site0")); err != nil {
+		t.Fatal(err)
+	}
+	<-s.left
+	<-line.hold() // it is tried whether the database is back
+	begun := time.Now()
+	if err := s.Record(t.Context(), sample("site0")); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begun); took > commitWait {
+		t.Errorf("a choice waited %v", took)
+	}
+	line.release()
+	s.settle(t)
+	expectVerified(t, s.Store, Verification{Sites: 1, Receipts: 2})
+}
+
 func TestFullDiskWhileTheDatabaseIsAwayIsTold(t *testing.T) {
 	direct := postgrestest.DSN(t)
 	line := newLine(t, postgrestest.Shared().Socket())
