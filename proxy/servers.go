@@ -75,7 +75,9 @@ func (s *servers) pick(tried []*upstream) *upstream {
 		if slices.Contains(tried, up) {
 			continue
 		}
-		well, busy := up.until.Load() <= now, int(up.busy.Load())
+		busy := int(up.busy.Load())
+		// One request at a time finds out whether a server that has failed is back.
+		well := up.until.Load() <= now && (busy == 0 || up.failures.Load() == 0)
 		switch {
 		case best == nil || well && !bestWell || well == bestWell && busy*best.weight < least*up.weight:
 			equal = up.weight

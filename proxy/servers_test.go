@@ -119,6 +119,54 @@ func TestLeastBusy(t *testing.T) {
 	}
 }
 
+// TestServerThatHangs sends requests past a server whose connections are neither
+// taken nor refused.
+func TestServerThatHangs(t *testing.T) {
+	s := newStage(t, always(t, ok), func(c *configs.Config) { c.Sites[0].Others = []*url.URL{parseURL(t, "http://127.0.0.1:1")} })
+	quick, hangs := s.proxy.sites.Load().all[0].servers.all[0], s.proxy.sites.Load().all[0].servers.all[1]
+	dialled, end := make(chan struct{}, 100), make(chan struct{})
+	hangs.client.Dial = func(string) (net.Conn, error) {
+		dialled <- struct{}{}
+		<-end
+		return nil, os.ErrDeadlineExceeded
+	}
+	var first *peer
+	var answered chan struct{}
+	for first == nil {
+		p := s.dial().send(get("/"))
+		answered = make(chan struct{})
+		go func() { defer close(answered); p.r.Peek(1) }()
+		select {
+		case <-dialled:
+			first = p
+		case <-answered:
+		}
+	}
+	for range 10 {
+		for quick.busy.Load() > 0 {
+			runtime.Gosched()
+		}
+		p := s.dial().send(get("/"))
+		p.r.Peek(1)
+		if len(dialled) > 0 {
+			t.Fatal("a request waits for the server that another waits for already")
+		}
+	}
+	// Once it has failed, one request at a time finds out whether it is back,
+	// however busy the others are.
+	hangs.failures.Store(1)
+	quick.busy.Add(100)
+	if up := s.proxy.sites.Load().all[0].servers.pick(nil); up != quick {
+		t.Error("more than one request would wait for a server that has failed")
+	}
+	quick.busy.Add(-100)
+	close(end)
+	<-answered
+	if status := first.status(); status != 200 {
+		t.Errorf("status %d", status)
+	}
+}
+
 // TestWeights shares requests by weight: those that come one after another by
 // chance, those that last by how many each server has.
 func TestWeights(t *testing.T) {

@@ -146,18 +146,21 @@ func clientTLS(t *configs.UpstreamTLS, host string) (*tls.Config, error) {
 
 // acquire gives x a connection: an idle one or a new one.
 func (up *upstream) acquire(x *exchange) error {
+	// Who waits for a connection keeps the server busy too: one that is away
+	// without saying so would seem to have nothing to do.
+	up.busy.Add(1)
 	lease, err := up.client.AcquireConn(0, false)
-	if errors.Is(err, fasthttp.ErrNoFreeConns) {
-		return errQueueFull
-	}
 	if err != nil {
+		up.busy.Add(-1)
+		if errors.Is(err, fasthttp.ErrNoFreeConns) {
+			return errQueueFull
+		}
 		return err
 	}
 	l := lease.Conn().(*link)
 	l.lease = lease
 	l.patience, l.pause, l.stall = x.cfg.Limits.Response, 0, x.stall
 	x.link = l
-	up.busy.Add(1)
 	return nil
 }
 
