@@ -749,7 +749,7 @@ func TestTunnelIsCutWhereBytesAreLost(t *testing.T) {
 	var last atomic.Int64
 	last.Store(time.Now().UnixNano())
 	dst := &stuck{}
-	if n := pour(dst, near, make([]byte, 10), time.Hour, &last); n != 5 || !dst.closed {
+	if n := pour(dst, near, time.Hour, &last); n != 5 || !dst.closed {
 		t.Errorf("%d bytes were carried, closed %v", n, dst.closed)
 	}
 	if _, err := near.Read(nil); !errors.Is(err, io.ErrClosedPipe) {

@@ -181,6 +181,40 @@ func TestIdleVisitors(t *testing.T) {
 	}
 }
 
+// TestRestingTunnels holds many WebSockets on which much has come and nothing comes.
+func TestRestingTunnels(t *testing.T) {
+	const tunnels, much = 200, 60_000
+	s := newStage(t, script(t, func(_ int, p *peer) {
+		p.head()
+		p.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		io.Copy(p.Conn, p.r)
+	}))
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapInuse
+	}
+	before, message := heap(), strings.Repeat("x", much)
+	for range tunnels {
+		p := s.dial().send(get("/", "Upgrade: websocket", "Connection: Upgrade"))
+		p.head()
+		p.send(message)
+		if _, err := io.CopyN(io.Discard, p.r, much); err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+	}
+	// The last reads may still be going on.
+	for end := time.Now().Add(testLimit); heap() > before+tunnels*largeBuffer; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d bytes of heap for each, the test's own included", (heap()-before)/tunnels)
+		}
+	}
+	t.Logf("%d bytes of heap for each, the test's own included", (heap()-before)/tunnels)
+}
+
 // TestShutdown lets what is under way finish, refuses what is new and sends
 // those home who wait.
 func TestShutdown(t *testing.T) {

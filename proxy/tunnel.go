@@ -40,6 +40,7 @@ func (x *exchange) carry() {
 	l := x.link
 	if err := x.v.send(x.out, l.in.buffered()); err == nil {
 		l.in.take(len(l.in.buffered()))
+		l.in.release()
 		carry(x.v, l, x.cfg.Limits.Tunnel)
 	}
 	x.abandon()
@@ -54,8 +55,6 @@ func carry(v *visitor, l *link, rest time.Duration) {
 	go func() {
 		var n int64
 		defer func() { came <- n }()
-		buf := getBuffer(largeBuffer)
-		defer putBuffer(buf)
 		if p := v.in.buffered(); len(p) > 0 {
 			if _, err := l.Conn.Write(p); err != nil {
 				v.Conn.Close()
@@ -63,17 +62,20 @@ func carry(v *visitor, l *link, rest time.Duration) {
 			}
 			v.in.take(len(p))
 		}
-		n = pour(l.Conn, v.Conn, buf, rest, &last)
+		v.in.release()
+		n = pour(l.Conn, v.Conn, rest, &last)
 	}()
-	buf := getBuffer(largeBuffer)
-	v.out += pour(v.Conn, l.Conn, buf, rest, &last)
-	putBuffer(buf)
+	v.out += pour(v.Conn, l.Conn, rest, &last)
 	v.in.in += <-came
 }
 
 // pour copies from src to dst until src ends, and returns how much. An error on
-// either closes both, so that the copy in the other direction ends too.
-func pour(dst, src net.Conn, buf []byte, rest time.Duration, last *atomic.Int64) (copied int64) {
+// either closes both, so that the copy in the other direction ends too. Its buffer
+// is large only while more comes than a small one takes: tunnels rest most of the
+// time.
+func pour(dst, src net.Conn, rest time.Duration, last *atomic.Int64) (copied int64) {
+	buf := getBuffer(smallBuffer)
+	defer func() { putBuffer(buf) }()
 	for {
 		src.SetReadDeadline(time.Now().Add(rest))
 		n, err := src.Read(buf)
@@ -83,6 +85,14 @@ func pour(dst, src net.Conn, buf []byte, rest time.Duration, last *atomic.Int64)
 			dst.SetWriteDeadline(time.Now().Add(rest))
 			n, werr = dst.Write(buf[:n])
 			copied += int64(n)
+		}
+		size := smallBuffer
+		if n == len(buf) {
+			size = largeBuffer
+		}
+		if size != len(buf) {
+			putBuffer(buf)
+			buf = getBuffer(size)
 		}
 		switch {
 		case werr != nil:
