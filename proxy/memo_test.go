@@ -174,10 +174,9 @@ func TestRefinery(t *testing.T) {
 		body += fmt.Sprintf(`<p class="card-%d">%s</p>`, i, random(20))
 	}
 	s := newStage(t, always(t, answerWith([]byte(body), isPage)))
-	p := s.dial()
 	for _, coding := range []string{"gzip", "br", "zstd"} {
 		ask := func() (decoded string, size int) {
-			data := readAll(t, p.send(get("/", "Accept-Encoding: "+coding)).answer("GET").Body)
+			data := readAll(t, s.dial().send(get("/", "Accept-Encoding: "+coding)).answer("GET").Body)
 			return decode(t, coding, []byte(data)), len(data)
 		}
 		want, before := ask()
@@ -228,7 +227,7 @@ func TestRefineryWorks(t *testing.T) {
 			t.Fatal("it is not refined")
 		}
 	}
-	held(t, decode(t, "br", []byte(readAll(t, p.send(get("/", "Accept-Encoding: br")).answer("GET").Body))))
+	held(t, decode(t, "br", []byte(readAll(t, s.dial().send(get("/", "Accept-Encoding: br")).answer("GET").Body))))
 }
 
 // TestRefineryQueue has more pages asked for than may wait.
