@@ -137,6 +137,23 @@ func TestCodings(t *testing.T) {
 	}
 }
 
+// TestMoreThanACoding has bytes after the end of a coding, which browsers pass over:
+// what a server's script writes after the page was compressed.
+func TestMoreThanACoding(t *testing.T) {
+	for _, coding := range []string{"gzip", "br", "deflate"} {
+		for _, more := range []string{"\r\n", "\x00\x00\x00", "<!-- made in 0.1 seconds, and longer than a header -->"} {
+			for _, limit := range []int{1 << 20, 1000} {
+				body := append(encode(t, coding, []byte(page+string(random(3000)))), more...)
+				s := newStage(t, always(t, answerWith(body, isPage, "Content-Encoding: "+coding)), func(c *configs.Config) { c.Limits.Document = limit })
+				p := s.dial()
+				for range 2 {
+					held(t, readAll(t, p.send(get("/")).answer("GET").Body))
+				}
+			}
+		}
+	}
+}
+
 func TestNegotiate(t *testing.T) {
 	for accept, want := range map[string]coding{
 		"": identity, "gzip": gzipped, "GZip": gzipped, "x-gzip": gzipped, "br": brotli, "zstd": zstandard, "deflate": identity,

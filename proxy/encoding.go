@@ -165,18 +165,17 @@ var (
 )
 
 // newDecoder undoes one coding. The reader must be closed; that gives its
-// memory back.
+// memory back. What follows the end of gzip or br it passes over, as browsers do.
 func newDecoder(r io.Reader, c coding) (io.ReadCloser, error) {
 	switch c {
 	case gzipped:
-		if z, ok := gzipReaders.Get().(*gzip.Reader); ok {
-			return &pooledReader{z, &gzipReaders}, z.Reset(r)
+		z, ok := gzipReaders.Get().(*gzip.Reader)
+		if !ok {
+			z = new(gzip.Reader)
 		}
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, err
-		}
-		return &pooledReader{z, &gzipReaders}, nil
+		err := z.Reset(r)
+		z.Multistream(false)
+		return &pooledReader{z, &gzipReaders}, err
 	case deflated:
 		// What is called deflate is zlib (RFC 1950), but some send it bare
 		// (RFC 1951).
@@ -211,6 +210,14 @@ func newDecoder(r io.Reader, c coding) (io.ReadCloser, error) {
 type pooledReader struct {
 	io.Reader
 	pool *sync.Pool
+}
+
+func (p *pooledReader) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	if errors.Is(err, brrr.ErrExcessiveInput) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 func (p *pooledReader) Close() error {
