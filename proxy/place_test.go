@@ -125,6 +125,8 @@ func TestRegimeByPlace(t *testing.T) {
 		{"nothing said", true, nil, "opt-in", "fallback, place unknown"},
 		{"by address", true, []string{"X-Forwarded-For", "192.0.2.200"}, "opt-out", "US-CA, built in, by database"},
 		{"by the other address", true, []string{"X-Forwarded-For", "192.0.2.7"}, "opt-in", "DE, built in, by database"},
+		{"by address and port", true, []string{"X-Forwarded-For", "192.0.2.200:50512"}, "opt-out", "US-CA, built in, by database"},
+		{"by IPv6 and port", true, []string{"X-Forwarded-For", "[2001:db8::1]:50512"}, "notice", "AU, built in, by database"},
 		{"by IPv6", true, []string{"X-Forwarded-For", "2001:db8::1"}, "notice", "AU, built in, by database"},
 		{"a record without a country", true, []string{"X-Forwarded-For", "203.0.113.4"}, "opt-in", "fallback, place unknown"},
 		{"header before database", true, []string{"X-Forwarded-For", "192.0.2.200", "X-Country", "DE"}, "opt-in", "DE, built in, by X-Country"},

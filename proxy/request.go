@@ -241,9 +241,15 @@ func (x *exchange) believe() {
 		}
 		for list := r.fields[i].value; len(list) > 0; {
 			comma := bytes.LastIndexByte(list, ',')
-			a, err := netip.ParseAddr(string(trim(list[comma+1:])))
+			element := string(trim(list[comma+1:]))
+			a, err := netip.ParseAddr(element)
 			if err != nil {
-				return
+				// Some write the port too, Azure's gateways among them.
+				with, err := netip.ParseAddrPort(element)
+				if err != nil {
+					return
+				}
+				a = with.Addr()
 			}
 			x.client = a.Unmap()
 			if !x.trusted(x.client) || comma < 0 {

@@ -155,9 +155,15 @@ func (d *doorkeeper) client(r *http.Request) string {
 	}
 	list := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, text := range slices.Backward(list) {
-		a, err := netip.ParseAddr(strings.TrimSpace(text))
+		text = strings.TrimSpace(text)
+		a, err := netip.ParseAddr(text)
 		if err != nil {
-			break
+			// Some write the port too, Azure's gateways among them.
+			with, err := netip.ParseAddrPort(text)
+			if err != nil {
+				break
+			}
+			a = with.Addr()
 		}
 		if client = a.Unmap(); !contains(d.trusted, client) {
 			break

@@ -255,7 +255,7 @@ func TestGuessersAreForgottenBeforeTheyFillTheMemory(t *testing.T) {
 
 func TestAddressesThatAreNotAllowedAreTurnedAway(t *testing.T) {
 	g := guard(t, configs.AdminAccess{Allow: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}})
-	for from, want := range map[string]int{"198.51.100.99": 200, "203.0.113.1": 403, "198.51.100.99, 203.0.113.1": 403, "nonsense": 403, "": 403} {
+	for from, want := range map[string]int{"198.51.100.99": 200, "198.51.100.99:50512": 200, "203.0.113.1": 403, "198.51.100.99, 203.0.113.1": 403, "nonsense": 403, "": 403} {
 		g.from = from
 		if answer := g.send("GET", "/signin", nil, nil); answer.StatusCode != want {
 			t.Errorf("from %q: %d, want %d", from, answer.StatusCode, want)
