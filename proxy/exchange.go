@@ -276,7 +276,9 @@ func (x *exchange) finish(err error) (keep bool) {
 	if x.passes {
 		x.proxy.metrics.finish(x, err)
 		if err != nil {
-			x.logFailure(err)
+			if !errors.Is(err, errVisitorLeft) {
+				x.logFailure(err)
+			}
 			x.v.reset()
 		}
 	}

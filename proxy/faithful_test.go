@@ -551,6 +551,15 @@ func TestVisitorLeaves(t *testing.T) {
 			if err := <-left; err != nil && strings.Contains(err.Error(), "timeout") {
 				t.Error("the upstream was not told")
 			}
+			if err := s.proxy.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if n := s.proxy.metrics.left.Load(); n != 1 {
+				t.Errorf("%d visitors have left, want 1", n)
+			}
+			if log := s.log.String(); log != "" {
+				t.Errorf("who leaves is a failure: %s", log)
+			}
 		})
 	}
 }
