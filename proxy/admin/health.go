@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,8 +22,7 @@ func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "visitors are not served\n")
 		return
 	}
-	// Where the shared database is away, records wait in the spool.
-	if err := a.o.Store.Ping(r.Context()); err != nil && !errors.Is(err, audit.ErrAway) {
+	if err := a.o.Store.Ready(r.Context()); err != nil {
 		a.o.Log.Error("records cannot be read", "error", err)
 		w.WriteHeader(http.StatusServiceUnavailable)
 		io.WriteString(w, "records cannot be read\n")

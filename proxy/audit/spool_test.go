@@ -447,6 +447,26 @@ func TestNoChoiceWaitsForADatabaseThatHangs(t *testing.T) {
 	expectVerified(t, s.Store, Verification{Sites: 1, Receipts: 2})
 }
 
+// TestReadyWhileTheDatabaseIsAway, also where nothing has been written since it went,
+// so that nobody has noticed.
+func TestReadyWhileTheDatabaseIsAway(t *testing.T) {
+	direct := postgrestest.DSN(t)
+	line := newLine(t, postgrestest.Shared().Socket())
+	s := openWatched(t, line.dsn(direct), t.TempDir())
+	for _, away := range []func(){func() {}, func() { line.hold() }, line.cut} {
+		away()
+		ctx, cancel := context.WithTimeout(t.Context(), commitWait)
+		if err := s.Ready(ctx); err != nil {
+			t.Errorf("not ready: %v", err)
+		}
+		cancel()
+	}
+	s.Close()
+	if err := s.Ready(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
 func TestFullDiskWhileTheDatabaseIsAwayIsTold(t *testing.T) {
 	direct := postgrestest.DSN(t)
 	line := newLine(t, postgrestest.Shared().Socket())

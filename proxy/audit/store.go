@@ -247,11 +247,25 @@ func (s *Store) fail(what string, err error) {
 }
 
 // Ping reports whether the database can be read.
-func (s *Store) Ping(ctx context.Context) error {
-	return s.read(ctx, func(t tx) error {
-		_, err := t.run(`SELECT 1`, nil)
-		return err
-	})
+func (s *Store) Ping(ctx context.Context) error { return s.read(ctx, ping) }
+
+// Ready reports whether records can be kept: where the database is shared, in the
+// spool if need be, so that it does not matter whether that is away.
+func (s *Store) Ready(ctx context.Context) error {
+	if s.spool == nil {
+		return s.Ping(ctx)
+	}
+	select {
+	case <-s.quit:
+		return ErrClosed
+	default:
+	}
+	return s.spool.db.view(ctx, ping)
+}
+
+func ping(t tx) error {
+	_, err := t.run(`SELECT 1`, nil)
+	return err
 }
 
 // Waiting returns how many receipts and batches of counts wait for the shared
