@@ -9,17 +9,19 @@ import (
 
 // TestBoxesForWhatScriptsMake: a widget's mark that a script puts into the page has
 // a box before it for as long as it is there and may not be filled, a frame has one
-// within. Neither loads anything from anybody.
+// within. Neither loads anything from anybody. A box of the proxy's, which has the
+// classes of what it stands for, has none itself.
 func TestBoxesForWhatScriptsMake(t *testing.T) {
 	w := newWorld(t)
 	const policy = "script-src 'nonce-n0' 'unsafe-eval'; style-src 'nonce-n0'"
 	w.set("/", `<!DOCTYPE html><html lang="en"><head>`+strings.Replace(guardElement, "<script", `<script nonce="n0"`, 1)+`</head><body>
 <script nonce="n0" type="text/plain" data-askfirst-src="https://friend.example/sdk.js" data-askfirst-category="social" data-askfirst-vendor="friend"></script>
-<main></main><ul></ul>`+banner+`</body></html>`)
+<main></main><ul></ul>
+<askfirst-placeholder data-vendor="friend" data-category="social" class="friend-card"></askfirst-placeholder><p class="friend-card" id="page" data-askfirst-category="social" data-askfirst-vendor="friend"></p>`+banner+`</body></html>`)
 	w.set("csp:/", policy)
 	ctx := tab(t, browser(t, w), "/")
 	const see = until + `
-const boxes = () => [...document.querySelectorAll('askfirst-placeholder')].map(b => b.dataset.vendor + ' ' + b.dataset.category + ' before ' + (b.nextElementSibling?.id ?? '') + (b.shadowRoot ? '' : ' without a tree'));
+const boxes = () => [...document.querySelectorAll('askfirst-placeholder')].filter(b => b.nextElementSibling?.id !== 'page').map(b => b.dataset.vendor + ' ' + b.dataset.category + ' before ' + (b.nextElementSibling?.id ?? '') + (b.shadowRoot ? '' : ' without a tree'));
 `
 	is := func(what, code string, want ...string) {
 		t.Helper()

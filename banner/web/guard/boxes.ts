@@ -63,7 +63,7 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 	const boxes = new Map<Element, Element>()
 
 	async function stand(el: Element, marks: Marks): Promise<void> {
-		if (isHeld(el) || !el.parentElement || el.parentElement.matches(crowded) || unseen(el) === 'hidden') return
+		if (isHeld(el) || el.localName === 'askfirst-placeholder' || !el.parentElement || el.parentElement.matches(crowded) || unseen(el) === 'hidden') return
 		const [, vendor, category] = marks.find(([selector]) => el.matches(selector)) as Marks[number]
 		if (allowedFor(category, vendor)) return
 		set(el, 'data-askfirst-category', category)
