@@ -119,7 +119,7 @@ func (s *Store) stored(ctx context.Context, id consent.ID) (*consent.Receipt, er
 	case err != nil:
 		return nil, fmt.Errorf("audit: reading receipt %s: %w", id, err)
 	case !found:
-		return nil, fmt.Errorf("audit: no receipt %s: %w", id, fs.ErrNotExist)
+		return nil, absent("receipt " + id.String())
 	case body == nil || !erased.IsZero():
 		return &consent.Receipt{Site: site, Choice: consent.Choice{ID: id}, Erased: erased}, nil
 	}
@@ -176,7 +176,7 @@ func (s *Store) EraseAs(ctx context.Context, id consent.ID, by string) error {
 	case err != nil:
 		return fmt.Errorf("audit: erasing receipt %s: %w", id, err)
 	case missing:
-		return fmt.Errorf("audit: no receipt %s: %w", id, fs.ErrNotExist)
+		return absent("receipt " + id.String())
 	}
 	return nil
 }
@@ -284,6 +284,13 @@ func (k *knownTexts) add(hash [sha256.Size]byte, day int64) {
 	k.hashes[hash] = day
 }
 
+// absent is the error that says of what there is none. It matches fs.ErrNotExist.
+type absent string
+
+func (a absent) Error() string { return "audit: there is no " + string(a) }
+
+func (absent) Is(target error) bool { return target == fs.ErrNotExist }
+
 // Text returns the text that came with receipts under a hash. Where there is
 // none, the error matches fs.ErrNotExist.
 func (s *Store) Text(ctx context.Context, hash [32]byte) ([]byte, error) {
@@ -296,7 +303,7 @@ func (s *Store) Text(ctx context.Context, hash [32]byte) ([]byte, error) {
 		return err
 	})
 	if err == nil && text == nil {
-		err = fs.ErrNotExist
+		return nil, absent(fmt.Sprintf("text %x", hash))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("audit: text %x: %w", hash, err)

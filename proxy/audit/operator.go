@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/askfirst/askfirst/rules/consent"
@@ -95,7 +94,7 @@ func (s *Store) AnswerRequest(ctx context.Context, id consent.ID, kind, who stri
 		return err
 	}})
 	if err == nil && n == 0 {
-		err = fs.ErrNotExist
+		return absent(fmt.Sprintf("open request for %s about %s", kind, id))
 	}
 	return errorf(fmt.Sprintf("answering a request for %s about %s", kind, id), err)
 }

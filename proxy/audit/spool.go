@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -110,7 +109,7 @@ func (p *spool) receipt(ctx context.Context, id consent.ID) (r *consent.Receipt,
 		return err
 	})
 	if err == nil && r == nil {
-		err = fmt.Errorf("audit: no receipt %s: %w", id, fs.ErrNotExist)
+		err = absent("receipt " + id.String())
 	}
 	return r, err
 }

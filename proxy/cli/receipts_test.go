@@ -142,7 +142,10 @@ func TestReceiptsAndStore(t *testing.T) {
 	at := " --data " + dir
 	expect(exitOK, "receipts verify"+at, "3 receipts of 1 sites, 0 of them erased")
 	expect(exitOK, "receipts find --id "+ids[1]+at, ids[1], `"action": "reject-all"`)
-	expect(exitFailed, "receipts find --id "+consent.NewID().String()+at)
+	if lost := expect(exitFailed, "receipts find --id "+consent.NewID().String()+at, "there is no receipt"); strings.Contains(lost, "file") {
+		t.Errorf("a file is looked for: %s", lost)
+	}
+	expect(exitFailed, "receipts answer --id "+ids[0]+at, "there is no open request for access about "+ids[0])
 	expect(exitUsage, "receipts find --id none"+at)
 	expect(exitUsage, "receipts erase"+at)
 	if all := expect(exitOK, "receipts export"+at, ids...); strings.Count(all, "\n") != 3 {
