@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -306,6 +307,9 @@ func runReport(c *console, args []string) error {
 	if err != nil {
 		return usageErrorf("--month is %q; write a month such as 2026-10", *month)
 	}
+	if at.After(time.Now()) {
+		return usageErrorf("--month is %s, which has not begun", *month)
+	}
 	known, err := reported(*config, *site)
 	if err != nil {
 		return err
@@ -316,8 +320,26 @@ func runReport(c *console, args []string) error {
 	}
 	ctx, cancel := patiently()
 	defer cancel()
-	err = admin.Report(ctx, c.out, store, known, *site, at)
+	if *config == "" {
+		err = refuseUnrecorded(ctx, store, *site)
+	}
+	if err == nil {
+		err = admin.Report(ctx, c.out, store, known, *site, at)
+	}
 	return errors.Join(err, store.Close())
+}
+
+// refuseUnrecorded refuses a site of which there are no records: a report of it would say
+// that nothing fired.
+func refuseUnrecorded(ctx context.Context, store *audit.Store, site string) error {
+	if site == "" {
+		return nil
+	}
+	sites, err := store.Sites(ctx)
+	if err == nil && !slices.Contains(sites, site) {
+		err = usageErrorf("there are no records of a site %q; there are of %q", site, sites)
+	}
+	return err
 }
 
 // reported returns what a configuration says of a site; without a name, of the

@@ -146,6 +146,10 @@ func TestReceiptsAndStore(t *testing.T) {
 		t.Errorf("a file is looked for: %s", lost)
 	}
 	expect(exitFailed, "receipts answer --id "+ids[0]+at, "there is no open request for access about "+ids[0])
+	month := time.Now().UTC().Format(" --month 2006-01")
+	expect(exitOK, "report --site shop"+month+at, "Consent and tags of shop")
+	expect(exitUsage, "report --site shopp"+month+at, `no records of a site "shopp"`, `there are of ["shop"]`)
+	expect(exitUsage, "report --month 2999-01"+at, "has not begun")
 	expect(exitUsage, "receipts find --id none"+at)
 	expect(exitUsage, "receipts erase"+at)
 	if all := expect(exitOK, "receipts export"+at, ids...); strings.Count(all, "\n") != 3 {
