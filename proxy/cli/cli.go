@@ -129,11 +129,24 @@ func asksHelp(args []string) bool {
 	return len(args) > 0 && slices.Contains([]string{"-h", "-help", "--help"}, args[0])
 }
 
-// parse reads args into f and refuses more operands than most.
+// parse reads args into f, options after operands too, and refuses more operands
+// than most.
 func parse(f *flag.FlagSet, args []string, most int) error {
 	output := f.Output()
 	f.SetOutput(io.Discard)
+	operands := []string{"--"}
 	err := f.Parse(args)
+	for err == nil && f.NArg() > 0 {
+		if rest := f.Args(); f.NArg() < len(args) && args[len(args)-f.NArg()-1] == "--" {
+			operands, args = append(operands, rest...), nil
+		} else {
+			operands, args = append(operands, rest[0]), rest[1:]
+		}
+		err = f.Parse(args)
+	}
+	if err == nil {
+		err = f.Parse(operands)
+	}
 	f.SetOutput(output)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(output, "Usage: askfirst %s\n\n", f.Name())
