@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,6 +68,7 @@ func runAudit(c *console, args []string) error {
 	}
 
 	var rows []auditRow
+	var bare []string // targets without a tag
 	found := false
 	for _, target := range f.Args() {
 		address, page, err := openPage(target, *base)
@@ -82,7 +84,9 @@ func runAudit(c *console, args []string) error {
 			tags[i].Page = target
 			found = found || gated && tags[i].Category == gate.String()
 		}
-		rows = append(rows, tags...)
+		if rows = append(rows, tags...); len(tags) == 0 {
+			bare = append(bare, target)
+		}
 	}
 	switch {
 	case *asJSON:
@@ -90,7 +94,7 @@ func runAudit(c *console, args []string) error {
 	case *asCSV:
 		err = printCSV(c.out, rows)
 	default:
-		err = printTable(c.out, rows)
+		err = printTable(c.out, rows, bare)
 	}
 	if err == nil && found {
 		return errGate
@@ -101,7 +105,9 @@ func runAudit(c *console, args []string) error {
 // openPage fetches a URL or opens a file, and tells the address of the page.
 func openPage(target, base string) (address string, page io.ReadCloser, err error) {
 	if !strings.HasPrefix(target, "http://") && !strings.HasPrefix(target, "https://") {
-		page, err = openInput(target)
+		if page, err = openInput(target); os.IsNotExist(err) {
+			return "", nil, usageErrorf("there is no file %s; write the address of a page from http:// or https:// on", target)
+		}
 		if base == "" {
 			base = "http://" + strings.TrimSuffix(filepath.Base(target), filepath.Ext(target)) + ".invalid/"
 		}
@@ -202,7 +208,7 @@ func printCSV(w io.Writer, rows []auditRow) error {
 	return out.Error()
 }
 
-func printTable(w io.Writer, rows []auditRow) error {
+func printTable(w io.Writer, rows []auditRow, bare []string) error {
 	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	page := ""
 	third := map[string]int{}
@@ -217,6 +223,9 @@ func printTable(w io.Writer, rows []auditRow) error {
 			host, _, _ := strings.Cut(r.Tag, "/")
 			third[host] += r.Count
 		}
+	}
+	for _, target := range bare {
+		fmt.Fprintf(out, "%s\n  no tag\n", target)
 	}
 	if len(third) > 0 {
 		hosts := make([]string, 0, len(third))
