@@ -16,8 +16,8 @@ func runHealth(c *console, args []string) error {
 	if err := parse(f, args, 0); err != nil {
 		return err
 	}
-	url := *admin
-	if !strings.HasPrefix(url, "https://") {
+	url := strings.TrimSuffix(*admin, "/")
+	if !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
 		url = "http://" + url
 	}
 	// The certificate is for those who sign in: it need not name this machine,

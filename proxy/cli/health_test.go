@@ -30,6 +30,7 @@ func TestHealth(t *testing.T) {
 		{plain.Listener.Addr().String(), 503, exitFailed},
 		{secure.URL, 200, exitOK},
 		{secure.URL, 503, exitFailed},
+		{plain.URL + "/", 200, exitOK},
 		{away.Listener.Addr().String(), 200, exitFailed},
 	} {
 		status.Store(c.status)
