@@ -128,12 +128,13 @@ func (a *Admin) routes() map[string]http.HandlerFunc {
 var templateFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"asset":  assetURL,
-	"count":  count,
-	"plural": plural,
-	"int64":  func(n int) int64 { return int64(n) },
-	"day":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
-	"moment": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
+	"asset":    assetURL,
+	"count":    count,
+	"withheld": withheld,
+	"plural":   plural,
+	"int64":    func(n int) int64 { return int64(n) },
+	"day":      func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+	"moment":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 }).ParseFS(templateFiles, "templates/*.html"))
 
 //go:generate go run ./bundle

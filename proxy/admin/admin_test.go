@@ -106,6 +106,28 @@ func TestPagesShowWhatWasCounted(t *testing.T) {
 	}
 }
 
+// TestWhatIsHeldBackIsSummedUpAlike: in an overview and a report a box and what is
+// taken out are held back like what stays inert; nothing is said to have fired with
+// consent that nobody was asked about.
+func TestWhatIsHeldBackIsSummedUpAlike(t *testing.T) {
+	a, store := newAdmin(t, Options{})
+	for _, e := range []audit.Event{audit.Held, audit.Boxed, audit.Stripped, audit.Fired} {
+		store.Count("shop", []byte("/"), 0, sighting("", consent.Unclassified, "cdn.unknown.example", "/a.js", e))
+	}
+	for path, want := range map[string]string{
+		"/": `<dt>Held back</dt><dd>3</dd>`,
+		"/report?month=" + time.Now().UTC().Format("2006-01"): `cdn.unknown.example</td><td class="n">3</td><td class="n">3</td><td class="n">1</td>`,
+	} {
+		text := get(t, a.Handler(), path).Body.String()
+		if !strings.Contains(text, want) {
+			t.Errorf("%s does not show %q:\n%s", path, want, text)
+		}
+		if strings.Contains(text, "fired with consent") {
+			t.Errorf("%s says that what is unclassified fired with consent", path)
+		}
+	}
+}
+
 func TestFiredAnywayIsShownInLarge(t *testing.T) {
 	a, store := newAdmin(t, Options{})
 	store.Count("shop", []byte("/pricing"), 0, sighting("hotjar", consent.Analytics, "static.hotjar.com", "/c/hotjar.js", audit.FiredAnyway))

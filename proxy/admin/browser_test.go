@@ -159,3 +159,19 @@ func TestLiveFiguresInABrowser(t *testing.T) {
 	o.until(`document.querySelector("[data-refresh]").textContent.includes("hotjar")`)
 	o.quiet(server.URL)
 }
+
+// TestNarrowTablesShowWhatBecameOfTags: no number but 0 is left out of a row.
+func TestNarrowTablesShowWhatBecameOfTags(t *testing.T) {
+	a, store := newAdmin(t, Options{})
+	store.Count("shop", []byte("/"), 0, sighting("youtube", consent.Marketing, "www.youtube.com", "/embed/x", audit.Boxed))
+	server := httptest.NewServer(a.Handler())
+	t.Cleanup(server.Close)
+	o := open(t)
+	o.must(chromedp.Do(o.ctx, chromedp.EmulateViewport(390, 844)))
+	for _, path := range []string{"/tags", "/vendors", "/pages"} {
+		o.must(chromedp.Do(o.ctx, chromedp.Navigate(server.URL+path)))
+		o.until(`document.querySelector("td[data-title=Boxed]").checkVisibility() && !document.querySelector("td[data-title=Stripped]").checkVisibility()
+			&& document.documentElement.scrollWidth <= innerWidth`)
+	}
+	o.quiet(server.URL)
+}

@@ -115,7 +115,7 @@ func (a *Admin) overview(r *request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags := newChart(f.From, f.To, part{"held", "lower"}, part{"fired with consent", "upper"}, part{"fired anyway", "alarm"})
+	tags := newChart(f.From, f.To, part{"held back", "lower"}, part{"fired as allowed", "upper"}, part{"fired anyway", "alarm"})
 	for _, d := range days {
 		tags.add(d.Day, 0, withheld(d.Counts))
 		tags.add(d.Day, 1, d.Fired)

@@ -38,7 +38,8 @@ type column struct {
 	// Key is the column's name in exports and addresses.
 	Key, Title string
 	Number     bool
-	// Spare columns are left out where the screen is narrow.
+	// Spare columns are left out where the screen is narrow; numbers other than
+	// 0 are not.
 	Spare bool
 	// Sort is the address that sorts by the column; empty where nothing does.
 	Sort string
