@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -243,7 +244,7 @@ func (b *Banner) choose(ctx *fasthttp.RequestCtx, v *Visit, a *answer, granted c
 	choice := consent.Choice{Revision: b.o.Revision, Categories: granted, At: time.Unix(time.Now().Unix(), 0), ID: consent.NewID()}
 	b.record(ctx, v, a, &choice)
 	value := string(choice.AppendCookie(nil))
-	setCookie(ctx, consent.CookieName+"="+value+"; Path=/; Max-Age="+strconv.Itoa(int(b.o.CookieMaxAge/time.Second))+"; SameSite=Lax"+secure(v)+b.domain())
+	setCookie(ctx, consent.CookieName+"="+value+"; Path=/; Max-Age="+strconv.Itoa(int(b.o.CookieMaxAge/time.Second))+"; SameSite=Lax"+secure(v)+b.domain(v))
 	b.setTCCookie(ctx, v, &choice)
 	b.expire(ctx, v, granted, local(a.Return))
 }
@@ -305,8 +306,14 @@ func secure(v *Visit) string {
 	return ""
 }
 
-func (b *Banner) domain() string {
-	if b.o.CookieDomain == "" {
+// domain shares a cookie with the hosts of the site that are in its domain.
+// Elsewhere browsers would refuse it.
+func (b *Banner) domain(v *Visit) string {
+	host := v.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if b.o.CookieDomain == "" || !strings.HasSuffix("."+strings.ToLower(host), "."+b.o.CookieDomain) {
 		return ""
 	}
 	return "; Domain=" + b.o.CookieDomain

@@ -85,6 +85,21 @@ func TestChoiceAsJSON(t *testing.T) {
 	}
 }
 
+// TestCookieOfAHostOutsideTheDomain is for that host alone: browsers refuse it
+// otherwise, and the visitor would be asked on every page.
+func TestCookieOfAHostOutsideTheDomain(t *testing.T) {
+	e := serve(t, Options{CookieDomain: "shop.example"})
+	for host, domain := range map[string]string{
+		"shop.example": "shop.example", "WWW.Shop.Example:8080": "shop.example",
+		"myshop.example": "", "shop.test": "", "192.0.2.7:8080": "", "[2001:db8::7]": "",
+	} {
+		e.visit.Host = host
+		if cookie, _ := e.cookie(e.json("/_askfirst/consent", `{"choice":"accept-all"}`)); cookie.Domain != domain {
+			t.Errorf("%s: the domain is %q, want %q", host, cookie.Domain, domain)
+		}
+	}
+}
+
 // TestOnlyWhatIsAskedAbout grants no category that the site does not offer.
 func TestOnlyWhatIsAskedAbout(t *testing.T) {
 	e := serve(t, Options{Categories: []consent.Category{consent.Analytics}})

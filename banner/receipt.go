@@ -185,12 +185,12 @@ func (b *Banner) serveErase(ctx *fasthttp.RequestCtx, v *Visit) {
 		}
 	}
 	private(ctx)
-	setCookie(ctx, consent.CookieName+"=; Path=/; Max-Age=0; SameSite=Lax"+secure(v)+b.domain())
+	setCookie(ctx, consent.CookieName+"=; Path=/; Max-Age=0; SameSite=Lax"+secure(v)+b.domain(v))
 	if b.o.Uniform {
 		setCookie(ctx, OwnCookie+"=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"+secure(v))
 	}
 	if b.o.Signals.TCCookie {
-		setCookie(ctx, tcCookie+"=; Path=/; Max-Age=0; SameSite=Lax"+secure(v)+b.domain())
+		setCookie(ctx, tcCookie+"=; Path=/; Max-Age=0; SameSite=Lax"+secure(v)+b.domain(v))
 	}
 	left := consent.Stand(v.Standing.Regime, nil, v.Standing.Objection)
 	b.expire(ctx, v, left.Granted, local(a.Return))

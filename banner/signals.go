@@ -43,7 +43,7 @@ func (b *Banner) setTCCookie(ctx *fasthttp.RequestCtx, v *Visit, c *consent.Choi
 	if !b.o.Signals.TCCookie || tc == "" {
 		return
 	}
-	setCookie(ctx, tcCookie+"="+tc+"; Path=/; Max-Age="+strconv.Itoa(int(b.o.CookieMaxAge/time.Second))+"; SameSite=Lax"+secure(v)+b.domain())
+	setCookie(ctx, tcCookie+"="+tc+"; Path=/; Max-Age="+strconv.Itoa(int(b.o.CookieMaxAge/time.Second))+"; SameSite=Lax"+secure(v)+b.domain(v))
 }
 
 // settings are what the page must know of signals.

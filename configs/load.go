@@ -343,6 +343,11 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 	if len(s.Hosts) == 0 && !r.refused(at+".hosts") {
 		r.refuse(n, at+".hosts", "is missing", `list the host names, or ["*"] for every host`)
 	}
+	if d := s.Cookie.Domain; d != "" && len(s.Hosts) > 0 && !slices.ContainsFunc(s.Hosts, func(host string) bool {
+		return host == "*" || strings.HasSuffix("."+strings.TrimPrefix(host, "*."), "."+d)
+	}) {
+		r.refuse(find(n, "cookie.domain"), at+".cookie.domain", fmt.Sprintf("none of the site's hosts is in %q", d), "write the domain that they are in, or leave it out")
+	}
 	if s.Upstream == nil && !r.refusedUnder(at+".upstream") {
 		r.refuse(n, at+".upstream", "is missing", "give the site's own address, such as http://127.0.0.1:3000")
 	}
@@ -374,7 +379,7 @@ func (r *reader) cookie(n *yaml.Node, at string, c *CookieOptions) {
 	r.mapping(n, at, fields{
 		"domain": func(n *yaml.Node, at string) {
 			r.text(n, at, &c.Domain)
-			c.Domain = strings.TrimPrefix(c.Domain, ".")
+			c.Domain = strings.ToLower(strings.TrimPrefix(c.Domain, "."))
 			if !validHost(c.Domain) || strings.ContainsAny(c.Domain, "_:") {
 				r.refuse(n, at, fmt.Sprintf("%q is not a domain", c.Domain), "write a domain such as shop.example")
 			}
