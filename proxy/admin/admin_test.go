@@ -100,6 +100,9 @@ func TestPagesShowWhatWasCounted(t *testing.T) {
 				t.Errorf("%s does not show %q", path, want)
 			}
 		}
+		if strings.Contains(w.Body.String(), `<th scope="col"></th>`) {
+			t.Errorf("%s has a column without a name", path)
+		}
 	}
 	if w := get(t, h, "/unclassified"); strings.Contains(w.Body.String(), "hotjar") {
 		t.Error("a classified vendor is listed as unclassified")
