@@ -115,6 +115,9 @@ type View struct {
 	Host []byte
 	// Return is the page's path and query.
 	Return []byte
+	// Origin is that of the page, where a <base> may lead paths to another one.
+	// Empty where none does.
+	Origin []byte
 	// AcceptLanguage is the request's field.
 	AcceptLanguage []byte
 	// Nonce is that of the page's Content-Security-Policy. Empty for none.

@@ -27,12 +27,13 @@ const (
 	sizeSlot // width and height attributes of a placeholder's strut
 	titleSlot
 	hostSlot // the site's domain
+	originSlot
 )
 
 // slotNames are how templates write slots: ⟦nonce⟧, between brackets that no
 // text of ours holds.
 var slotNames = map[string]slot{
-	"nonce": nonceSlot, "return": returnSlot, "query": querySlot, "size": sizeSlot, "title": titleSlot, "host": hostSlot,
+	"nonce": nonceSlot, "return": returnSlot, "query": querySlot, "size": sizeSlot, "title": titleSlot, "host": hostSlot, "origin": originSlot,
 	"functional": checkedSlot, "analytics": checkedSlot + 1, "marketing": checkedSlot + 2, "social": checkedSlot + 3,
 }
 
@@ -83,6 +84,8 @@ func (b *Banner) appendTree(dst []byte, t *tree, v *View, box *Box) []byte {
 			dst = box.appendStrut(dst)
 		case hostSlot:
 			dst = appendEscaped(dst, b.site(v.Host))
+		case originSlot:
+			dst = appendEscaped(dst, v.Origin)
 		case titleSlot:
 			dst = appendEscaped(dst, clip(box.Title, maxTitle))
 		default:

@@ -112,6 +112,7 @@ func (x *exchange) sendDocument() error {
 		d.x = x
 		d.options.Head, d.options.Foot = d.head, d.foot
 		d.options.Placeholder, d.options.Seen = d.placeholder, d.seen
+		d.options.Elsewhere = d.elsewhere
 	}
 	var known bool
 	d.codings, known = contentCodings(&x.answer, d.codings[:0])
@@ -346,6 +347,11 @@ func (d *document) stream() error {
 
 func (d *document) head(dst, lang []byte) []byte {
 	return d.inSyntax(d.x.site.banner.AppendHead(dst, &d.view, lang), len(dst))
+}
+
+func (d *document) elsewhere() {
+	url := d.x.pageURL()
+	d.view.Origin = url[:len(url)-len(d.x.target)]
 }
 
 func (d *document) foot(dst, lang []byte) []byte {

@@ -918,3 +918,20 @@ func TestOwnEndpoints(t *testing.T) {
 		t.Errorf("too much: %d", status)
 	}
 }
+
+// TestBaseLeadsElsewhere: forms and links of ours lead to the page's origin,
+// whatever origin its <base> names.
+func TestBaseLeadsElsewhere(t *testing.T) {
+	for base, origin := range map[string]string{"": "", "/sub/": "", "http://shop.example/": "", "https://shop.example/": "http://shop.example", "//cdn.example/": "http://shop.example"} {
+		body := `<!doctype html><html><head><base href="` + base + `"></head><body><iframe src="https://www.youtube.com/embed/1"></iframe></body></html>`
+		p := newStage(t, always(t, answerWith([]byte(body), isPage))).dial()
+		for range 3 {
+			got := readAll(t, p.send(get("/bags?size=2")).answer("GET").Body)
+			for _, want := range []string{`action="` + origin + `/_askfirst/consent"`, `href="` + origin + `/_askfirst/preferences?`} {
+				if n := strings.Count(got, want); n != 1+strings.Count(want, "action") {
+					t.Errorf("base %q: %s occurs %d times", base, want, n)
+				}
+			}
+		}
+	}
+}

@@ -31,6 +31,9 @@ type Document struct {
 	// Nil hooks inject nothing.
 	Head func(dst, lang []byte) []byte
 	Foot func(dst, lang []byte) []byte
+	// Elsewhere is told, before the hooks that follow it, that a <base> may lead
+	// paths to another origin than the page's.
+	Elsewhere func()
 	// Placeholder appends the box that stands in for a held widget, up to
 	// where the held element begins; see banner.AppendPlaceholder. The
 	// element's end is followed by PlaceholderEnd.

@@ -229,7 +229,7 @@ var baseVector = vector{element: "base", attribute: "href", read: asURL, kind: r
 func (rw *Rewriter) rebase(i int, href []byte) {
 	if !rw.based && !rw.tag.foreign {
 		rw.based = true
-		rw.page.SetBase(href)
+		rw.setBase(rw.page, href)
 		return
 	}
 	if len(rw.bases) == 0 {
@@ -242,8 +242,15 @@ func (rw *Rewriter) rebase(i int, href []byte) {
 	}
 	p := new(rules.Page)
 	p.Reset(rw.doc.URL)
-	p.SetBase(href)
+	rw.setBase(p, href)
 	rw.bases = append(rw.bases, p)
+}
+
+func (rw *Rewriter) setBase(p *rules.Page, href []byte) {
+	p.SetBase(href)
+	if rw.doc.Elsewhere != nil && p.Elsewhere() {
+		rw.doc.Elsewhere()
+	}
 }
 
 // ask asks the rules about a reference, read by each base that may count. The

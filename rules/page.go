@@ -86,6 +86,9 @@ func (p *Page) SetBase(href []byte) {
 	}
 }
 
+// Elsewhere reports whether a <base> leads the page's paths to another origin.
+func (p *Page) Elsewhere() bool { return p.based && !bytes.Equal(p.base.origin(), p.page.origin()) }
+
 // rehash works out the hashes of the page and its base.
 func (p *Page) rehash() {
 	p.origins, p.whole = memoHash(p.page.origin()), memoHash(p.page.withoutQuery())

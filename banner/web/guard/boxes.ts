@@ -36,7 +36,7 @@ type Marks = [selector: string, vendor: string, category: string][]
 /** Where no box may stand: what the parser, or a list, a table or a choice, would not have there. */
 const crowded = 'table,tbody,thead,tfoot,tr,select,picture,video,audio,svg,math,head,ul,ol,dl'
 
-const prefix = new URL('.', import.meta.url).pathname
+const prefix = new URL('.', import.meta.url).href
 
 /** Has functions stand in from now on. Returns what shows a held element's box. */
 export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, set, trust, unseen }: Guard): (el: Element) => void {

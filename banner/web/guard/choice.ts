@@ -24,8 +24,7 @@ export async function choose(action: Action, categories: readonly string[] = [],
 	if (locked) send() // of whom the proxy knows before it is asked for the page anew
 	const answer = await tell({ choice: action, categories, ...more })
 	if (answer.status !== 204) throw new Error('askfirst: not taken: ' + answer.status)
-	const asked = action === 'accept-all' ? optional : optional.filter((c) => categories.includes(c))
-	await obey(chosen() ?? { made: true, granted: new Set(asked) })
+	await obey(chosen() ?? { made: true, granted: new Set(optional.filter((c) => action === 'accept-all' || categories.includes(c))) })
 }
 
 /** Tells the proxy. */

@@ -42,7 +42,7 @@ import { guardNodes } from './nodes'
 import { box, ours, unwrap } from './held'
 import { learn } from './learning'
 import { all } from './native'
-import { type Realm, chosen, nothingHeld, objects, regime, standing } from './page'
+import { type Realm, chosen, letters, nothingHeld, objects, regime, standing } from './page'
 import { release, watchLife } from './release'
 import { send, watch } from './reports'
 import { signalDefault } from './signals'
@@ -109,5 +109,5 @@ if (!self.askfirst) {
 
 function catchUp(): void {
 	const choice = chosen()
-	if (choice && (choice.made !== standing.made || String([...choice.granted]) !== String([...standing.granted]))) void obey(choice)
+	if (choice && (!standing.made || letters(choice.granted) !== letters())) void obey(choice)
 }

@@ -13,8 +13,8 @@ export type Realm = Window & typeof globalThis
 export const element = (document.currentScript ?? document.querySelector('[data-askfirst-guard]')) as HTMLScriptElement
 const setting = (name: string, otherwise: string): string => get(element, 'data-' + name) ?? otherwise
 
-/** The path under which the proxy answers itself, with a slash at its end. */
-export const prefix = new URL('.', element.src).pathname
+/** The address under which the proxy answers itself, with a slash at its end. It is whole: a page's <base> may lead paths elsewhere. */
+export const prefix = new URL('.', element.src).href
 export const regime = setting('regime', 'opt-in')
 export const revision = setting('revision', '1')
 /** Whether the page's policy refuses whom the visitor has not agreed to: what more is agreed to needs the page anew. */
@@ -66,7 +66,7 @@ export const once = new Set([setting('once', '')].filter((id) => id))
 export const family = (id: string, category: string): string => category + ' ' + id.split('-')[0]
 
 /** The categories as the consent cookie spells them. */
-export const letters = (): string => optional.filter((c) => standing.granted.has(c)).map((c) => c.charAt(0)).join('') || '-'
+export const letters = (granted = standing.granted): string => optional.filter((c) => granted.has(c)).map((c) => c.charAt(0)).join('') || '-'
 
 export function grants(category: string): boolean {
 	if (category === 'unclassified') return unclassifiedPass || standing.granted.has('marketing')

@@ -52,18 +52,15 @@ const initiators: Record<string, Kind> = { css: 'style', link: 'style', xmlhttpr
 const reported = new Set<string>()
 
 export function watch(): void {
-	try {
-		new PerformanceObserver((list) => {
-			for (const entry of list.getEntries() as PerformanceResourceTiming[]) if (!reported.has(entry.name)) count(entry.name, initiators[entry.initiatorType] ?? kinds[entry.initiatorType] ?? 'media', 'fired')
-		}).observe({ type: 'resource', buffered: true })
-	} catch {
-		// An old browser: what fires is not counted.
-	}
 	document.addEventListener('securitypolicyviolation', (e) => {
-		const ours = e.originalPolicy.includes(prefix + 'csp')
+		const ours = e.originalPolicy.includes(new URL(prefix + 'csp').pathname)
 		if (e.disposition === 'enforce') ours || count(e.blockedURI, 'other', 'stopped')
 		else if (ours) reported.add(e.blockedURI)
 	})
+	// Last, as an old browser may refuse: then what fires is not counted.
+	new PerformanceObserver((list) => {
+		for (const entry of list.getEntries() as PerformanceResourceTiming[]) if (!reported.has(entry.name)) count(entry.name, initiators[entry.initiatorType] ?? kinds[entry.initiatorType] ?? 'media', 'fired')
+	}).observe({ type: 'resource', buffered: true })
 }
 
 /**

@@ -55,7 +55,7 @@ export function signalDefault(): void {
 	if (google.adsDataRedaction) push('set', 'ads_data_redaction', true)
 	if (standing.granted.size && !unasked) push('consent', 'update', state(standing.granted))
 	if (standing.made) announce()
-	for (const name of Object.keys(queues)) meet(name)
+	for (const [name, say] of Object.entries(queues)) meet(name, say)
 }
 
 function announce(): void {
@@ -94,8 +94,7 @@ function tell(say: (tag: any, first?: boolean) => void, tag: unknown, first?: bo
 }
 
 /** Waits for the page to set a global, and tells what it is set to. */
-function meet(name: string): void {
-	const say = queues[name] as (tag: any, first?: boolean) => void
+function meet(name: string, say: (tag: any, first?: boolean) => void): void {
 	let value = global[name]
 	tell(say, value, true)
 	Object.defineProperty(self, name, {
