@@ -91,6 +91,31 @@ return [...ran].sort().concat(next.startTime < first.responseEnd ? 'together' : 
 	}
 }
 
+// TestNomoduleIsNotWaitedFor: a browser that knows modules never runs it, nor says
+// that it has not.
+func TestNomoduleIsNotWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.set("/nomodule", document(`<script nomodule type="text/plain" data-askfirst-src="https://meter.example/old.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>
+<script type="text/plain" data-askfirst-src="https://meter.example/next.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>`))
+	ctx := tab(t, browser(t, w), "/nomodule")
+	got := do[string](t, ctx, `const began = performance.now(); await askfirst.set(['analytics']); return ran + (performance.now() - began < 8000 ? '' : ', late')`)
+	if got != "meter.example/next.js" {
+		t.Errorf("ran %s", got)
+	}
+}
+
+// TestWhatALoaderRunsIsLoadedAgain: it has run what it found when the page was
+// loaded, or when the visitor first moved the mouse.
+func TestWhatALoaderRunsIsLoadedAgain(t *testing.T) {
+	w := newWorld(t)
+	b := browser(t, w)
+	for path, source := range map[string]string{"/source": `data-askfirst-src="https://meter.example/loader.js"`, "/rocket": `data-askfirst-data-rocket-src="https://meter.example/loader.js"`} {
+		w.set(path, document(`<script data-askfirst-type="rocketlazyloadscript" `+source+` type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>`))
+		ctx := tab(t, b, path)
+		leave(t, ctx, `void askfirst.set(['analytics'])`)
+	}
+}
+
 func TestDocumentWriteOfReleasedScripts(t *testing.T) {
 	w := newWorld(t)
 	w.set("/write", document(`<p id="top">top</p>

@@ -141,7 +141,8 @@ export function styled(el: Element, css: string): string {
 	return css
 }
 
-const codeType = /^(?:module|(?:text|application)\/(?:x-)?(?:java|ecma|j|live)script.*)?$/i
+/** The types of scripts that browsers run. */
+export const codeType = /^(?:module|(?:text|application)\/(?:x-)?(?:java|ecma|j|live)script.*)?$/i
 const parkedType = /^text\/(plain|template)$/i
 
 /** Why a value may not be put in an attribute now; undefined where it may. */

@@ -1,5 +1,5 @@
 /** Making held elements whole again: in place, in document order, each once. */
-import { admit, holds, isHeld, isScript, kept, keptAddress, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
+import { admit, codeType, holds, isHeld, isScript, kept, keptAddress, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
 import { all, apply, drop, get, has, insert, later, remove, wrapped } from './native'
 import { learn } from './learning'
 import { inert } from './markup'
@@ -75,10 +75,9 @@ async function run(elements: Element[]): Promise<boolean> {
 	return whole
 }
 
-function deferring(el: HTMLScriptElement): boolean {
-	const type = kept(el, 'type') ?? ''
-	return type.toLowerCase() === 'module' || (kept(el, 'src') !== null && has(el, 'defer'))
-}
+const typeOf = (el: Element): string => (kept(el, 'type') ?? '').toLowerCase()
+
+const deferring = (el: HTMLScriptElement): boolean => typeOf(el) === 'module' || (kept(el, 'src') !== null && has(el, 'defer'))
 
 /** Makes an element whole that is no script, and takes away what stood in for it. */
 async function mend(el: Element): Promise<void> {
@@ -99,12 +98,16 @@ async function mend(el: Element): Promise<void> {
 /** Runs one script; resolves when it has run or failed, and what it wrote has too. */
 async function start(el: HTMLScriptElement): Promise<void> {
 	const onload = self.onload
-	const external = kept(el, 'src') !== null || kept(el, 'href') !== null
-	const isModule = kept(el, 'type')?.toLowerCase() === 'module'
+	const type = typeOf(el)
+	const isModule = type === 'module'
+	// What a loader of the site's runs, it runs as the page loads.
+	const runs = codeType.test(type)
+	whole &&= runs
+	const external = runs && !el.noModule && keptAddress(el) !== null
 	const over = new Promise<void>((resolve) => {
 		// An inline module tells nobody when it has run.
 		if (!external) return isModule ? later(resolve, 0) : resolve()
-		for (const type of ['load', 'error']) el.addEventListener(type, () => resolve(), { once: true })
+		for (const type of ['load', 'error']) el.addEventListener(type, () => resolve())
 		later(resolve, patience)
 	})
 	if (isModule) module = el
@@ -165,7 +168,7 @@ const late = (type: string): string => 'askfirst-late-' + type
 
 /** Fires an event of the document's life for those alone who came too late for it. */
 function tell(target: Document | Window, type: string): void {
-	for (const at of target === document ? [document, self] : [target]) {
+	for (const at of new Set([target, self])) {
 		const event = new Event(late(type))
 		Object.defineProperty(event, 'type', { value: type })
 		at.dispatchEvent(event)
@@ -175,7 +178,7 @@ function tell(target: Document | Window, type: string): void {
 const listen = EventTarget.prototype.addEventListener
 
 function listenLate(target: EventTarget, type: string, listener: unknown, options?: unknown): void {
-	apply(listen, target, [late(type), listener, typeof options === 'object' ? { ...options, once: true } : { capture: !!options, once: true }])
+	apply(listen, target, [late(type), listener, { ...(options as object), once: true }])
 }
 
 /** Notes what released scripts wait for that is over already. */
