@@ -21,3 +21,26 @@ func TestBaseLeadsElsewhere(t *testing.T) {
 		t.Errorf("the base's host was asked for %v", got)
 	}
 }
+
+// TestFrameOfTheSitesOwn: the page around it asks, and the frame obeys.
+func TestFrameOfTheSitesOwn(t *testing.T) {
+	w := newWorld(t)
+	w.set("/inner", document(`<script type="text/plain" data-askfirst-src="https://meter.example/inner.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script>`))
+	w.set("/outer", document(`<iframe src="/inner"></iframe>`))
+	w.set("/frames", `<!DOCTYPE html><html><head>`+guardElement+`</head><frameset cols="*,*"><frame src="/inner"><frame src="/inner"></frameset></html>`)
+	b := browser(t, w)
+	ctx := tab(t, b, "/outer")
+	got := do[[]string](t, ctx, until+`const inner = () => frames[0].document;
+const banners = () => String(inner().querySelectorAll('askfirst-banner').length);
+await until(() => inner().readyState === 'complete');
+const before = banners();
+`+control("accept-all")+`await until(() => frames[0].ran);
+return [before, banners(), ...frames[0].ran || []]`)
+	if want := []string{"0", "0", "meter.example/inner.js"}; !slices.Equal(got, want) {
+		t.Errorf("in the frame: %q, want %q", got, want)
+	}
+	ctx = tab(t, b, "/frames")
+	if got := do[int](t, ctx, until+`await until(() => frames[1].document.readyState === 'complete'); return frames[1].document.querySelectorAll('askfirst-banner').length`); got != 1 {
+		t.Errorf("%d banners in a page that nothing but frames is around", got)
+	}
+}

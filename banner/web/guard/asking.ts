@@ -11,7 +11,8 @@ const banners = (): NodeListOf<Element> => all(document, 'askfirst-banner')
  * Does what is due when one of our elements comes into the page: gives it its
  * declared shadow tree where the browser did not, in markup that came by a
  * script, and shows a banner as things stand, before it is painted: a shared
- * cache may have answered with the page of somebody who has not chosen.
+ * cache may have answered with the page of somebody who has not chosen. A frame
+ * of the site's own leaves it to the page around it to ask.
  */
 export function attach(el: Element): void {
 	const template = el.firstElementChild
@@ -20,6 +21,7 @@ export function attach(el: Element): void {
 		remove(template)
 	}
 	if (el.localName === 'askfirst-banner') {
+		if (self.frameElement?.localName === 'iframe' && parent.askfirst) return remove(el)
 		banner = lives-- > 0 ? el : undefined
 		show()
 	}
@@ -54,7 +56,7 @@ const boxes = (banner: Element): HTMLInputElement[] => (banner.shadowRoot ? ([..
 export function open(): boolean {
 	const banner = banners()[0]
 	const root = banner?.shadowRoot
-	if (!root || (!standing.made && get(banner, 'data-askfirst-state') !== 'ask')) return false
+	if (!root) return false
 	tick(banner)
 	if (standing.made) set(banner, 'data-askfirst-open', '')
 	const details = root.querySelector('details')
@@ -152,12 +154,13 @@ export function guardAsking(): void {
 	document.addEventListener('focusin', keepFocus)
 	document.addEventListener('keydown', (event) => {
 		if (event.key !== 'Escape') return
-		const banner = event.composedPath().find((at): at is Element => isElement(at) && at.localName === 'askfirst-banner')
-		const details = banner?.shadowRoot?.querySelector('details')
-		if (banner && has(banner, 'data-askfirst-open')) close(banner)
-		else if (banner && details?.open) {
+		const banner = event.target as Element
+		if (banner.localName !== 'askfirst-banner') return
+		const details = banner.shadowRoot?.querySelector('details')
+		if (has(banner, 'data-askfirst-open')) close(banner)
+		else if (details?.open) {
 			details.open = false
-			details.querySelector('summary')?.focus()
+			focus(banner, 'summary')
 		}
 	})
 }

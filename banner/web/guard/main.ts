@@ -75,8 +75,7 @@ function step(part: () => void): void {
 }
 
 function guard(win: Realm): void {
-	for (const part of [guardStorage, guardNetwork, guardMarkup, guardNodes]) step(() => part(win))
-	step(() => guardFrames(win, guard))
+	for (const part of [guardStorage, guardNetwork, guardMarkup, guardNodes, guardFrames]) step(() => part(win, guard))
 }
 
 if (!self.askfirst) {
@@ -102,7 +101,8 @@ if (!self.askfirst) {
 		})
 	}
 	self.addEventListener('load', honour)
-	// Out of the browser's cache, or from behind another tab: the visitor may have chosen since.
+	// In the page around this one, out of the browser's cache, or from behind another tab: the visitor may have chosen since.
+	step(() => parent.askfirst?.on(catchUp))
 	self.addEventListener('pageshow', (event) => event.persisted && catchUp())
 	document.addEventListener('visibilitychange', () => (document.hidden ? send() : catchUp()))
 }
