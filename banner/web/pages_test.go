@@ -44,3 +44,32 @@ return [before, banners(), ...frames[0].ran || []]`)
 		t.Errorf("%d banners in a page that nothing but frames is around", got)
 	}
 }
+
+// TestBannerStandsInNothingHidden: what the page has not closed takes in all that
+// follows it.
+func TestBannerStandsInNothingHidden(t *testing.T) {
+	w := newWorld(t)
+	b := browser(t, w)
+	for _, open := range []string{`<div hidden>`, `<details><summary>More</summary>`, `<dialog>`, `<div style="transform:scale(.5)">`, `<a href="/">`, `<table><tr><td>`} {
+		w.set("/open", document("<p>text</p>"+open+"inside"))
+		ctx := tab(t, b, "/open")
+		if got := do[string](t, ctx, `const el = document.querySelector('askfirst-banner'); return el.parentNode.localName + ' ' + el.shadowRoot.querySelector('.panel').checkVisibility()`); got != "body true" {
+			t.Errorf("after %s the banner is in %s", open, got)
+		}
+	}
+}
+
+// TestPageThatTakesTheBannerAway: what a page will not have is not forced on it
+// for ever.
+func TestPageThatTakesTheBannerAway(t *testing.T) {
+	w := newWorld(t)
+	w.set("/away", document(`<script>
+self.away = 0;
+new MutationObserver(() => { for (const el of document.querySelectorAll('body > askfirst-banner')) if (++away < 100) el.remove() }).observe(document, { childList: true, subtree: true });
+</script>`))
+	ctx := tab(t, browser(t, w), "/away")
+	do[bool](t, ctx, settle)
+	if got := do[int](t, ctx, `return away`); got < 2 || got > 20 {
+		t.Errorf("taken away %d times", got)
+	}
+}

@@ -22,18 +22,18 @@ export function attach(el: Element): void {
 	}
 	if (el.localName === 'askfirst-banner') {
 		if (self.frameElement?.localName === 'iframe' && parent.askfirst) return remove(el)
-		banner = lives-- > 0 ? el : undefined
+		banner = el
 		show()
 	}
 }
 
-/** The banner, and how often more it may come into the page and is put back when it goes. */
+/** The banner, and how often more it is put where it is seen. */
 let banner: Element | undefined
 let lives = 9
 
-/** Puts the banner back where a framework made the whole document anew, without it. */
+/** Puts the banner back where a framework made the whole document anew, without it, and out of what the page has not closed, which may be hidden. */
 export function stay(): void {
-	if (banner && !banner.isConnected) document.body?.append(banner)
+	if (banner && banner.parentNode !== document.body && lives-- > 0) document.body?.append(banner)
 }
 
 /** Shows every banner as things stand. */
