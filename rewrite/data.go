@@ -40,9 +40,10 @@ func mediaOf(ref []byte) []byte {
 func isXML(ref []byte) bool { return bytes.Contains(mediaOf(ref), []byte("xml")) }
 
 // hidesASCII reports whether the text of a data: URL may be in an encoding in which
-// ASCII does not stand for itself.
+// ASCII does not stand for itself: UTF-16, or ISO-2022-JP, which the text may name and
+// needs escape sequences.
 func hidesASCII(ref, text []byte) bool {
-	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) || bytes.IndexByte(text, 0x1b) >= 0 {
 		return true
 	}
 	media := mediaOf(ref)

@@ -84,6 +84,7 @@ func reaches(ref string) map[string]string {
 		"entity hidden by quotes": entity(`<!ENTITY nbsp "&#160;'<img xmlns='http://www.w3.org/1999/xhtml' src='`+ref+`'/>'">`, "&nbsp;"),
 
 		"frame in UTF-16":           `<iframe src="data:text/html;charset=utf-16le;base64,` + utf16LE("<img src='"+ref+"'>") + `"></iframe>`,
+		"frame in ISO-2022-JP":      `<iframe src="data:text/html,<meta charset=iso-2022-jp>%1b$B<!--%1b(B<img src='` + ref + `'>"></iframe>`,
 		"frame in UTF-16 by mark":   `<iframe src="data:text/html;base64,` + utf16LE("\ufeff<img src='"+ref+"'>") + `"></iframe>`,
 		"style sheet in UTF-16":     `<link rel=stylesheet href="data:text/css;charset=utf-16le;base64,` + utf16LE("body{background:url("+ref+")}") + `">`,
 		"frame of SVG":              `<iframe src="data:image/svg+xml,<s:svg xmlns:s='http://www.w3.org/2000/svg'><s:image href='` + ref + `'/></s:svg>"></iframe>`,
