@@ -129,6 +129,15 @@ func TestAnswerFields(t *testing.T) {
 			"HTTP/1.1 200 OK\r\nDate: x\r\nLink: </a.css>; rel=preload; as=style,<https://www.google-analytics.com>; rel=preconnect, <https://shop.example/b>; rel=canonical\r\nLink: <//connect.facebook.net>; rel=\"dns-prefetch preconnect\"\r\nContent-Length: 0\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nDate: x\r\nLink: </a.css>; rel=preload; as=style, <https://shop.example/b>; rel=canonical\r\nContent-Length: 0\r\n\r\n",
 		},
+		"links that say it otherwise": {
+			"HTTP/1.1 200 OK\r\nDate: x\r\nLink: </a.gif>; rel=preload; as=image; imagesrcset=\"/b.gif 2x,https://www.google-analytics.com/a.gif 1x\"\r\nLink: </a.gif>; rel=preload; as=image; imagesrcset=\"/b.gif 2x, /c.gif\"\r\n" +
+				"Link: <https://www.google-analytics.com/a>; rel=\"compression-dictionary\", <https://www.google-analytics.com/>; rel=\"pre\\connect\"\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nDate: x\r\nLink: </a.gif>; rel=preload; as=image; imagesrcset=\"/b.gif 2x, /c.gif\"\r\nContent-Length: 0\r\n\r\n",
+		},
+		"speculation rules": {
+			"HTTP/1.1 200 OK\r\nDate: x\r\nSpeculation-Rules: \"/rules.json\"\r\nSpeculation-Rules: \"/\\\\www.google-analytics.com/rules.json\"\r\nSpeculation-Rules: \"\\\\\\\\www.google-analytics.com/rules.json\"\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nDate: x\r\nSpeculation-Rules: \"/rules.json\"\r\nContent-Length: 0\r\n\r\n",
+		},
 		"reports": {
 			"HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"group\":\"a\",\"endpoints\":[{\"url\":\"https://www.google-analytics.com/r\"}]}\r\nNEL: {\"report_to\":\"a\"}\r\nReporting-Endpoints: b=\"https://stats.g.doubleclick.net/r\"\r\nContent-Length: 0\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 0\r\n\r\n",

@@ -173,8 +173,9 @@ func (x *exchange) allowsURL(url []byte, k rules.Kind) bool {
 	return allowed
 }
 
-// allowsQuoted reports whether all absolute URLs between double quotes in value
-// are allowed: those of Reporting-Endpoints, Report-To and Speculation-Rules.
+// allowsQuoted reports whether all URLs between double quotes in value are allowed:
+// those of Reporting-Endpoints, Report-To and Speculation-Rules. To browsers a
+// backslash in one is a slash, be it the value's escape or not.
 func (x *exchange) allowsQuoted(value []byte) bool {
 	for {
 		_, rest, ok := bytes.Cut(value, []byte{'"'})
@@ -185,8 +186,7 @@ func (x *exchange) allowsQuoted(value []byte) bool {
 		if s, value, ok = bytes.Cut(rest, []byte{'"'}); !ok {
 			return true
 		}
-		s = bytes.ReplaceAll(s, []byte(`\/`), []byte{'/'})
-		if (bytes.HasPrefix(s, []byte("//")) || bytes.Contains(s, []byte("://"))) && !x.allowsURL(s, rules.Ping) {
+		if bytes.ContainsAny(s, `/\`) && !x.allowsURL(s, rules.Ping) {
 			return false
 		}
 	}
@@ -220,7 +220,7 @@ func (x *exchange) appendLinks(out []byte, f *field) []byte {
 	for rest := f.value; len(rest) > 0; {
 		var link []byte
 		link, rest = cutLink(rest)
-		if url, acts := readLink(link); acts && !x.allowsURL(url, rules.Hint) {
+		if !x.allowsLink(link) {
 			continue
 		}
 		if len(out) > empty {
@@ -258,22 +258,45 @@ func cutLink(list []byte) (link, rest []byte) {
 	return list, nil
 }
 
-// readLink returns the URL of a link and whether the browser acts on it.
-func readLink(link []byte) (url []byte, acts bool) {
+// allowsLink reports whether a link leads the browser to nobody whom the visitor has
+// not agreed to. In the quotes of a parameter backslashes may stand that say nothing,
+// and beside the link's own address it may have those of imagesrcset.
+func (x *exchange) allowsLink(link []byte) bool {
 	open := bytes.IndexByte(link, '<')
 	end := bytes.IndexByte(link, '>')
 	if open < 0 || end < open {
-		return nil, false
+		return true
 	}
-	url = trim(link[open+1 : end])
-	for _, relation := range [...]string{"preconnect", "dns-prefetch", "preload", "prefetch", "prerender", "stylesheet", "icon", "manifest"} {
-		// A word of rel, wherever it stands: holding one link too many harms
-		// less than passing one.
-		if containsFold(link[end+1:], relation) {
-			return url, true
+	url, parameters := trim(link[open+1:end]), link[end+1:]
+	if bytes.IndexByte(parameters, '\\') >= 0 {
+		parameters = bytes.ReplaceAll(parameters, []byte{'\\'}, nil)
+	}
+	if !acts(parameters) {
+		return true
+	}
+	if containsFold(parameters, "imagesrcset") {
+		for _, word := range bytes.FieldsFunc(parameters, func(c rune) bool { return c == ' ' || c == '\t' || c == '"' || c == ';' || c == ',' }) {
+			if name, value, ok := bytes.Cut(word, []byte{'='}); ok && equalFold(name, "imagesrcset") {
+				word = value
+			}
+			if bytes.IndexByte(word, '/') >= 0 && !x.allowsURL(word, rules.Hint) {
+				return false
+			}
 		}
 	}
-	return url, false
+	return x.allowsURL(url, rules.Hint)
+}
+
+// acts reports whether browsers act on a link with these parameters.
+func acts(parameters []byte) bool {
+	for _, relation := range [...]string{"preconnect", "dns-prefetch", "preload", "prefetch", "prerender", "stylesheet", "icon", "manifest", "dictionary"} {
+		// A word of rel, wherever it stands: holding one link too many harms
+		// less than passing one.
+		if containsFold(parameters, relation) {
+			return true
+		}
+	}
+	return false
 }
 
 // fail answers a request that could not be served, or ends the connection if
