@@ -17,20 +17,66 @@ import (
 
 var errOpaqueCharset = errors.New("the page's encoding hides markup")
 
-// charsetOf returns the charset parameter of a Content-Type.
-func charsetOf(contentType []byte) []byte {
-	for {
-		i := bytes.IndexByte(contentType, ';')
-		if i < 0 {
-			return nil
+// readContentType returns the media type and the charset that a Content-Type names, as
+// browsers read it (Fetch, "extract a MIME type"): of several types the last that has a
+// slash, which ends before a blank or a parenthesis too. Where there is none the answer
+// is sniffed.
+func readContentType(contentType []byte) (media, charset []byte) {
+	for rest := contentType; len(rest) > 0; {
+		var value []byte
+		value, rest = cutQuoted(rest, ',')
+		value = trim(value)
+		if bytes.IndexByte(value, '/') < 0 || string(value) == "*/*" {
+			continue
 		}
-		contentType = contentType[i+1:]
-		name, value, ok := bytes.Cut(contentType, []byte{'='})
-		if ok && equalFold(trim(name), "charset") {
-			value, _, _ = bytes.Cut(value, []byte{';'})
-			return bytes.Trim(trim(value), `"'`)
+		essence, parameters := value, []byte(nil)
+		if end := bytes.IndexAny(value, " \t;("); end >= 0 {
+			essence, parameters = value[:end], value[end:]
+		}
+		named := charsetIn(parameters)
+		if !equalFold(media, string(essence)) || named != nil {
+			charset = named
+		}
+		media = essence
+	}
+	return media, charset
+}
+
+// charsetIn returns the first charset among the parameters of a media type.
+func charsetIn(parameters []byte) []byte {
+	_, rest := cutQuoted(parameters, ';')
+	for len(rest) > 0 {
+		var parameter []byte
+		parameter, rest = cutQuoted(rest, ';')
+		if name, value, ok := bytes.Cut(parameter, []byte{'='}); ok && equalFold(trim(name), "charset") {
+			if value = bytes.Trim(trim(value), `"'`); bytes.IndexByte(value, '\\') >= 0 {
+				value = bytes.ReplaceAll(value, []byte{'\\'}, nil)
+			}
+			return value
 		}
 	}
+	return nil
+}
+
+// cutQuoted cuts s at the first separator that stands in no quoted string.
+func cutQuoted(s []byte, separator byte) (before, after []byte) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == separator && !quoted:
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, nil
+}
+
+func charsetOf(contentType []byte) []byte {
+	_, charset := readContentType(contentType)
+	return charset
 }
 
 func isOpaqueCharset(contentType []byte) bool {
@@ -84,9 +130,9 @@ func newCharsetText(text, contentType []byte) (*charsetReader, error) {
 // begin finds out from the first bytes how the rest is to be read.
 func (c *charsetReader) begin(contentType []byte) error {
 	switch cs := charsetOf(contentType); {
-	case equalFold(cs, "utf-16"), equalFold(cs, "utf-16le"), equalFold(cs, "ucs-2"), equalFold(cs, "unicode"):
+	case isAmong(cs, littleEndian[:]):
 		c.order = -1
-	case equalFold(cs, "utf-16be"):
+	case isAmong(cs, bigEndian[:]):
 		c.order = 1
 	}
 	switch {
@@ -107,12 +153,22 @@ func (c *charsetReader) begin(contentType []byte) error {
 	return nil
 }
 
+// The labels of UTF-16 (Encoding, section 4.2).
+var (
+	littleEndian = [...]string{"utf-16", "utf-16le", "ucs-2", "iso-10646-ucs-2", "csunicode", "unicode", "unicodefeff"}
+	bigEndian    = [...]string{"utf-16be", "unicodefffe"}
+)
+
 // isPlainCharset reports whether browsers know the name as that of an encoding in
 // which ASCII stands for itself. It may err on the side of false.
-func isPlainCharset(name []byte) bool {
-	for _, plain := range [...]string{"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "iso-8859-2", "latin1", "windows-1250",
-		"windows-1251", "windows-1252", "koi8-r", "shift_jis", "euc-jp", "euc-kr", "gbk", "gb2312", "gb18030", "big5"} {
-		if equalFold(name, plain) {
+func isPlainCharset(name []byte) bool { return isAmong(name, plainCharsets[:]) }
+
+var plainCharsets = [...]string{"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "iso-8859-2", "latin1", "windows-1250",
+	"windows-1251", "windows-1252", "koi8-r", "shift_jis", "euc-jp", "euc-kr", "gbk", "gb2312", "gb18030", "big5"}
+
+func isAmong(name []byte, labels []string) bool {
+	for _, label := range labels {
+		if equalFold(name, label) {
 			return true
 		}
 	}
@@ -151,10 +207,21 @@ func hides(p []byte) bool {
 }
 
 // data reports whether the page begins as JSON does. Much of that is called
-// HTML by mistake, and must not have a banner put after it.
+// HTML by mistake, and must not have a banner put after it. What a template or a
+// program has left of its own before a page is none.
 func (c *charsetReader) data() bool {
 	start := bytes.TrimLeft(c.ready, " \t\r\n\xef\xbb\xbf")
-	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
+	if len(start) == 0 {
+		return false
+	}
+	next := bytes.TrimLeft(start[1:], " \t\r\n")
+	switch start[0] {
+	case '{':
+		return len(next) == 0 || next[0] == '"' || next[0] == '}'
+	case '[':
+		return len(next) == 0 || bytes.IndexByte([]byte(`"{[]-0123456789tfn`), next[0]) >= 0
+	}
+	return false
 }
 
 // next returns the next bytes, valid until the next call. The error may come
@@ -227,6 +294,6 @@ func appendContentType(out, contentType []byte, transcoded bool) []byte {
 	if !transcoded {
 		return append(out, contentType...)
 	}
-	media, _, _ := bytes.Cut(contentType, []byte{';'})
-	return append(append(out, trim(media)...), "; charset=utf-8"...)
+	media, _ := readContentType(contentType)
+	return append(append(out, media...), "; charset=utf-8"...)
 }

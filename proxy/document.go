@@ -36,19 +36,18 @@ func (x *exchange) mayBeRead() bool {
 	if !x.asksForPage() && !(x.rewrites && x.shared) || x.download.framing == noBody {
 		return false
 	}
-	media, _, _ := bytes.Cut(x.answer.get(nameContentType), []byte{';'})
-	switch media = trim(media); {
-	case len(media) == 0, string(media) == "*/*", equalFold(media, "unknown/unknown"), equalFold(media, "application/unknown"):
+	media, _ := readContentType(x.answer.get(nameContentType))
+	switch {
+	case bytes.IndexByte(media, '/') < 0, string(media) == "*/*", equalFold(media, "unknown/unknown"), equalFold(media, "application/unknown"):
 		return !equalFold(x.answer.get(nameContentTypeOptions), "nosniff")
-	case equalFold(media, "text/xml"), equalFold(media, "application/xml"), equalFold(media, "multipart/x-mixed-replace"):
+	case equalFold(media, "text/xml"), equalFold(media, "application/xml"), equalFold(media, "text/xsl"), equalFold(media, "multipart/x-mixed-replace"):
 		return true
 	}
 	return len(media) > 4 && equalFold(media[len(media)-4:], "+xml")
 }
 
 func isHTML(contentType []byte) bool {
-	media, _, _ := bytes.Cut(contentType, []byte{';'})
-	media = trim(media)
+	media, _ := readContentType(contentType)
 	return equalFold(media, "text/html") || isXHTML(media)
 }
 

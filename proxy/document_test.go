@@ -461,12 +461,17 @@ func TestUTF16(t *testing.T) {
 		body        []byte
 		contentType string
 	}{
-		"little by mark":  {append([]byte{0xff, 0xfe}, little...), "text/html"},
-		"big by mark":     {append([]byte{0xfe, 0xff}, big...), "text/html; charset=utf-8"},
-		"little by field": {little, "text/html; charset=utf-16"},
-		"big by field":    {big, `text/html; charset="UTF-16BE"`},
-		"little by XML":   {append([]byte("<\x00?\x00x\x00m\x00l\x00?\x00>\x00"), little...), "text/html"},
-		"big by XML":      {append([]byte("\x00<\x00?\x00x\x00m\x00l\x00?\x00>"), big...), "text/html"},
+		"little by mark":   {append([]byte{0xff, 0xfe}, little...), "text/html"},
+		"big by mark":      {append([]byte{0xfe, 0xff}, big...), "text/html; charset=utf-8"},
+		"little by field":  {little, "text/html; charset=utf-16"},
+		"big by field":     {big, `text/html; charset="UTF-16BE"`},
+		"little by label":  {little, "text/html; charset=csUnicode"},
+		"big by label":     {big, "text/html; charset=unicodeFFFE"},
+		"after quotes":     {little, `text/html; a="; charset=utf-8"; charset=utf-16`},
+		"with a backslash": {little, `text/html; charset="utf\-16"`},
+		"of the last type": {little, "text/html; charset=utf-8, text/html; charset=utf-16"},
+		"little by XML":    {append([]byte("<\x00?\x00x\x00m\x00l\x00?\x00>\x00"), little...), "text/html"},
+		"big by XML":       {append([]byte("\x00<\x00?\x00x\x00m\x00l\x00?\x00>"), big...), "text/html"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, always(t, answerWith(c.body, "Content-Type: "+c.contentType)))
@@ -730,6 +735,24 @@ func TestTwoTypes(t *testing.T) {
 	}
 }
 
+// TestTypes sends pages under names by which browsers know them too, as they were
+// seen to.
+func TestTypes(t *testing.T) {
+	for _, name := range []string{
+		"TEXT/HTML", "text/html charset=utf-8", "text/html\tcharset=utf-8", "text/html(utf-8)", "text/html;", "text/html, charset=utf-8",
+		"text/html, text/html", "text/plain, text/html", "text/html , */*", `text/plain; a=", text/plain", text/html`,
+	} {
+		s := newStage(t, always(t, answerWith([]byte(page), "Content-Type: "+name)))
+		held(t, readAll(t, s.dial().send(get("/")).answer("GET").Body))
+	}
+	for _, name := range []string{"text/html, text/plain", "text/htm", `text/plain; a=", text/html"`, "text/html/x"} {
+		s := newStage(t, always(t, answerWith([]byte(page), "Content-Type: "+name)))
+		if body := readAll(t, s.dial().send(get("/")).answer("GET").Body); body != page {
+			t.Errorf("%s: %q", name, body)
+		}
+	}
+}
+
 // TestRedirectIsRememberedApart sends the same body with a redirect, into which no
 // banner is put, and then as a page.
 func TestRedirectIsRememberedApart(t *testing.T) {
@@ -811,6 +834,8 @@ func TestMayBeRead(t *testing.T) {
 	}{
 		{nil, "document", true, true}, {nil, "script", true, false}, {[]string{"X-Content-Type-Options: nosniff"}, "document", false, false},
 		{[]string{"Content-Type: application/xml"}, "iframe", true, true}, {[]string{"Content-Type: image/svg+xml; charset=utf-8"}, "document", true, true},
+		{[]string{"Content-Type: html"}, "document", true, true}, {[]string{"Content-Type: charset=utf-8"}, "document", true, true}, {[]string{"Content-Type: text / html"}, "document", true, true},
+		{[]string{"Content-Type: html", "X-Content-Type-Options: nosniff"}, "document", false, false}, {[]string{"Content-Type: text/xsl"}, "document", true, true},
 		{[]string{"Content-Type: image/svg+xml"}, "image", true, false}, {[]string{"Content-Type: application/json"}, "document", false, false},
 	} {
 		for _, caching := range []configs.Caching{configs.PerChoice, configs.Uniform} {
