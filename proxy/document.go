@@ -173,9 +173,10 @@ func (d *document) begin() {
 	d.options.RemoveBanners = x.site.RemoveRivals
 	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified || x.shown.Child
 	// What redirects is not shown.
-	d.options.Fragment = x.part || x.answer.status/100 == 3
-	media, _, _ := bytes.Cut(x.answer.get(nameContentType), []byte{';'})
-	d.options.XML = isXHTML(trim(media))
+	d.options.Fragment = x.part && !x.showsWhole() || x.answer.status/100 == 3
+	media, _ := readContentType(x.answer.get(nameContentType))
+	d.options.XML = isXHTML(media)
+	d.options.Page = x.showsWhole() && !d.options.XML
 	d.view.Integrity = x.adaptPolicies(nonce)
 }
 
@@ -354,6 +355,9 @@ func (d *document) elsewhere() {
 }
 
 func (d *document) foot(dst, lang []byte) []byte {
+	if d.x.part {
+		return dst // The page that a frame stands in asks.
+	}
 	return d.inSyntax(d.x.site.banner.AppendFoot(dst, &d.view, lang), len(dst))
 }
 

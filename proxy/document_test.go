@@ -774,11 +774,37 @@ func TestRedirectIsRememberedApart(t *testing.T) {
 // TestParts holds in parts of pages too, and puts nothing into them.
 func TestParts(t *testing.T) {
 	s := newStage(t, always(t, answerWith([]byte("<div>part</div>"+tracker), isPage)))
-	for _, field := range []string{"HX-Request: true", "Turbo-Frame: a", "X-Requested-With: XMLHttpRequest", "Sec-Fetch-Dest: iframe", "Sec-Fetch-Dest: empty"} {
+	for _, field := range []string{"HX-Request: true", "Turbo-Frame: a", "X-Requested-With: XMLHttpRequest", "Sec-Fetch-Dest: empty"} {
 		body := readAll(t, s.dial().send(get("/", field)).answer("GET").Body)
 		if strings.Contains(body, tracker) || !strings.HasPrefix(body, "<div>part</div><script") || strings.Contains(body, "guard") || strings.Contains(body, "banner") {
 			t.Errorf("%s: %q", field, body)
 		}
+	}
+}
+
+// TestWhole has scripts guarded in what the browser shows as a document, whatever that
+// begins with, and asks in what is in no frame.
+func TestWhole(t *testing.T) {
+	for _, text := range []string{page, "Hello " + page, "<br />\n<b>Warning</b>: " + page, "<div>part</div>" + tracker} {
+		s := newStage(t, always(t, answerWith([]byte(text), isPage)))
+		for dest, asks := range map[string]bool{"document": true, "iframe": false, "object": false} {
+			for range 3 {
+				body := readAll(t, s.dial().send(get("/", "Sec-Fetch-Dest: "+dest)).answer("GET").Body)
+				guard := strings.Index(body, "data-askfirst-guard")
+				if guard < 0 || guard > strings.Index(body, "data-askfirst-src") || strings.Contains(body, tracker) || strings.Contains(body, "<askfirst-banner") != asks {
+					t.Errorf("%s: %.20q became %q", dest, text, body)
+				}
+			}
+		}
+	}
+}
+
+// TestWholeXHTML puts nothing before what XHTML begins with.
+func TestWholeXHTML(t *testing.T) {
+	const text = `<h:html xmlns:h="http://www.w3.org/1999/xhtml"><h:body/></h:html>`
+	s := newStage(t, always(t, answerWith([]byte(text), "Content-Type: application/xhtml+xml")))
+	if body := readAll(t, s.dial().send(get("/", "Sec-Fetch-Dest: document")).answer("GET").Body); body != text {
+		t.Errorf("became %s", body)
 	}
 }
 
@@ -869,7 +895,7 @@ func TestNothingPutIn(t *testing.T) {
 	if body := readAll(t, newStage(t, always(t, redirect)).dial().send(get("/")).answer("GET").Body); strings.Contains(body, "banner") || strings.Contains(body, tracker) {
 		t.Errorf("redirect: %q", body)
 	}
-	for _, data := range []string{"", `{"a":"<b>"}`, " \n[1]"} {
+	for _, data := range []string{"", `{"a":"<b>"}`, " \n[1]", "[ ]", "{}", `[{"a":1}]`} {
 		s := newStage(t, always(t, answerWith([]byte(data), isPage)))
 		for range 3 {
 			r := s.dial().send(get("/")).answer("GET")
@@ -877,6 +903,9 @@ func TestNothingPutIn(t *testing.T) {
 				t.Errorf("%q became %q", data, body)
 			}
 		}
+	}
+	for _, left := range []string{"{{ header }}", "{% block %}", "[Notice] "} {
+		held(t, readAll(t, newStage(t, always(t, answerWith([]byte(left+page), isPage))).dial().send(get("/", "Sec-Fetch-Dest: document")).answer("GET").Body))
 	}
 }
 

@@ -457,6 +457,12 @@ func (x *exchange) asksForPage() bool {
 	return false
 }
 
+// showsWhole reports whether the browser says that it shows the answer as a document,
+// be it in a frame, whatever that begins with. A page for all does not heed it.
+func (x *exchange) showsWhole() bool {
+	return !x.shared && (x.dest == toFrame || x.dest == toPage && !x.part)
+}
+
 // mayBePage reports whether the answer may be a page. Where the browser does
 // not say what it is for, the path's extension must do.
 func (x *exchange) mayBePage() bool {

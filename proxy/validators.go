@@ -31,7 +31,7 @@ func (x *exchange) variant() uint64 {
 	var b [12]byte
 	binary.LittleEndian.PutUint64(b[:], x.site.marked())
 	b[8], b[9], b[10] = byte(x.shown.Granted), byte(x.shown.Regime), byte(x.shown.Objection)
-	b[11] = flags(x.shown.Made, x.shown.Child, x.part, x.secure, x.once != nil, x.shared)
+	b[11] = flags(x.shown.Made, x.shown.Child, x.part, x.secure, x.once != nil, x.shared, x.showsWhole())
 	h.Write(b[:])
 	binary.LittleEndian.PutUint64(b[:], uint64(x.site.news.since()))
 	h.Write(b[:8])

@@ -16,8 +16,11 @@ type Document struct {
 	// for none.
 	Let *rules.Vendor
 	// Fragment says that nothing is injected: the response is a part of a
-	// page (an htmx or Turbo answer, a frame). Tags are held all the same.
+	// page (an htmx or Turbo answer). Tags are held all the same.
 	Fragment bool
+	// Page says that it is a page of HTML whatever it begins with. Where neither is said,
+	// what begins with a text, or a tag that no whole document begins with, is a part.
+	Page bool
 	// HoldUnclassified says that a third party that no rule knows is held, as
 	// for marketing.
 	HoldUnclassified bool

@@ -67,7 +67,7 @@ func (in *injection) sawText(rw *Rewriter, end int) {
 	if len(rest) == 0 {
 		return
 	}
-	if in.stage == first {
+	if in.stage == first && !rw.doc.Page {
 		in.stage = over
 		return
 	}
@@ -84,7 +84,7 @@ func (in *injection) startTag(rw *Rewriter) (after bool) {
 	in.sawText(rw, s.Start)
 	if in.stage == first {
 		in.stage = over
-		if opens(s.Element) && !(rw.doc.XML && bytes.IndexByte(s.Name(rw.in), ':') >= 0) {
+		if rw.doc.Page || opens(s.Element) && !(rw.doc.XML && bytes.IndexByte(s.Name(rw.in), ':') >= 0) {
 			in.stage = waiting
 		}
 	}

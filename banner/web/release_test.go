@@ -254,3 +254,27 @@ func TestContainerAndItsTags(t *testing.T) {
 		t.Errorf("asked for %v", got)
 	}
 }
+
+// TestChoiceReachesFrames has what waits in a page of the site's own, shown in a frame
+// with a guard of its own, released with what waits about it.
+func TestChoiceReachesFrames(t *testing.T) {
+	w := newWorld(t)
+	w.pages["/outer"] = document(`<iframe src="/inner"></iframe>`)
+	w.pages["/inner"] = document(`<iframe src="/"></iframe>`)
+	ctx := tab(t, browser(t, w), "/outer")
+	do[bool](t, ctx, `
+const inner = frames[0], innermost = inner.frames[0];
+for (const [name, win] of Object.entries({inner, innermost})) {
+	const i = win.document.createElement('img');
+	i.src = 'https://meter.example/' + name + '.gif';
+	win.document.body.append(i);
+}
+`+settle)
+	if got := w.third("inner"); len(got) > 0 {
+		t.Errorf("before consent: %v", got)
+	}
+	do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
+	if got := w.await("inner", 2); len(got) != 2 {
+		t.Errorf("after consent: %v", got)
+	}
+}
