@@ -13,11 +13,10 @@ export function guardFrames(win: Realm, guard: (win: Realm) => void): void {
 		wrapProperty(win.HTMLIFrameElement, name, undefined, (frame, _, native) => {
 			const value = apply(native, frame, []) as Realm | Document | null
 			try {
-				const inner = ((value as Document | null)?.defaultView ?? value) as Realm
-				// What is on its way brings a guard of its own, to the same window.
-				if (/^about:/.test(inner.location.href) && !guarded.has(inner.Element) && !/^http/.test(frame.src)) guard(inner)
+				const inner = ((value as Document | null)?.defaultView ?? value) as Realm | null
+				if (inner && /^about:/.test(inner.location.href) && !guarded.has(inner.Element)) guard(inner)
 			} catch {
-				// The frame is another origin's, or in no page.
+				// The frame is another origin's.
 			}
 			return { value }
 		})

@@ -290,14 +290,13 @@ export const released = (el: Element): boolean => allowedFor(get(el, heldCategor
 
 /** Makes a held element whole: it acts at once, where its kind does. */
 export function restore(el: Element): void {
-	const names = el.getAttributeNames().filter((name) => name.startsWith(held))
 	unlabel(el)
+	const names = el.getAttributeNames().filter((name) => name.startsWith(held))
 	if (boxed.delete(el)) drop(el, 'srcdoc')
 	if ((isScript(el) || el.localName === 'style') && parkedType.test(get(el, 'type') ?? '')) drop(el, 'type')
 	// What makes the request comes last, when all that bears on it is back.
 	names.sort((a, b) => +/(src|href|data)$/.test(a) - +/(src|href|data)$/.test(b))
 	for (const name of names) {
-		if (name === heldCategory || name === heldVendor) continue
 		const attribute = name.slice(held.length).replace('xlink-', 'xlink:')
 		const value = trusted.get(el)?.[attribute] ?? get(el, name)
 		drop(el, name)

@@ -19,11 +19,7 @@ function held(root: ParentNode, found: Element[] = []): Element[] {
 		const waits = isHeld(el) || parked(el)
 		if (waits) found.push(el)
 		const inner = !waits && (el.shadowRoot ?? (el.localName === 'iframe' && (el as HTMLIFrameElement).contentDocument))
-		if (inner) {
-			// Where there is a guard, that looks at the choice anew.
-			if ((inner as Document).defaultView?.askfirst) inner.dispatchEvent(new Event('visibilitychange'))
-			else held(inner, found)
-		}
+		if (inner && !(inner as Document).defaultView?.askfirst) held(inner, found)
 	}
 	return found
 }

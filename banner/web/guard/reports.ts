@@ -21,8 +21,8 @@ const cookies = new Map<string, [name: string, source: string, granted: string]>
 /** Counts one event of a tag. First-party addresses that no rule names are nobody's business. */
 export function count(reference: string, kind: Kind, event: TagEvent): void {
 	const d = judge(reference)
-	const url = parse(reference, document.baseURI)
-	if (!url || !/^(http|ws)s?:$/.test(url.protocol) || d.party === 'none' || (d.party === 'first' && !d.ruled)) return
+	if (d.party !== 'third' && !d.ruled) return
+	const url = parse(reference, document.baseURI) as URL
 	add((url.origin + url.pathname).slice(0, 300), kind, event, event === 'fired' && !allowed(d))
 }
 
