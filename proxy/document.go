@@ -111,7 +111,7 @@ func (x *exchange) sendDocument() error {
 		d.x = x
 		d.options.Head, d.options.Foot = d.head, d.foot
 		d.options.Placeholder, d.options.Seen = d.placeholder, d.seen
-		d.options.Elsewhere = d.elsewhere
+		d.options.Elsewhere, d.options.Policy = d.elsewhere, d.policy
 	}
 	var known bool
 	d.codings, known = contentCodings(&x.answer, d.codings[:0])
@@ -352,6 +352,11 @@ func (d *document) head(dst, lang []byte) []byte {
 func (d *document) elsewhere() {
 	url := d.x.pageURL()
 	d.view.Origin = url[:len(url)-len(d.x.target)]
+}
+
+func (d *document) policy(dst, policy []byte) []byte {
+	dst, _ = d.x.adaptPolicy(dst, policy, d.view.Nonce)
+	return dst
 }
 
 func (d *document) foot(dst, lang []byte) []byte {

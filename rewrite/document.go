@@ -37,6 +37,9 @@ type Document struct {
 	// Elsewhere is told, before the hooks that follow it, that a <base> may lead
 	// paths to another origin than the page's.
 	Elsewhere func()
+	// Policy appends a Content-Security-Policy that stands in a <meta>, so that
+	// what is injected may act under it. Nil leaves policies as they are.
+	Policy func(dst, policy []byte) []byte
 	// Placeholder appends the box that stands in for a held widget, up to
 	// where the held element begins; see banner.AppendPlaceholder. The
 	// element's end is followed by PlaceholderEnd.

@@ -272,6 +272,8 @@ func (rw *Rewriter) decide() {
 		rw.framed = rw.framed || !rw.bodied
 	case scan.AmpAnalytics:
 		rw.counting = true
+	case scan.Meta:
+		rw.adaptPolicy()
 	case scan.Base:
 		if a := rw.find(attrHref); a >= 0 {
 			rw.rebase(a, rw.valueOf(a))
@@ -282,6 +284,20 @@ func (rw *Rewriter) decide() {
 	rw.readBlocked()
 	rw.readMarks()
 	rw.emit()
+}
+
+// adaptPolicy has a policy that the tag says of the page let act what is injected.
+func (rw *Rewriter) adaptPolicy() {
+	named, content := rw.find(attrHTTPEquiv), rw.find(attrContent)
+	if rw.doc.Policy == nil || rw.nested || named < 0 || content < 0 || !bytes.EqualFold(rw.valueOf(named), []byte("content-security-policy")) {
+		return
+	}
+	policy := rw.valueOf(content)
+	rw.policy.b = rw.doc.Policy(rw.policy.room(len(policy)+512), policy)
+	if !bytes.Equal(rw.policy.b, policy) {
+		rw.tag.rename(content)
+		rw.tag.stand("content", rw.policy.b)
+	}
 }
 
 // await keeps the tag back until the element's text is known.

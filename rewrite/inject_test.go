@@ -46,6 +46,32 @@ func TestAddedOutsideSVG(t *testing.T) {
 	}
 }
 
+// TestPolicyInMeta: a policy of the page's own is asked about, as a browser reads it,
+// and only where it becomes another is the tag written anew.
+func TestPolicyInMeta(t *testing.T) {
+	d := hooked(0)
+	d.Policy = func(dst, policy []byte) []byte {
+		if bytes.Contains(policy, []byte("'none'")) {
+			return append(append(dst, policy...), `; x "1"`...)
+		}
+		return append(dst, policy...)
+	}
+	for in, want := range map[string]string{
+		`<meta http-equiv=Content-Security-Policy content="default-src &#39;none&#39;">`: `<meta http-equiv=Content-Security-Policy data-askfirst-content="default-src &#39;none&#39;" content="default-src 'none'; x &quot;1&quot;">`,
+		`<meta content="default-src 'self'" http-equiv="content-security-policy">`:       "",
+		`<meta http-equiv="content-security-policy">`:                                    "",
+		`<meta name="content-security-policy" content="'none'">`:                         "",
+		`<iframe srcdoc="<meta http-equiv=content-security-policy content='none'>">`:     "",
+	} {
+		if want == "" {
+			want = in
+		}
+		if out := string(rewritten(t, d, []byte("<!doctype html><head>"+in), 0)); !strings.Contains(out, want) {
+			t.Errorf("%s:\n%s", in, out)
+		}
+	}
+}
+
 // TestUnfinishedStaysInSVG: what is unfinished at the end of a page comes after the
 // foot, and is read as it was.
 func TestUnfinishedStaysInSVG(t *testing.T) {

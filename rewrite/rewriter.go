@@ -86,6 +86,7 @@ type Rewriter struct {
 	boxed                  Box
 	text, extra, css       []byte // scratch
 	value, srcdoc, foreign scratch
+	policy                 scratch
 	letters                scratch // see ascii
 	cuts                   []cut
 	seams                  []seam // of the page that Revise takes
@@ -140,6 +141,7 @@ func (rw *Rewriter) trim() {
 	rw.value.trim()
 	rw.srcdoc.trim()
 	rw.foreign.trim()
+	rw.policy.trim()
 	rw.letters.trim()
 	if cap(rw.cuts) > 512 {
 		rw.cuts = nil

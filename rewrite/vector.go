@@ -253,7 +253,7 @@ func attributeOf(name string) attribute {
 // The attributes that code asks for by name.
 var (
 	attrClass, attrID, attrType, attrRel, attrName, attrLang, attrWidth, attrHeight, attrTitle,
-	attrHTTPEquiv, attrHref, attrSrc, attrCategory, attrHeld, attrLanguage, attrStyle, attrHidden, attrSrcdoc, attrRocketSrc,
+	attrHTTPEquiv, attrContent, attrHref, attrSrc, attrCategory, attrHeld, attrLanguage, attrStyle, attrHidden, attrSrcdoc, attrRocketSrc,
 	attrDataSrc, attrDataType, attrDataName, attrXlinkHref, attrCookieConsent, attrCookieCategory, attrCookieYes, attrCLICategory,
 	attrOsano, attrPurposes, attrService, attrUsercentrics, attrBorlabs, attrBorlabsBlocker, attrBorlabsBlocker2, attrComplianz, attrBorlabsContent attribute
 	attrParkedSources []attribute
@@ -287,7 +287,7 @@ func init() {
 	handlers = vectors[len(vectors)-1]
 	for name, a := range map[string]*attribute{
 		"class": &attrClass, "id": &attrID, "type": &attrType, "rel": &attrRel, "name": &attrName, "lang": &attrLang,
-		"width": &attrWidth, "height": &attrHeight, "title": &attrTitle, "http-equiv": &attrHTTPEquiv, "href": &attrHref,
+		"width": &attrWidth, "height": &attrHeight, "title": &attrTitle, "http-equiv": &attrHTTPEquiv, "content": &attrContent, "href": &attrHref,
 		"src": &attrSrc, "data-category": &attrCategory, "data-askfirst-category": &attrHeld,
 		"language": &attrLanguage, "hidden": &attrHidden, "data-rocket-src": &attrRocketSrc, "srcdoc": &attrSrcdoc, "style": &attrStyle, "data-src": &attrDataSrc,
 		"data-type": &attrDataType, "data-name": &attrDataName, "xlink:href": &attrXlinkHref,

@@ -18,9 +18,10 @@ import (
 // domain, a vendor; an exception of an operator's list; the catalogue's URL
 // patterns, then its domains; the breadth table; a rule of an operator's list; a
 // heuristic. What nothing names is unclassified if it is a third party's and
-// necessary if it is the page's own. The page's own URLs are matched only by rules that name them:
-// overrides, and patterns with the host "*" or "self"; by domains that its hosts are
-// aliases of, where Options.Aliases is set; and, after all others of their rank,
+// necessary if it is the page's own. The page's own URLs are matched only by
+// rules that name them: overrides, and patterns with the host "*" or "self"; by
+// domains that its hosts are aliases of, where Options.Aliases is set; and, after
+// all others of their rank, by rules about domains below the page's site, and
 // by patterns with a host such as "ads.self".
 type Engine struct {
 	overrides []*overrideSet // in the order in which they are looked at

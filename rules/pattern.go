@@ -10,10 +10,11 @@ import (
 // Pattern is a compiled URL pattern: host/path?key=value&key=value.
 //
 // The host stands for itself and every subdomain, and for third parties only,
-// but for one below the page's site (see the package's "What decides"); "*" stands for any host, the page's own too. "self" stands for the hosts of
-// the page's own site alone, "ads.self" for those of them that begin with the
-// label "ads", digits at its end left out, other than the page's own host. Neither
-// holds for frames and forms.
+// but for one below the page's site (see the package's "What decides"); "*" stands
+// for any host, the page's own too. "self" stands for the hosts of the page's own
+// site alone, "ads.self" for those of them that begin with the label "ads", digits
+// at its end left out, other than the page's own host. Neither holds for frames
+// and forms.
 //
 // The path is matched from its start, with "*" for any bytes, and is a prefix
 // unless it ends in "$", which stands for itself anywhere else. "*/" at its start

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"html"
 	"io"
 	"net/http"
 	"slices"
@@ -455,4 +456,46 @@ func (v *visitor) clickIn(host, control string) {
 		control.click();
 		return true;
 	})()`)
+}
+
+// TestPolicyInTheMarkup: a policy that stands in a <meta> of the page's takes neither
+// the banner's looks nor the choice away, with scripts or without, and lets nothing
+// else act that it did not before.
+func TestPolicyInTheMarkup(t *testing.T) {
+	for name, policy := range map[string]string{
+		"own files": "default-src 'self'",
+		"nothing":   "default-src 'none'; connect-src 'none'; form-action 'none'",
+		"hash":      "script-src 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'strict-dynamic'; style-src 'none'; connect-src https://api.example; form-action https://api.example",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := raise(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/html; charset=utf-8")
+				if r.URL.Path != "/" {
+					return
+				}
+				io.WriteString(w, `<!doctype html><html lang="en"><head><meta http-equiv="Content-Security-Policy" content="`+html.EscapeString(policy)+`"><title>Shop</title></head>
+<body><h1>Shop</h1><p style="color: red">text</p><script>window.ran = true</script></body></html>`)
+			}))
+			styled := `getComputedStyle(document.querySelector("askfirst-banner").shadowRoot.querySelector(".panel")).position === "fixed"`
+			v := visit(t, s)
+			v.open("/")
+			if !eval[bool](v, styled) {
+				t.Error("the banner has no style")
+			}
+			if eval[bool](v, `!!window.ran || getComputedStyle(document.querySelector("p")).color === "rgb(255, 0, 0)"`) {
+				t.Error("what the policy stopped acts")
+			}
+			v.clickIn("askfirst-banner", `[data-askfirst="accept-all"]`)
+			v.chosen()
+			v.nothingThrew()
+
+			v = visit(t, s)
+			v.withoutScripts()
+			v.open("/")
+			v.navigates(v.clicking(acceptAll))
+			if got := v.cookies(); len(got) != 1 || v.location() != shop+"/" {
+				t.Errorf("without scripts: at %s with %q", v.location(), got)
+			}
+		})
+	}
 }
