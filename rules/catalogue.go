@@ -177,8 +177,8 @@ func (r *reader) vendor(n *yaml.Node) *source {
 		case "category":
 			hasCategory = true
 			var ok bool
-			if v.Category, ok = consent.ParseCategory(r.text(value)); !ok || v.Category == consent.Unclassified {
-				r.refuse(value.Line, "category %q is none of necessary, functional, analytics, marketing, social", value.Value)
+			if v.Category, ok = consent.ParseCategory(r.text(value)); !ok {
+				r.refuse(value.Line, "category %q is none of necessary, functional, analytics, marketing, social, unclassified", value.Value)
 			}
 		case "iab":
 			id, err := strconv.ParseUint(r.text(value), 10, 16)
@@ -265,8 +265,11 @@ func (r *reader) vendor(n *yaml.Node) *source {
 	if !hasCategory {
 		r.refuse(n.Line, "vendor %q has no category", v.ID)
 	}
-	if len(v.Domains)+len(v.URLs)+len(v.Inline)+len(v.Marks)+len(v.Cookies)+len(v.Storage) == 0 {
+	switch others := len(v.URLs) + len(v.Inline) + len(v.Marks) + len(v.Cookies) + len(v.Storage); {
+	case len(v.Domains)+others == 0:
 		r.refuse(n.Line, "vendor %q has nothing that it could be known by", v.ID)
+	case v.Category == consent.Unclassified && others > 0:
+		r.refuse(n.Line, "vendor %q is unclassified, and can have domains alone", v.ID)
 	}
 	return v
 }

@@ -516,3 +516,19 @@ func TestPrograms(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoseFilesAreIsKnown: of what anybody may keep on a vendor's host the vendor is
+// told, and a list and the heuristics say what it is.
+func TestWhoseFilesAreIsKnown(t *testing.T) {
+	e := newEngine(t, Options{Lists: []List{{Name: "list.txt", Format: FormatABP, Category: consent.Analytics, Text: []byte("||counted.b-cdn.net^\n")}}})
+	page := newPage("https://shop.example/")
+	for url, want := range map[string]consent.Category{
+		"https://shop.b-cdn.net/a.js":                 consent.Unclassified,
+		"https://counted.b-cdn.net/a.js":              consent.Analytics,
+		"https://shop.b-cdn.net/lib/web-analytics.js": consent.Marketing,
+	} {
+		if d := e.URL(page, []byte(url), Script); d.Category != want || d.Vendor == nil || d.Vendor.ID != "bunny-cdn" {
+			t.Errorf("%s is %v of %v by %v", url, d.Category, d.Vendor, d.Rule)
+		}
+	}
+}

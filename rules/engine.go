@@ -136,8 +136,12 @@ func (e *Engine) addVendor(s *source, order *int) {
 	said := func(text string, line int) verdict {
 		return verdict{vendor: v, category: v.Category, rule: Rule{SourceCatalogue, text, s.file, line}}
 	}
+	known := &e.catalogue
+	if v.Category == consent.Unclassified {
+		known = &e.breadth
+	}
 	for i, domain := range v.Domains {
-		e.catalogue.addDomain(domain, said(domain, s.domains[i]))
+		known.addDomain(domain, said(domain, s.domains[i]))
 	}
 	for i, text := range v.URLs {
 		e.catalogue.addURL(s.patterns[i], *order, said(text, s.urls[i]))

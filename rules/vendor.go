@@ -4,11 +4,13 @@ import "github.com/askfirst/askfirst/rules/consent"
 
 // Vendor is one entry of the catalogue: a company's tag or service.
 type Vendor struct {
-	ID       string
-	Name     string
-	Company  string
-	Country  string // ISO 3166-1 alpha-2 of the company's seat
-	Policy   string // address of the privacy policy
+	ID      string
+	Name    string
+	Company string
+	Country string // ISO 3166-1 alpha-2 of the company's seat
+	Policy  string // address of the privacy policy
+	// Category is Unclassified of one whose domains anybody may keep files on: whose
+	// they are is known, not what for.
 	Category consent.Category
 	IAB      uint16 // IAB Global Vendor List ID, 0 for none
 

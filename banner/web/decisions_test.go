@@ -250,8 +250,8 @@ func decided(e *rules.Engine, asked []vector) []vector {
 		page.Reset([]byte(v.Page))
 		d := decide(e, &page, v)
 		vendor, category := "-", d.Category.String()
-		if d.Vendor != nil && d.Rule != nil && (d.Rule.Source == rules.SourceCatalogue || d.Rule.Source == rules.SourceOverride) {
-			// The guard is not told the names of the breadth table.
+		if d.Vendor != nil && d.Category != consent.Unclassified && d.Rule != nil && (d.Rule.Source == rules.SourceCatalogue || d.Rule.Source == rules.SourceOverride) {
+			// The guard is not told the names of the breadth table, nor of what is unclassified.
 			vendor = d.Vendor.ID
 		}
 		if d.Never {
