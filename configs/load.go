@@ -343,7 +343,7 @@ func (r *reader) site(n *yaml.Node, at string, s *Site) {
 	if len(s.Hosts) == 0 && !r.refused(at+".hosts") {
 		r.refuse(n, at+".hosts", "is missing", `list the host names, or ["*"] for every host`)
 	}
-	if d := s.Cookie.Domain; d != "" && len(s.Hosts) > 0 && !slices.ContainsFunc(s.Hosts, func(host string) bool {
+	if d := s.Cookie.Domain; d != "" && len(s.Hosts) > 0 && !r.refused(at+".cookie.domain") && !slices.ContainsFunc(s.Hosts, func(host string) bool {
 		return host == "*" || strings.HasSuffix("."+strings.TrimPrefix(host, "*."), "."+d)
 	}) {
 		r.refuse(find(n, "cookie.domain"), at+".cookie.domain", fmt.Sprintf("none of the site's hosts is in %q", d), "write the domain that they are in, or leave it out")
