@@ -126,8 +126,14 @@ func (o *observer) Report(site string, r *banner.Report) {
 	}
 }
 
+// reloadPatience is how long a site that is made waits for each of the two things
+// that are read of it: the loop that makes it also tells systemd that it is alive.
+const reloadPatience = 2 * time.Second
+
 func (o *observer) Seen(site string) (vendors, unclassified []string) {
-	vendors, unclassified, err := o.store.Met(context.Background(), site)
+	ctx, cancel := context.WithTimeout(context.Background(), reloadPatience)
+	defer cancel()
+	vendors, unclassified, err := o.store.Met(ctx, site)
 	if err != nil {
 		o.log.Error("vendors that were seen not read", "site", site, "error", err)
 	}
@@ -135,7 +141,9 @@ func (o *observer) Seen(site string) (vendors, unclassified []string) {
 }
 
 func (o *observer) Since(site string) time.Time {
-	at, err := o.store.NewestCategory(context.Background(), site)
+	ctx, cancel := context.WithTimeout(context.Background(), reloadPatience)
+	defer cancel()
+	at, err := o.store.NewestCategory(ctx, site)
 	if err != nil {
 		o.log.Error("when the last category came not read", "site", site, "error", err)
 	}

@@ -130,10 +130,12 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	if err != nil {
 		return err
 	}
+	flush := func() {}
 	defer func() {
 		if err := store.Close(); err != nil {
 			log.Error("records not closed", "error", err)
 		}
+		flush() // last: a collector that is away takes no record with it
 	}()
 	store.PruneDaily(audit.DefaultRetention)
 	go alert.New(store, alert.Options{Alerts: cfg.Alerts, Log: log}).Run(ctx)
@@ -149,6 +151,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	if err != nil {
 		return err
 	}
+	flush = p.FlushTraces
 	sockets, err := newListeners(cfg)
 	if err != nil {
 		return err
@@ -265,7 +268,6 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 	if err := p.Shutdown(drain); err != nil {
 		log.Warn("drained only in part", "error", err)
 	}
-	p.FlushTraces()
 	log.Info("stopped")
 	return nil
 }
