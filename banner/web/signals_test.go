@@ -147,3 +147,20 @@ return out.join('|')`)
 		t.Errorf("the proxy was told %v", w.choices)
 	}
 }
+
+// TestObjectionIsRecordedOnce: of a page and the frames of the site's own in it the
+// page puts the browser's objection on record.
+func TestObjectionIsRecordedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.refuse = true // so that no cookie tells the one of the other
+	objecting := strings.Replace(document(`BODY`), "<head>", `<head><script>Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', {get: () => true})</script>`, 1)
+	objecting = strings.Replace(objecting, `data-regime="opt-in"`, `data-regime="opt-out"`, 1)
+	w.set("/inner", strings.Replace(objecting, "BODY", "", 1))
+	w.set("/outer", strings.Replace(objecting, "BODY", `<iframe src="/inner"></iframe>`, 1))
+	do[bool](t, tab(t, browser(t, w), "/outer"), settle)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.choices) != 1 || w.choices[0]["choice"] != "gpc" {
+		t.Errorf("on record: %v", w.choices)
+	}
+}

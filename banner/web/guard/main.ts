@@ -100,7 +100,7 @@ if (!self.askfirst) {
 			if (all(document, '[data-askfirst-vendor]')[0]) box(document.documentElement)
 		})
 	}
-	self.addEventListener('load', honour)
+	if (parent === self) self.addEventListener('load', honour)
 	// In the page around this one, out of the browser's cache, or from behind another tab: the visitor may have chosen since.
 	step(() => parent.askfirst?.on(catchUp))
 	self.addEventListener('pageshow', (event) => event.persisted && catchUp())
