@@ -16,8 +16,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+	"golang.org/x/net/idna"
 
 	"github.com/askfirst/askfirst/rules"
 	"github.com/askfirst/askfirst/rules/consent"
@@ -455,6 +457,13 @@ func (r *reader) lists(n *yaml.Node, at string, s *Site) {
 func (r *reader) hosts(n *yaml.Node, at string, hosts *[]string) {
 	for _, host := range r.list(n, at) {
 		host = strings.ToLower(strings.TrimSuffix(host, "."))
+		if strings.IndexFunc(host, func(c rune) bool { return c >= utf8.RuneSelf }) >= 0 {
+			// Browsers ask for it in ASCII (UTS #46).
+			name := strings.TrimPrefix(host, "*.")
+			if ascii, err := idna.Lookup.ToASCII(name); err == nil {
+				host = strings.TrimSuffix(host, name) + ascii
+			}
+		}
 		if host != "*" && !validHost(strings.TrimPrefix(host, "*.")) {
 			r.refuse(n, at, fmt.Sprintf("%q is not a host name", host), "write names without scheme, port or path, such as shop.example, *.shop.example or *")
 			continue

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -60,6 +61,17 @@ func TestGoodFilesAreTaken(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHostsOutsideASCII: hosts are kept as browsers ask for them.
+func TestHostsOutsideASCII(t *testing.T) {
+	cfg, err := Parse("askfirst.yml", []byte("sites:\n  - name: shop\n    hosts: [Bücher.example, \"*.bücher.example\", straße.example]\n    upstream: http://127.0.0.1:3000\n    policy_url: /privacy\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.Sites[0].Hosts; !slices.Equal(got, []string{"xn--bcher-kva.example", "*.xn--bcher-kva.example", "xn--strae-oqa.example"}) {
+		t.Errorf("%q", got)
 	}
 }
 
