@@ -165,13 +165,32 @@ func (p *Proxy) visitorTLS() *tls.Config {
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return p.sites.Load().certificates.choose(hello)
+			pair, err := p.sites.Load().certificates.choose(hello)
+			if err == nil && pair.Leaf != nil {
+				p.tellOverdue(pair.Leaf)
+			}
+			return pair, err
 		},
 	}
 	if cfg.TLS.ACME.Directory != "" {
 		c.NextProtos = append(c.NextProtos, acme.ALPNProto)
 	}
 	return c
+}
+
+// tellOverdue tells the operator, once a day for each, of a certificate that has
+// less than a quarter of its time left: whatever renews it should have by then.
+func (p *Proxy) tellOverdue(shown *x509.Certificate) {
+	now := time.Now()
+	if shown.NotAfter.Sub(now) >= shown.NotAfter.Sub(shown.NotBefore)/4 {
+		return
+	}
+	names := strings.Join(shown.DNSNames, " ")
+	if last, told := p.overdue.Load(names); told && now.Sub(last.(time.Time)) < 24*time.Hour {
+		return
+	}
+	p.overdue.Store(names, now)
+	p.log.Warn("a certificate should have been renewed", "hosts", names, "ends", shown.NotAfter)
 }
 
 // Redirect returns a server that sends visitors who came by http on to https,

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -39,6 +40,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 	pool *x509.CertPool
 	made int64
+	left time.Duration // of what it issues; 0 for an hour, which is half
 }
 
 func newAuthority(t testing.TB) *authority {
@@ -72,7 +74,7 @@ func (a *authority) issue(path string, names ...string) (c configs.Certificate, 
 	a.made++
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		SerialNumber: big.NewInt(100 + a.made), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(cmp.Or(a.left, time.Hour)),
 	}, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		a.t.Fatal(err)
@@ -110,6 +112,26 @@ func (s *stage) secure() (address string) {
 		}
 	})
 	return ln.Addr().String()
+}
+
+// TestOverdueCertificateIsTold: once, of that which has little time left.
+func TestOverdueCertificateIsTold(t *testing.T) {
+	a, dir := newAuthority(t), t.TempDir()
+	fresh, _ := a.issue(filepath.Join(dir, "fresh"), "shop.example")
+	a.left = 10 * time.Minute
+	old, _ := a.issue(filepath.Join(dir, "old"), "blog.example", "www.blog.example")
+	s := newStage(t, always(t, ok), func(c *configs.Config) { c.TLS.Certificates = []configs.Certificate{fresh, old} })
+	address := s.secure()
+	for _, name := range []string{"shop.example", "blog.example", "www.blog.example"} {
+		c, err := tls.Dial("tcp", address, &tls.Config{ServerName: name, InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	if got := s.log.String(); strings.Count(got, "should have been renewed") != 1 || !strings.Contains(got, `hosts="blog.example www.blog.example"`) {
+		t.Errorf("logged:\n%s", got)
+	}
 }
 
 // change reloads a stage with a changed copy of its configuration.

@@ -42,6 +42,7 @@ type Proxy struct {
 	metrics  metrics
 	refinery refinery
 	access   sync.Mutex // around o.Access
+	overdue  sync.Map   // when the operator was told of a certificate, by its names
 
 	mu        sync.Mutex
 	listeners []net.Listener
