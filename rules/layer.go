@@ -196,20 +196,7 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 	var domain *verdict
 	path, query := p.ref.path(), p.ref.query()
 	if named && len(l.hosts.slots) > 0 {
-		host := p.ref.host()
-		for i := l.hosts.above; i < p.labels.n; i++ {
-			n := l.hosts.find(&p.labels, host, i)
-			if n < 0 {
-				continue
-			}
-			h := &l.byHost[n]
-			for j := range h.urls {
-				best = h.urls[j].better(best, path, query, except)
-			}
-			if v := h.domain(except); v != nil {
-				domain = v
-			}
-		}
+		best, domain = l.findNamed(p, 0, false, except)
 	}
 	if len(l.anyHost) > 0 {
 		text := p.ref.buf[p.ref.pathAt:p.ref.end]
@@ -269,27 +256,35 @@ func (l *layer) findOwn(p *Page, except without) *verdict {
 // than measuring and advertising a site does under such a name is its own.
 func (l *layer) findBelow(p *Page, except without) *verdict {
 	p.readLabels()
-	var best *urlRule
-	var domain *verdict
-	for i := max(l.hosts.above, bytes.Count(p.site, []byte{'.'})+1); i < p.labels.n; i++ {
-		n := l.hosts.find(&p.labels, p.ref.host(), i)
+	best, domain := l.findNamed(p, bytes.Count(p.site, []byte{'.'})+1, true, except)
+	if best != nil {
+		return best.verdict
+	}
+	return domain
+}
+
+// findNamed returns the most specific pattern that names the host of p's reference
+// or a domain that it is in, and the rule of the longest such domain, among domains of
+// more than the given number of labels. tracking leaves out what is not about
+// measuring or advertising.
+func (l *layer) findNamed(p *Page, labels int, tracking bool, except without) (best *urlRule, domain *verdict) {
+	host, path, query := p.ref.host(), p.ref.path(), p.ref.query()
+	for i := max(l.hosts.above, labels); i < p.labels.n; i++ {
+		n := l.hosts.find(&p.labels, host, i)
 		if n < 0 {
 			continue
 		}
 		h := &l.byHost[n]
 		for j := range h.urls {
-			if u := &h.urls[j]; u.tracks() {
-				best = u.better(best, p.ref.path(), p.ref.query(), except)
+			if u := &h.urls[j]; !tracking || u.tracks() {
+				best = u.better(best, path, query, except)
 			}
 		}
-		if v := h.domain(except); v != nil && v.tracks() {
+		if v := h.domain(except); v != nil && (!tracking || v.tracks()) {
 			domain = v
 		}
 	}
-	if best != nil {
-		return best.verdict
-	}
-	return domain
+	return best, domain
 }
 
 // tracks reports whether a rule is about measuring or advertising.
