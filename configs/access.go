@@ -153,3 +153,15 @@ func (r *reader) people(n *yaml.Node, at string, to *[]Person) {
 		*to = append(*to, p)
 	})
 }
+
+// ForwardedAddr reads one element of X-Forwarded-For. Some write the port too,
+// Azure's gateways among them.
+func ForwardedAddr(element string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(element)
+	if err != nil {
+		var with netip.AddrPort
+		with, err = netip.ParseAddrPort(element)
+		a = with.Addr()
+	}
+	return a.Unmap(), err
+}

@@ -241,17 +241,11 @@ func (x *exchange) believe() {
 		}
 		for list := r.fields[i].value; len(list) > 0; {
 			comma := bytes.LastIndexByte(list, ',')
-			element := string(trim(list[comma+1:]))
-			a, err := netip.ParseAddr(element)
+			a, err := configs.ForwardedAddr(string(trim(list[comma+1:])))
 			if err != nil {
-				// Some write the port too, Azure's gateways among them.
-				with, err := netip.ParseAddrPort(element)
-				if err != nil {
-					return
-				}
-				a = with.Addr()
+				return
 			}
-			x.client = a.Unmap()
+			x.client = a
 			if !x.trusted(x.client) || comma < 0 {
 				if !x.trusted(x.client) {
 					return

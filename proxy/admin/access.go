@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/askfirst/askfirst/configs"
 )
 
 // policy allows what the pages are made of and nothing else: own style and
@@ -155,17 +157,11 @@ func (d *doorkeeper) client(r *http.Request) string {
 	}
 	list := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, text := range slices.Backward(list) {
-		text = strings.TrimSpace(text)
-		a, err := netip.ParseAddr(text)
+		a, err := configs.ForwardedAddr(strings.TrimSpace(text))
 		if err != nil {
-			// Some write the port too, Azure's gateways among them.
-			with, err := netip.ParseAddrPort(text)
-			if err != nil {
-				break
-			}
-			a = with.Addr()
+			break
 		}
-		if client = a.Unmap(); !contains(d.trusted, client) {
+		if client = a; !contains(d.trusted, client) {
 			break
 		}
 	}
