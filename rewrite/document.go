@@ -19,7 +19,8 @@ type Document struct {
 	// page (an htmx or Turbo answer). Tags are held all the same.
 	Fragment bool
 	// Page says that it is a page of HTML whatever it begins with. Where neither is said,
-	// what begins with a text, or a tag that no whole document begins with, is a part.
+	// what begins with a text is a part, and so is what begins with a tag that no whole
+	// document begins with, unless a doctype, <html>, <head> or <body> follows.
 	Page bool
 	// HoldUnclassified says that a third party that no rule knows is held, as
 	// for marketing.

@@ -134,7 +134,7 @@ func (rw *Rewriter) startTag() {
 	if after {
 		rw.copyTo(s.End)
 		rw.inject.open(rw)
-	} else if rw.inject.stage < opened {
+	} else if rw.inject.stage < part {
 		rw.copyTo(s.End)
 	}
 }

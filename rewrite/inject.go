@@ -12,6 +12,7 @@ type stage uint8
 const (
 	first   stage = iota // nothing seen yet: a document or a fragment
 	waiting              // a document, its head not open yet
+	part                 // a part of a page, unless a document's start follows
 	opened               // the head hook has run
 	over                 // nothing is to come
 )
@@ -31,7 +32,7 @@ func (in *injection) reset(doc *Document) {
 }
 
 // opens holds for the start tags that only a whole document begins with. A
-// fragment may well begin with a link, a script or a style.
+// part may well begin with a link, a script or a style.
 func opens(e scan.Element) bool {
 	switch e {
 	case scan.HTMLElement, scan.Head, scan.Body, scan.Title, scan.Meta, scan.Base, scan.Frameset:
@@ -42,18 +43,22 @@ func opens(e scan.Element) bool {
 
 func (in *injection) sawDoctype(rw *Rewriter) {
 	in.sawText(rw, rw.scan.Start)
-	if in.stage == first {
+	if in.stage < part || in.stage == part && rw.mayBegin() {
 		in.stage = waiting
-	}
-	if in.stage == waiting {
 		rw.copyTo(rw.scan.End)
 	}
+}
+
+// mayBegin reports whether a document may begin after what looked like a part: a
+// plugin may well write a script before the page that it is for.
+func (rw *Rewriter) mayBegin() bool {
+	return !rw.doc.XML && rw.pending == 0 && !rw.skip && !rw.skipText && rw.boxes.element == 0
 }
 
 // sawText looks at the text before rw.in[end], which opens the body unless it is
 // white space.
 func (in *injection) sawText(rw *Rewriter, end int) {
-	if in.stage >= opened || end <= rw.done {
+	if in.stage >= part || end <= rw.done {
 		return
 	}
 	text := rw.in[rw.done:end]
@@ -82,11 +87,14 @@ const byteOrderMark = "\xEF\xBB\xBF"
 func (in *injection) startTag(rw *Rewriter) (after bool) {
 	s := &rw.scan
 	in.sawText(rw, s.Start)
-	if in.stage == first {
-		in.stage = over
+	switch {
+	case in.stage == first:
+		in.stage = part
 		if rw.doc.Page || opens(s.Element) && !(rw.doc.XML && bytes.IndexByte(s.Name(rw.in), ':') >= 0) {
 			in.stage = waiting
 		}
+	case in.stage == part && (s.Element == scan.HTMLElement || s.Element == scan.Head || s.Element == scan.Body) && rw.mayBegin():
+		in.stage = waiting
 	}
 	if in.stage != waiting {
 		return false

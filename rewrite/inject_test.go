@@ -82,3 +82,23 @@ func TestUnfinishedStaysInSVG(t *testing.T) {
 		}
 	}
 }
+
+// TestPageAfterScript: a page before which something was written is one all the same,
+// and a part of a page is none.
+func TestPageAfterScript(t *testing.T) {
+	for in, want := range map[string]string{
+		"\n<script>a</script>\n<!DOCTYPE html>\n<html lang=de><head><title>x</title></head><body>y</body></html>": "\n<script>a</script>\n<!DOCTYPE html>\n<html lang=de><head><!--HEAD de--><title>x</title></head><body>y<!--FOOT de--></body></html>",
+		"<br><b>Notice</b>: x<html><body>y":                     "<br><b>Notice</b>: x<html><!--HEAD --><body>y<!--FOOT -->",
+		"<!--a--><link rel=stylesheet href=a><body>y</body>":    "<!--a--><link rel=stylesheet href=a><!--HEAD --><body>y<!--FOOT --></body>",
+		"<script>a</script><title>x</title><div>y</div>":        "",
+		"<p>x<header>y</header>":                                "",
+		`{"page": "<!doctype html><html><head></head></html>"}`: "",
+	} {
+		if want == "" {
+			want = in
+		}
+		if out := string(rewritten(t, hooked(0), []byte(in), 0)); out != want {
+			t.Errorf("%s:\n%s\nwant\n%s", in, out, want)
+		}
+	}
+}

@@ -183,7 +183,7 @@ func (r *revision) meet() (next, off int) {
 
 // footing returns the Rewriter's, if it is at a seam.
 func (rw *Rewriter) footing() (footing, bool) {
-	ok := rw.scan.Idle() && !rw.flat.InRaw() && rw.inject.stage >= opened && rw.pending == 0 && !rw.skip && !rw.skipText &&
+	ok := rw.scan.Idle() && !rw.flat.InRaw() && rw.inject.stage >= part && rw.pending == 0 && !rw.skip && !rw.skipText &&
 		!rw.aside.pending && rw.boxes.element == 0 && !rw.based && len(rw.bases) == 0 && !rw.doc.XML
 	return footing{rw.inject.stage, rw.counting, rw.bodied, rw.framed}, ok
 }

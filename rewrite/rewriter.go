@@ -325,7 +325,7 @@ func (rw *Rewriter) read(b []byte, enough int, eof bool) int {
 			} else if rw.doc.XML && rw.holdsInstruction() {
 				rw.copyTo(rw.scan.Start)
 				rw.done = rw.scan.End
-			} else if rw.inject.stage < opened {
+			} else if rw.inject.stage < part {
 				rw.inject.sawText(rw, rw.scan.Start)
 				rw.copyTo(rw.scan.End)
 			}
