@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
 )
 
 // Pages are read as bytes in which ASCII stands for itself. That holds for all
@@ -164,7 +168,9 @@ var (
 func isPlainCharset(name []byte) bool { return isAmong(name, plainCharsets[:]) }
 
 var plainCharsets = [...]string{"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "iso-8859-2", "latin1", "windows-1250",
-	"windows-1251", "windows-1252", "koi8-r", "shift_jis", "euc-jp", "euc-kr", "gbk", "gb2312", "gb18030", "big5"}
+	"windows-1251", "windows-1252", "koi8-r", "shift_jis", "euc-jp", "euc-kr", "gbk", "gb2312", "gb18030", "big5", "windows-1253", "windows-1254",
+	"windows-1255", "windows-1256", "windows-1257", "windows-1258", "windows-874", "iso-8859-5", "iso-8859-7", "iso-8859-8", "iso-8859-9", "tis-620",
+	"koi8-u", "cp1250", "cp1251", "cp1252", "x-sjis", "ks_c_5601-1987", "macintosh"}
 
 func isAmong(name []byte, labels []string) bool {
 	for _, label := range labels {
@@ -288,12 +294,47 @@ func (c *charsetReader) transcode(p []byte, last bool) []byte {
 	return c.out
 }
 
-// appendContentType appends a Content-Type, naming UTF-8 if the page was made
-// that.
-func appendContentType(out, contentType []byte, transcoded bool) []byte {
-	if !transcoded {
+// declared returns the encoding that the page itself names where browsers look for
+// that (HTML, 13.2.3.2), as far as that has come; "" where it is named already, and
+// where browsers do not know the name.
+func (c *charsetReader) declared() string {
+	page := c.ready[:min(len(c.ready), prescan)]
+	if !c.open || !containsFold(page, "charset") {
+		return ""
+	}
+	for z := html.NewTokenizer(bytes.NewReader(page)); ; {
+		switch z.Next() {
+		case html.ErrorToken:
+			return ""
+		case html.StartTagToken, html.SelfClosingTagToken:
+			t := z.Token()
+			if t.DataAtom != atom.Meta {
+				continue
+			}
+			says := map[string]string{}
+			for _, a := range t.Attr {
+				says[a.Key] = a.Val
+			}
+			label := says["charset"]
+			if label == "" && strings.EqualFold(says["http-equiv"], "content-type") {
+				label = string(charsetOf([]byte(says["content"])))
+			}
+			switch label := trim([]byte(label)); {
+			case isPlainCharset(label):
+				return strings.ToLower(string(label))
+			case isAmong(label, littleEndian[:]), isAmong(label, bigEndian[:]):
+				return "utf-8"
+			}
+		}
+	}
+}
+
+// appendContentType appends a Content-Type, naming the page's encoding if that is
+// not "".
+func appendContentType(out, contentType []byte, charset string) []byte {
+	if charset == "" {
 		return append(out, contentType...)
 	}
 	media, _ := readContentType(contentType)
-	return append(append(out, media...), "; charset=utf-8"...)
+	return append(append(append(out, media...), "; charset="...), charset...)
 }

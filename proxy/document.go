@@ -83,11 +83,11 @@ type document struct {
 	sent    []byte    // what has been sent of it
 	done    bool      // the body has come to its end
 
-	state      state
-	out        []byte // what is finished and has not been sent
-	tags       []Sighting
-	strings    []byte // what tags point to
-	transcoded bool   // the page was UTF-16 and is UTF-8
+	state   state
+	out     []byte // what is finished and has not been sent
+	tags    []Sighting
+	strings []byte // what tags point to
+	charset string // what the answer says of the page's encoding; "" as the upstream does
 }
 
 // state is how far a document is.
@@ -186,7 +186,7 @@ func (d *document) end() {
 		return
 	}
 	d.closePipeline()
-	d.state, d.done, d.transcoded = resting, false, false
+	d.state, d.done, d.charset = resting, false, ""
 	d.match, d.rest, d.like, d.read, d.came = nil, nil, 0, 0, 0
 	d.draft, d.repeats = nil, false
 	d.tags, d.strings = d.tags[:0], d.strings[:0]

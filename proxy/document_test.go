@@ -489,6 +489,35 @@ func TestUTF16(t *testing.T) {
 	}
 }
 
+// TestDeclaredEncoding: the encoding that a page names itself where browsers look for it
+// is named by the answer, as what is injected moves that further down.
+func TestDeclaredEncoding(t *testing.T) {
+	const page = "<!doctype html><html><head>%s<title>x</title></head><body>y</body></html>"
+	late := "<script>" + strings.Repeat("/**/", 240) + "</script>"
+	for in, want := range map[string]string{
+		"<meta charset=UTF-8>": "text/html; charset=utf-8",
+		late + `<META HTTP-EQUIV="Content-Type" content="text/html; charset=windows-1251">`: "text/html",
+		`<meta http-equiv="content-type" content="text/html; charset=windows-1251">`:        "text/html; charset=windows-1251",
+		late[:900] + `*/</script><meta charset=" shift_jis ">`:                              "text/html; charset=shift_jis",
+		"<meta charset=utf-16>":                     "text/html; charset=utf-8",
+		"<meta charset=unheard-of>":                 "text/html",
+		"<script>'<meta charset=utf-8>'</script>":   "text/html",
+		"<!-- <meta charset=utf-8> -->":             "text/html",
+		"<script charset=utf-8 src=/a.js></script>": "text/html",
+	} {
+		s := newStage(t, always(t, answerWith(fmt.Appendf(nil, page, in), "Content-Type: text/html")))
+		for range 2 {
+			r := s.dial().send(get("/")).answer("GET")
+			if body := readAll(t, r.Body); !strings.Contains(body, "askfirst-banner") {
+				t.Errorf("%s: no banner", in)
+			}
+			if got := r.Header.Get("Content-Type"); got != want {
+				t.Errorf("%s: %q, want %q", in, got, want)
+			}
+		}
+	}
+}
+
 // TestXHTML checks that a page of XHTML is still one, with all that is added to it.
 func TestXHTML(t *testing.T) {
 	const text = `<?xml version="1.0" encoding="utf-8"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml" lang="en"><head><title>Hello</title></head>` +

@@ -37,7 +37,7 @@ func (x *exchange) composeDocument() {
 				continue
 			}
 		case nameContentType:
-			out = append(appendContentType(append(append(out, f.name...), ": "...), f.value, d.transcoded), "\r\n"...)
+			out = append(appendContentType(append(append(out, f.name...), ": "...), f.value, d.charset), "\r\n"...)
 			continue
 		}
 		out = x.appendAnswerField(out, f)

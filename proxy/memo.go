@@ -48,8 +48,8 @@ type finished struct {
 	tags []Sighting
 	// again counts them; nil where nothing is counted.
 	again Recurrence
-	// transcoded says that the body was UTF-16.
-	transcoded bool
+	// charset is what the answer says of the page's encoding; "" as the upstream does.
+	charset string
 	// child says that the page is made for children.
 	child bool
 	// version is a draft: the page decoded, and what it was made into before

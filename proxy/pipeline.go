@@ -44,9 +44,14 @@ func (d *document) open() error {
 	if err != nil {
 		return err
 	}
-	d.transcoded = d.text.order != 0
 	if d.text.data() {
 		d.options.Fragment = true
+	}
+	if d.text.order != 0 {
+		d.charset = "utf-8"
+	} else if !d.options.Fragment && !d.options.XML {
+		// What is injected may push the declaration further than browsers look.
+		d.charset = d.text.declared()
 	}
 	d.encoder = newEncoder((*sink)(d), d.target)
 	if x.site.UnderAge.Mark && d.text.isForChildren() {

@@ -89,7 +89,7 @@ func (r *refinery) refine(f *finished) {
 	if _, err := e.Write(plain); err != nil || e.Close() != nil || page.Len() >= len(f.page) {
 		return
 	}
-	better := &finished{key: f.key, body: f.body, page: bytes.Clone(page.Bytes()), tags: f.tags, again: f.again, transcoded: f.transcoded, child: f.child}
+	better := &finished{key: f.key, body: f.body, page: bytes.Clone(page.Bytes()), tags: f.tags, again: f.again, charset: f.charset, child: f.child}
 	better.taken.Store(refineAfter)
 	r.proxy.memo.replace(f, better)
 	r.proxy.metrics.refined.Add(1)

@@ -64,7 +64,7 @@ func (d *document) share() error {
 // passMatch sends the remembered page.
 func (d *document) passMatch() error {
 	d.x.proxy.count(d.x, d.match.tags, d.match.again)
-	d.transcoded = d.match.transcoded
+	d.charset = d.match.charset
 	if d.match.child {
 		d.x.showChild()
 	}
@@ -124,13 +124,13 @@ func (d *document) remember(page []byte, f *flight) {
 	}
 	tags := cloneSightings(summed(d.tags))
 	kept := &finished{
-		key:        bytes.Clone(d.key),
-		body:       bytes.Clone(d.body),
-		page:       bytes.Clone(page),
-		tags:       tags,
-		again:      d.x.recurrence(tags),
-		transcoded: d.transcoded,
-		child:      d.x.shown.Child,
+		key:     bytes.Clone(d.key),
+		body:    bytes.Clone(d.body),
+		page:    bytes.Clone(page),
+		tags:    tags,
+		again:   d.x.recurrence(tags),
+		charset: d.charset,
+		child:   d.x.shown.Child,
 	}
 	d.x.proxy.memo.put(kept)
 	f.land(kept)
