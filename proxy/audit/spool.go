@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -114,9 +115,11 @@ func (p *spool) receipt(ctx context.Context, id consent.ID) (r *consent.Receipt,
 	return r, err
 }
 
-// portion is what is sent in one transaction.
+// portion is what is sent in one transaction. Entries are known by their IDs: the
+// numbers of those that were sent are given out again, and who listens at the same
+// socket for a while (reuse_port) shares the file.
 type portion struct {
-	seqs  []int64
+	ids   [][]byte
 	group []*op
 }
 
@@ -124,7 +127,7 @@ type portion struct {
 func (p *spool) next(ctx context.Context, n int) (*portion, error) {
 	list := new(portion)
 	err := p.db.view(ctx, func(t tx) error {
-		_, err := t.run(`SELECT seq, kind, body FROM spool WHERE stuck IS NULL ORDER BY seq LIMIT ?1`, func(row row) error {
+		_, err := t.run(`SELECT id, kind, body FROM spool WHERE stuck IS NULL ORDER BY seq LIMIT ?1`, func(row row) error {
 			o := &op{}
 			switch body := append([]byte(nil), row.ColumnRawBlob(2)...); row.ColumnInt64(1) {
 			case receiptEntry:
@@ -139,7 +142,7 @@ func (p *spool) next(ctx context.Context, n int) (*portion, error) {
 					return err
 				}
 			}
-			list.seqs, list.group = append(list.seqs, row.ColumnInt64(0)), append(list.group, o)
+			list.ids, list.group = append(list.ids, bytes.Clone(row.ColumnRawBlob(0))), append(list.group, o)
 			return nil
 		}, n)
 		if err != nil {
@@ -166,20 +169,23 @@ func waitingReceipt(r *consent.Receipt, body []byte) *receipt {
 	return &receipt{id: r.ID, at: r.At.Unix(), choice: choiceOf(r), country: r.Country, body: body, shown: r.Shown}
 }
 
-// drop takes out what was sent, up to the entry numbered last, and the texts
-// when no receipt waits any more.
-func (p *spool) drop(last int64) error {
+// drop takes out what was sent, and the texts when no receipt waits any more.
+func (p *spool) drop(ids [][]byte) error {
 	return p.db.update(context.Background(), func(t tx) error {
-		t.queue(`DELETE FROM spool WHERE seq <= ?1 AND stuck IS NULL`, nil, last)
+		args := make([]any, len(ids))
+		for i, id := range ids {
+			args[i] = id
+		}
+		queueRows(t, `DELETE FROM spool WHERE stuck IS NULL AND id IN (`, ")", 1, args, nil)
 		t.queue(`DELETE FROM texts WHERE NOT EXISTS (SELECT 1 FROM spool WHERE kind = 1)`, nil)
 		return nil
 	})
 }
 
 // hold sets one aside that the database refuses.
-func (p *spool) hold(seq int64, why string) error {
+func (p *spool) hold(id []byte, why string) error {
 	return p.db.update(context.Background(), func(t tx) error {
-		t.queue(`UPDATE spool SET stuck = ?2 WHERE seq = ?1`, nil, seq, why)
+		t.queue(`UPDATE spool SET stuck = ?2 WHERE id = ?1`, nil, id, why)
 		return nil
 	})
 }
@@ -287,13 +293,13 @@ func (s *Store) send(ctx context.Context, p *portion) error {
 	})
 	if refused(err) && len(p.group) > 1 {
 		half := len(p.group) / 2
-		if err := s.send(ctx, &portion{p.seqs[:half], p.group[:half]}); err != nil {
+		if err := s.send(ctx, &portion{p.ids[:half], p.group[:half]}); err != nil {
 			return err
 		}
-		return s.send(ctx, &portion{p.seqs[half:], p.group[half:]})
+		return s.send(ctx, &portion{p.ids[half:], p.group[half:]})
 	}
 	if refused(err) && len(p.group) == 1 {
-		return s.hold(p.seqs[0], err)
+		return s.hold(p.ids[0], err)
 	}
 	if err != nil {
 		return err
@@ -302,22 +308,22 @@ func (s *Store) send(ctx context.Context, p *portion) error {
 		switch r := o.receipt; {
 		case r == nil:
 		case r.clash:
-			if err := s.hold(p.seqs[i], errClash); err != nil {
+			if err := s.hold(p.ids[i], errClash); err != nil {
 				return err
 			}
 		case r.fresh:
 			s.health.receipts.Add(1)
 		}
 	}
-	if len(p.seqs) == 0 {
+	if len(p.ids) == 0 {
 		return nil
 	}
-	return s.spool.drop(p.seqs[len(p.seqs)-1])
+	return s.spool.drop(p.ids)
 }
 
 // hold sets one aside that cannot be sent, and says so.
-func (s *Store) hold(seq int64, why error) error {
+func (s *Store) hold(id []byte, why error) error {
 	s.health.stuck.Add(1)
-	s.fail(fmt.Sprintf("entry %d of %s is refused by the shared database and stays there", seq, SpoolName), why)
-	return s.spool.hold(seq, why.Error())
+	s.fail(fmt.Sprintf("entry %x of %s is refused by the shared database and stays there", id, SpoolName), why)
+	return s.spool.hold(id, why.Error())
 }

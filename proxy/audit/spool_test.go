@@ -573,3 +573,49 @@ func TestSpoolKeepsReceiptsApart(t *testing.T) {
 		t.Errorf("a receipt is refused: %v", err)
 	}
 }
+
+// TestWhatASuccessorPutsBySurvives: while one proxy takes over from another, both have
+// the spool. What is put by after it was emptied is not what the other one has sent.
+func TestWhatASuccessorPutsBySurvives(t *testing.T) {
+	dir := t.TempDir()
+	open := func() *spool {
+		p, err := openSpool(t.Context(), dir, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.db.close() })
+		return p
+	}
+	put := func(p *spool) *consent.Receipt {
+		r := sample("shop")
+		body, err := encodeReceipt(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.put([]*op{{receipt: waitingReceipt(r, body)}}); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	old, successor := open(), open()
+	put(old)
+	put(old)
+	next := func(p *spool) *portion {
+		sent, err := p.next(t.Context(), maxPortion)
+		if err != nil || len(sent.group) != 2 {
+			t.Fatalf("%+v, %v", sent, err)
+		}
+		return sent
+	}
+	first, second := next(old), next(successor)
+	if err := successor.drop(second.ids); err != nil {
+		t.Fatal(err)
+	}
+	waiting := put(successor)
+	if err := old.drop(first.ids); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := successor.receipt(t.Context(), waiting.ID); err != nil {
+		t.Errorf("a receipt that nobody has sent: %v", err)
+	}
+}
