@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -29,6 +30,7 @@ const (
 // sqlite is a database in one file.
 type sqlite struct {
 	name   string
+	dir    string // that the file is in
 	memory bool
 	log    *slog.Logger
 	mu     sync.Mutex // held by those who write
@@ -55,10 +57,10 @@ func openSQLite(ctx context.Context, dir, file string, migrations embed.FS, log 
 		if err != nil {
 			return nil, fmt.Errorf("audit: %w", err)
 		}
-		d.name = (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(abs)}).String()
+		d.dir, d.name = dir, (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(abs)}).String()
 	}
 	if err := d.open(ctx, migrations); err != nil {
-		return nil, fmt.Errorf("audit: opening %s in %q: %w; is the directory writable and the file askfirst's own?", file, dir, err)
+		return nil, fmt.Errorf("audit: opening %s in %q: %w; is the directory writable and the file askfirst's own?", file, dir, d.because(err))
 	}
 	return d, nil
 }
@@ -128,7 +130,7 @@ func (d *sqlite) update(_ context.Context, f func(tx) error) error {
 	c := d.writer
 	t, err := c.BeginImmediate()
 	if err != nil {
-		return fmt.Errorf("audit: beginning to write: %w", err)
+		return fmt.Errorf("audit: beginning to write: %w", d.because(err))
 	}
 	c.failed = nil
 	err = f(c)
@@ -137,16 +139,36 @@ func (d *sqlite) update(_ context.Context, f func(tx) error) error {
 	}
 	if err != nil {
 		t.Rollback()
-		return fmt.Errorf("audit: writing: %w", err)
+		return fmt.Errorf("audit: writing: %w", d.because(err))
 	}
 	if err := t.Commit(); err != nil {
 		t.Rollback()
-		return fmt.Errorf("audit: committing: %w", err)
+		return fmt.Errorf("audit: committing: %w", d.because(err))
 	}
 	if d.unscrubbed {
 		d.scrub()
 	}
 	return nil
+}
+
+// because adds to an error of the disk what the system says when a file is written
+// there: SQLite has the same words for a disk that is full and one that is broken.
+func (d *sqlite) because(err error) error {
+	if d.dir == "" || !errors.Is(err, sqlite3.IOERR) && !errors.Is(err, sqlite3.FULL) && !errors.Is(err, sqlite3.CANTOPEN) {
+		return err
+	}
+	file, cause := os.CreateTemp(d.dir, ".try-*")
+	if cause == nil {
+		_, cause = file.Write(make([]byte, 64<<10))
+		cause = errors.Join(cause, file.Sync(), file.Close())
+		os.Remove(file.Name())
+	}
+	var system syscall.Errno
+	if !errors.As(cause, &system) || errors.Is(err, system) {
+		return err
+	}
+	// Not wrapped: a folder that is gone is no receipt that there never was.
+	return fmt.Errorf("%w (%v)", err, system)
 }
 
 // forget asks that no file of the database holds what was deleted.
