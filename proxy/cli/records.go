@@ -127,7 +127,8 @@ func (o *observer) Report(site string, r *banner.Report) {
 }
 
 // reloadPatience is how long a site that is made waits for each of the two things
-// that are read of it: the loop that makes it also tells systemd that it is alive.
+// that are read of it: a configuration is put in force whether a database answers
+// or not.
 const reloadPatience = 2 * time.Second
 
 func (o *observer) Seen(site string) (vendors, unclassified []string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"reflect"
 	"slices"
 	"time"
@@ -36,6 +37,28 @@ func (r *reloader) rest(before *configs.Watch) {
 }
 
 func (r *reloader) changed() bool { return r.watch != nil && r.watch.Changed() }
+
+// run reloads when it is told to or a file has changed, until ctx ends. Where there
+// are hundreds of sites that takes a while, in which the proxy goes on: it tells
+// systemd that it is alive, and can be stopped.
+func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal, asked <-chan chan<- error) {
+	look := time.NewTicker(watchEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-hangup:
+			_ = r.reload("SIGHUP") // it has been logged
+		case answer := <-asked:
+			answer <- r.reload("admin listener")
+		case <-look.C:
+			if r.changed() {
+				_ = r.reload("a file has changed")
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 var errNoFile = errors.New("there is no configuration file")
 
@@ -94,7 +117,7 @@ func settled(before, now *configs.Config) (names []string) {
 	return names
 }
 
-// askReload has the loop of serve reload, and waits for what comes of it.
+// askReload has the reloader reload, and waits for what comes of it.
 func askReload(ctx context.Context, asked chan<- chan<- error) error {
 	answer := make(chan error, 1)
 	select {

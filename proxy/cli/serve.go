@@ -229,8 +229,7 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 		classify.learn(cfg)
 	}}
 	r.rest(o.watch)
-	look := time.NewTicker(watchEvery)
-	defer look.Stop()
+	go r.run(ctx, hangup, asked)
 	alive, dead := watchdog()
 	defer dead()
 	for running := true; running; {
@@ -239,14 +238,6 @@ func serve(cfg *configs.Config, log *slog.Logger, o *serveOptions) error {
 			return err
 		case err := <-served:
 			return err
-		case <-hangup:
-			_ = r.reload("SIGHUP") // it has been logged
-		case answer := <-asked:
-			answer <- r.reload("admin listener")
-		case <-look.C:
-			if r.changed() {
-				_ = r.reload("a file has changed")
-			}
 		case <-alive:
 			tellSystemd("WATCHDOG=1")
 		case <-ctx.Done():

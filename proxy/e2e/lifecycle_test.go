@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -184,6 +186,36 @@ func TestSystemd(t *testing.T) {
 	p.reload(t, "reloaded")
 	told(`RELOADING=1\nMONOTONIC_USEC=\d+`)
 	told("READY=1")
+	// A reload that takes long: the configuration comes through a pipe.
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipe := file + ".pipe"
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	slow, err := os.OpenFile(pipe, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { slow.Close() })
+	if err := errors.Join(os.Rename(pipe, file), p.cmd.Process.Signal(syscall.SIGHUP)); err != nil {
+		t.Fatal(err)
+	}
+	told(`RELOADING=1\nMONOTONIC_USEC=\d+`)
+	told("WATCHDOG=1")
+	told("WATCHDOG=1")
+	visitors.more()
+	_, err = slow.Write(text)
+	if err := errors.Join(err, slow.Close()); err != nil {
+		t.Fatal(err)
+	}
+	told("READY=1")
+	configuration(t, pipe, upstream.URL, "admin: off\nlisten: \"192.0.2.1:1\"\nlimits: {drain: 5s}\n")
+	if err := os.Rename(pipe, file); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		p.stop(t)
 		told("STOPPING=1")
