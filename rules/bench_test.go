@@ -104,7 +104,7 @@ func BenchmarkTable(b *testing.B) {
 	e := newEngine(b, Options{})
 	n := 0
 	for b.Loop() {
-		n = len(e.Table().Base)
+		n = len(e.newTable().Base)
 	}
 	b.ReportMetric(float64(n), "bytes")
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/askfirst/askfirst/rules/consent"
 )
@@ -39,6 +40,8 @@ type Engine struct {
 	ofPages  bool
 	answers  *answers // nil where nothing is remembered
 	revision [16]byte
+	tabled   sync.Once
+	table    *Table // for the guard, once it was asked for
 }
 
 // Options are what an Engine is made from beside the embedded catalogue.

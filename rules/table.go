@@ -128,8 +128,14 @@ type tableBase struct {
 	} `json:"overrides,omitzero"`
 }
 
-// Table returns the rules for the guard.
+// Table returns the rules for the guard, which is not to be changed. It is made once:
+// hundreds of sites may have the same engine.
 func (e *Engine) Table() *Table {
+	e.tabled.Do(func() { e.table = e.newTable() })
+	return e.table
+}
+
+func (e *Engine) newTable() *Table {
 	t := &Table{Parts: map[string][]byte{}}
 	parts := map[string]*tablePart{"names": {}, "code": {}}
 	for i := range hostParts {

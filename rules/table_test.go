@@ -126,6 +126,15 @@ func TestTableIsTheSameAgain(t *testing.T) {
 	}
 }
 
+// TestSitesOfOneEngineShareItsTable: each would wait for it, at a start and at each reload.
+func TestSitesOfOneEngineShareItsTable(t *testing.T) {
+	e := newEngine(t, Options{})
+	e.Table()
+	if n := testing.AllocsPerRun(3, func() { e.Table() }); n != 0 {
+		t.Errorf("made anew, with %v allocations", n)
+	}
+}
+
 // TestTableOfMarks: each mark of a widget that can be seen is listed with its vendor
 // and the category that it needs, whatever an override says that is.
 func TestTableOfMarks(t *testing.T) {
