@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -151,7 +153,11 @@ func newSite(cfg *configs.Config, c *configs.Site, aliases *rules.Aliases, o Opt
 		return nil, err
 	}
 	for _, list := range engine.Lists() {
-		o.Log.Info("list of trackers", "site", c.Name, "read", list.String())
+		level := slog.LevelInfo
+		if list.Rules == 0 { // half written, or another file: what it held passes
+			level = slog.LevelWarn
+		}
+		o.Log.Log(context.Background(), level, "list of trackers", "site", c.Name, "read", list.String())
 	}
 	seen, _ := o.Observer.Seen(c.Name)
 	watch := watched{o.Observer, newLock(c, engine, seen), newArrivals(c, engine, seen, o.Observer.Since(c.Name))}
