@@ -77,6 +77,7 @@ type ask struct {
 	Made      bool
 	Modal     bool // nothing beside the banner can be used while it is open
 	Prefix    string
+	Edition   string
 	PolicyURL string
 	Logo      string
 	Intro     string
@@ -91,7 +92,7 @@ type ask struct {
 func (b *Banner) renderAsk(k askKey) *tree {
 	l := b.languages.list[k.language]
 	a := ask{
-		T: l.texts, Lang: l.tag, State: k.state(), Made: k.made, Modal: b.o.Layout == "centre", Prefix: b.o.Prefix,
+		T: l.texts, Lang: l.tag, State: k.state(), Made: k.made, Modal: b.o.Layout == "centre", Prefix: b.o.Prefix, Edition: b.edition,
 		PolicyURL: b.o.PolicyURL, Logo: b.o.Logo, Objection: objection(l.texts, k.signal), Uniform: b.o.Uniform,
 		Honours: (&consent.Standing{Made: k.made, Regime: k.regime, Objection: k.signal}).Honours(), Offers: b.offers(l.texts),
 	}

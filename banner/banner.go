@@ -161,6 +161,7 @@ type Banner struct {
 	askCSS    string
 	boxCSS    string
 	pageCSS   string
+	edition   string
 	lastSite  atomic.Pointer[hostSite]
 	limit     limiter
 	hosts     hosts
@@ -180,6 +181,7 @@ func New(o Options, e *rules.Engine, records Records, observer Observer) (*Banne
 	b.askCSS = compact(styles("tokens", "text", "ask", "layout-"+o.Layout)) + theme
 	b.boxCSS = compact(styles("tokens", "box")) + theme
 	b.pageCSS = compact(styles("tokens", "text", "page")) + theme
+	b.edition = b.editionOf()
 	b.asks = newForest(b.renderAsk)
 	b.boxes = newForest(b.renderBox)
 	return b, nil

@@ -131,6 +131,7 @@ type placeholder struct {
 	T        texts
 	Lang     string
 	Prefix   string
+	Edition  string
 	Label    string
 	Text     string
 	Always   string // label of agreeing to the category, where the site asks about it
@@ -160,7 +161,7 @@ const embedIcon = "M3 5h18v14H3zM10 9l-3 3 3 3M14 9l3 3-3 3"
 func (b *Banner) renderBox(k boxKey) *tree {
 	l := b.languages.list[k.language]
 	p := placeholder{
-		T: l.texts, Lang: l.tag, Prefix: b.o.Prefix, Category: k.category,
+		T: l.texts, Lang: l.tag, Prefix: b.o.Prefix, Edition: b.edition, Category: k.category,
 		Label: l.texts["box_embed"], Text: l.texts["box_unknown"], Icon: embedIcon, Locked: b.o.SecondLock, Child: k.child,
 	}
 	if b.offered.Has(k.category) {

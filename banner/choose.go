@@ -49,7 +49,8 @@ type answer struct {
 	Vendor     string   `json:"vendor"`
 	Return     string   `json:"return"`
 	Language   string   `json:"language"`
-	// Shown is what the visitor chose on: banner, preferences or box.
+	// Shown is what the visitor chose on: banner, preferences or box, and behind a
+	// dot of which edition.
 	Shown string `json:"shown"`
 	// Method is button, api or gpc. A form that a browser posts by itself
 	// says none.
@@ -241,7 +242,7 @@ func clipString(s string) string { return string(clip([]byte(s), 40)) }
 
 // choose makes a choice stand: the receipt first, then the cookies.
 func (b *Banner) choose(ctx *fasthttp.RequestCtx, v *Visit, a *answer, granted consent.Set) {
-	choice := consent.Choice{Revision: b.o.Revision, Categories: granted, At: time.Unix(time.Now().Unix(), 0), ID: consent.NewID()}
+	choice := consent.Choice{Revision: b.revisionOf(a), Categories: granted, At: time.Unix(time.Now().Unix(), 0), ID: consent.NewID()}
 	b.record(ctx, v, a, &choice)
 	value := string(choice.AppendCookie(nil))
 	setCookie(ctx, consent.CookieName+"="+value+"; Path=/; Max-Age="+strconv.Itoa(int(b.o.CookieMaxAge/time.Second))+"; SameSite=Lax"+secure(v)+b.domain(v))

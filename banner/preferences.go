@@ -8,6 +8,7 @@ import (
 
 // preferences is the body of the preferences page.
 type preferences struct {
+	Edition       string
 	Intro, Reject string
 	Objection     string
 	Saved         bool
@@ -47,7 +48,7 @@ func (b *Banner) servePreferences(ctx *fasthttp.RequestCtx, v *Visit) {
 func (b *Banner) preferencesPage(v *Visit, language int) (*page, *preferences) {
 	p := b.pageIn(language, v, "preferences")
 	p.Heading, p.Lead = p.T["reopen"], p.T.fill("preferences_text", "{site}", p.Title)
-	body := &preferences{Objection: objection(p.T, v.Standing.Objection), Made: v.Standing.Made, Back: p.Return}
+	body := &preferences{Edition: b.edition, Objection: objection(p.T, v.Standing.Objection), Made: v.Standing.Made, Back: p.Return}
 	body.Intro, body.Reject = wording(p.T, p.Title, v.Standing.Regime)
 	if v.Standing.Made {
 		body.Agreed = agreed(p.T, v.Standing.Choice.Categories)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,43 @@ func TestReceiptHoldsWhatWasRendered(t *testing.T) {
 			r = e.last(e.json("/_askfirst/consent", `{"choice":"save","method":"api"}`))
 			if r.Text != nil || r.Shown != [32]byte{} {
 				t.Error("the site asked in its own way, and the receipt says that we did")
+			}
+		}
+	}
+}
+
+// A page may have been open, or in a cache, while texts or policy were changed: its
+// visitor agreed to what it said.
+func TestReceiptOfAPageOfBefore(t *testing.T) {
+	field := regexp.MustCompile(`name="shown" value="([^"]+)"`)
+	old := newBanner(t, Options{})
+	view := &View{Host: []byte("www.shop.example"), Return: []byte("/")}
+	banner := field.FindSubmatch(old.AppendFoot(nil, view, []byte("en")))
+	box := field.FindSubmatch(old.AppendPlaceholder(nil, view, []byte("en"), &Box{Vendor: video, Category: consent.Marketing}))
+	preferences := field.FindStringSubmatch(serve(t, Options{}).do("GET", "/_askfirst/preferences", "").body)
+	if banner == nil || box == nil || preferences == nil {
+		t.Fatal("a form does not say of which edition it is")
+	}
+	changed := map[string]map[string]string{"en": {"title": "We ask first"}}
+	for _, shown := range []string{string(banner[1]), string(box[1]), preferences[1]} {
+		body := `{"choice":"always","categories":["marketing"],"language":"en","shown":"` + shown + `"}`
+		e := serve(t, Options{})
+		if r := e.last(e.json("/_askfirst/consent", body)); r.Text == nil || r.Revision != 1 {
+			t.Errorf("%s, nothing changed: revision %d, text %q", shown, r.Revision, r.Text)
+		}
+		e = serve(t, Options{Texts: changed})
+		if r := e.last(e.json("/_askfirst/consent", body)); r.Text != nil || r.Revision != 1 {
+			t.Errorf("%s, texts changed: revision %d, text %q", shown, r.Revision, r.Text)
+		}
+		e = serve(t, Options{Texts: changed, Revision: 2})
+		a := e.json("/_askfirst/consent", body)
+		e.status(a, 204)
+		if value := a.Cookies()[0].Value; !strings.HasPrefix(value, "1.1.m.") {
+			t.Errorf("%s: the choice stands for what was not shown: %s", shown, value)
+		}
+		for _, r := range e.records.receipts {
+			if r.Text != nil || r.Revision != 1 {
+				t.Errorf("%s, policy changed: revision %d, text %q", shown, r.Revision, r.Text)
 			}
 		}
 	}
