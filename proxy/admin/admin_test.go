@@ -432,6 +432,46 @@ func TestContactsAreToldAsTheyHappen(t *testing.T) {
 	}
 }
 
+// A browser that objects leaves what its user has not agreed to.
+func TestPrivacySignalsAreNoConsent(t *testing.T) {
+	a, store := newAdmin(t, Options{})
+	for i := range 8 {
+		store.CountView("shop", []byte("/"), true)
+		if i > 3 {
+			continue
+		}
+		r := receipt("shop")
+		if r.Country = "US"; i > 0 {
+			r.Action, r.Method, r.Categories = "gpc", consent.ByGPC, consent.SetOf(consent.Functional, consent.Analytics)
+		}
+		if err := store.Record(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := get(t, a.Handler(), "/").Body.String()
+	for _, want := range []string{
+		"<span>A choice was made</span><b>12%</b><i>1</i>", "<span>Agreed to something</span><b>12%</b><i>1</i>",
+		"<span>analytics</span><b>25%</b><i>1</i>", "<span>Privacy signal honoured</span><b>75%</b><i>3</i>", "0 accepted all, 1 chose some, 0 refused all, 3 privacy signal",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the overview does not say %s", want)
+		}
+	}
+	if strings.Contains(page, "<span>functional</span>") {
+		t.Error("the overview says that somebody agreed to functional")
+	}
+	var file strings.Builder
+	if err := Report(t.Context(), &file, store, Site{}, "shop", time.Now().UTC()); err != nil {
+		t.Fatal(err)
+	}
+	if text := file.String(); strings.Contains(text, "Agreed to functional") || !strings.Contains(text, `Agreed to analytics</td><td class="n">1<`) {
+		t.Error("the report says of signals that somebody agreed")
+	}
+	if csv := get(t, a.Handler(), "/choices?by=language&format=csv").Body.String(); csv != "language,choices,accepted_all,chose_some,refused_all,by_signal\nen,4,0,1,0,3\n" {
+		t.Errorf("by language: %q", csv)
+	}
+}
+
 func TestPaging(t *testing.T) {
 	a, store := newAdmin(t, Options{})
 	for i := range pageRows + 20 {

@@ -100,7 +100,7 @@ func (a *Admin) choiceTable(r *request) (*table, error) {
 	t := &table{Name: "choices-by-" + by, Caption: "Choices", Total: len(sums), Empty: "No choice was made in this period.", Columns: []column{
 		{Key: by, Title: title}, {Key: "choices", Title: "Choices", Number: true},
 		{Key: "accepted_all", Title: "Accepted all", Number: true}, {Key: "chose_some", Title: "Chose some", Number: true},
-		{Key: "refused_all", Title: "Refused all", Number: true},
+		{Key: "refused_all", Title: "Refused all", Number: true}, {Key: "by_signal", Title: "Privacy signal", Number: true},
 	}}
 	list := ratesOf(sums)
 	if by == "day" {
@@ -112,7 +112,8 @@ func (a *Admin) choiceTable(r *request) (*table, error) {
 			return cell{Value: n[a], Sub: fmt.Sprintf("%.0f%%", percent)}
 		}
 		t.Rows = append(t.Rows, []cell{{Value: k.Name}, {Value: k.Count},
-			answered(acceptedAll, k.Accepted), answered(choseSome, k.Chose), answered(refusedAll, k.Refused)})
+			answered(acceptedAll, k.Accepted), answered(choseSome, k.Chose), answered(refusedAll, k.Refused),
+			answered(bySignal, k.Signal)})
 	}
 	t.arrange(r.URL, nil, extent{})
 	return t, nil

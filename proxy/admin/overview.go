@@ -144,7 +144,7 @@ func (a *Admin) overview(r *request) (*view, error) {
 		return nil, err
 	}
 	o.Countries = ratesOf(byCountry(countries))
-	made := newChart(f.From, f.To, part{"accepted all", "lower"}, part{"chose some", "middle"}, part{"refused all", "upper"})
+	made := newChart(f.From, f.To, part{"accepted all", "lower"}, part{"chose some", "middle"}, part{"refused all", "upper"}, part{"privacy signal", "signal"})
 	for _, c := range choices {
 		made.add(c.Day, int(answerOf(c.Action, c.Granted)), c.Count)
 	}
@@ -171,11 +171,14 @@ const (
 	acceptedAll answer = iota
 	choseSome
 	refusedAll
+	bySignal // nobody answered: the browser objected
 	answers
 )
 
 func answerOf(action, granted string) answer {
 	switch set, _ := consent.ParseSet(granted); {
+	case action == "gpc":
+		return bySignal
 	case set.Empty():
 		return refusedAll
 	case action == "accept-all":
@@ -187,9 +190,9 @@ func answerOf(action, granted string) answer {
 
 // rates says how the choices of a group of visitors came out, in percent.
 type rates struct {
-	Name                     string
-	Count                    int64
-	Accepted, Chose, Refused float64
+	Name                             string
+	Count                            int64
+	Accepted, Chose, Refused, Signal float64
 }
 
 // step is a part of the way from a page view to consent.
@@ -205,10 +208,11 @@ func funnel(o *overview) []step {
 		return nil
 	}
 	agreed := o.answers[acceptedAll] + o.answers[choseSome]
-	steps := []step{{Name: "Page views that asked", Count: o.Asked}, {Name: "A choice was made", Count: o.Choices},
+	made := agreed + o.answers[refusedAll]
+	steps := []step{{Name: "Page views that asked", Count: o.Asked}, {Name: "A choice was made", Count: made},
 		{Name: "Agreed to something", Count: agreed}, {Name: "Agreed to all", Count: o.answers[acceptedAll]}}
 	for i := range steps {
-		steps[i].Percent = min(100*float64(steps[i].Count)/float64(max(o.Asked, o.Choices)), 100)
+		steps[i].Percent = min(100*float64(steps[i].Count)/float64(max(o.Asked, made)), 100)
 	}
 	return steps
 }
@@ -223,6 +227,9 @@ func sumChoices(rows []audit.ChoiceRow) (s choiceSums) {
 		methods[c.Method] += c.Count
 		tally(languages, cmp.Or(c.Language, "unknown"), answerOf(c.Action, c.Granted), c.Count)
 		s.answers[answerOf(c.Action, c.Granted)] += c.Count
+		if answerOf(c.Action, c.Granted) == bySignal {
+			continue // what a signal leaves, nobody has agreed to
+		}
 		set, _ := consent.ParseSet(c.Granted)
 		for _, k := range set.Categories() {
 			granted[k.String()] += c.Count
@@ -254,9 +261,9 @@ func byCountry(rows []audit.CountryRow) map[string]*[answers]int64 {
 func ratesOf(by map[string]*[answers]int64) []rates {
 	var list []rates
 	for name, n := range by {
-		sum := n[acceptedAll] + n[choseSome] + n[refusedAll]
+		sum := n[acceptedAll] + n[choseSome] + n[refusedAll] + n[bySignal]
 		percent := func(a answer) float64 { return 100 * float64(n[a]) / float64(sum) }
-		list = append(list, rates{name, sum, percent(acceptedAll), percent(choseSome), percent(refusedAll)})
+		list = append(list, rates{name, sum, percent(acceptedAll), percent(choseSome), percent(refusedAll), percent(bySignal)})
 	}
 	slices.SortFunc(list, func(a, b rates) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name)) })
 	return list
