@@ -207,6 +207,31 @@ func TestPagesAreWhatTheirPairsAddUpTo(t *testing.T) {
 	})
 }
 
+// A tag is on as many pages as its list by page has in the same period.
+func TestTagsAreOnAsManyPagesAsTheyHavePairs(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		last := scatter(t, s)
+		for _, f := range []Filter{
+			{}, {Vendor: "meta"}, {From: last, To: last}, {From: last.AddDate(0, 0, -9), To: last}, {From: last.AddDate(0, 0, -29), To: last.AddDate(0, 0, -11)},
+		} {
+			want := make(map[string]int)
+			name := func(k *Row) string { return k.Site + k.Vendor + k.Category + k.Kind + k.Host + k.Path }
+			for _, k := range plainPairs(t, s, f) {
+				want[name(k)]++
+			}
+			rows, total, err := s.Tags(t.Context(), ByTag, f, Slice{})
+			if err != nil || total != len(want) {
+				t.Fatalf("%+v: %d tags, want %d; %v", f, total, len(want), err)
+			}
+			for i := range rows {
+				if k := &rows[i]; k.Pages != want[name(k)] {
+					t.Errorf("%+v: %s is on %d pages, want %d", f, name(k), k.Pages, want[name(k)])
+				}
+			}
+		}
+	})
+}
+
 // The sums of pairs follow when old counts are taken out.
 func TestPairsArePruned(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {

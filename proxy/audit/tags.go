@@ -70,7 +70,8 @@ type Row struct {
 	// Tags is how many different tags the group has; 0 by page, unless the
 	// filter is about tags.
 	Tags int `json:"tags,omitempty"`
-	// Pages is on how many different pages the tag was met; ByTag only.
+	// Pages is on how many different pages the tag was met in the period; ByTag
+	// only.
 	Pages int `json:"pages,omitempty"`
 	// First and Last are when a tag of the group was met first and last, at
 	// all, whatever the filter.
@@ -150,7 +151,9 @@ func (q *query) tags(t tx, g Grouping, f Filter, part Slice, total string) error
 	}
 	from, pages := "", "0"
 	if g == ByTag {
-		pages = "(SELECT count(*) FROM pairs d WHERE d.tag = t.id)"
+		met := pairQuery(f)
+		q.args = met.args
+		pages = "(SELECT count(*) FROM pairs c WHERE c.tag = t.id AND " + met.met + ")"
 	}
 	where := func() {
 		q.equal(columns["site"], f.Site)
