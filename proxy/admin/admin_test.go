@@ -490,6 +490,33 @@ func TestPaging(t *testing.T) {
 	}
 }
 
+// Receipts and the log have as many parts as it takes, and do not say that the
+// first is all.
+func TestListsThatAreNotCountedGoOn(t *testing.T) {
+	a, store := newAdmin(t, Options{})
+	for range pageRows + 20 {
+		if err := store.Record(t.Context(), receipt("shop")); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Log(t.Context(), audit.Operation{Who: "anna", Action: "reload"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"/receipts", "/log"} {
+		first := get(t, a.Handler(), path).Body.String()
+		if !strings.Contains(first, "1–100 of more than 100") || !strings.Contains(first, `href="`+path+`?offset=100" rel="next"`) || strings.Count(first, "<tr>") != pageRows+1 {
+			t.Errorf("%s: the first part", path)
+		}
+		second := get(t, a.Handler(), path+"?offset=100").Body.String()
+		if !strings.Contains(second, "101–120 of 120") || strings.Contains(second, `rel="next"`) || !strings.Contains(second, `href="`+path+`" rel="prev"`) {
+			t.Errorf("%s: the second part", path)
+		}
+		if n := strings.Count(get(t, a.Handler(), path+"?format=csv&offset=100").Body.String(), "\n"); n != pageRows+21 {
+			t.Errorf("%s: an export of %d lines", path, n)
+		}
+	}
+}
+
 func TestYAMLTextCannotBreakOut(t *testing.T) {
 	for host, want := range map[string]string{
 		"cdn.example.com":          "cdn.example.com",

@@ -305,7 +305,7 @@ func TestTokensStayOutOfTheLog(t *testing.T) {
 	if log.Len() == 0 || strings.Contains(log.String(), secret) || strings.Contains(log.String(), "forged") {
 		t.Errorf("the log says %s", log.String())
 	}
-	list, err := g.admin.o.Store.Operations(t.Context(), audit.Filter{}, 100)
+	list, err := g.admin.o.Store.Operations(t.Context(), audit.Filter{}, audit.Slice{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

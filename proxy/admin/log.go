@@ -8,27 +8,22 @@ import (
 	"github.com/askfirst/askfirst/proxy/audit"
 )
 
-// maxOperations is how many operations the page lists at most.
-const maxOperations = 500
-
 // operations lists what operators did.
 func (a *Admin) operations(r *request) (*view, error) {
-	limit := maxOperations
-	if r.format != "" {
-		limit = maxExport
-	}
-	list, err := a.o.Store.Operations(r.Context(), r.filter, limit)
+	part := r.part("")
+	list, err := a.o.Store.Operations(r.Context(), r.filter, r.more(part))
 	if err != nil {
 		return nil, err
 	}
-	t := &table{Name: "log", Caption: "What operators did", Total: len(list), Empty: "Nothing was done in this period.",
+	t := &table{Name: "log", Caption: "What operators did", Empty: "Nothing was done in this period.",
 		Columns: []column{{Key: "at", Title: "When"}, {Key: "who", Title: "Who"}, {Key: "action", Title: "What"}, {Key: "about", Title: "About"}, {Key: "detail", Title: "Detail", Spare: true}}}
 	for _, o := range list {
 		t.Rows = append(t.Rows, []cell{
 			{Value: o.At, Text: o.At.Format("2 Jan 2006, 15:04:05")}, {Value: o.Who}, {Value: o.Action}, {Value: o.About, Class: "path"}, {Value: o.Detail},
 		})
 	}
-	t.arrange(r.URL, nil, extent{})
+	r.trim(t, part)
+	t.arrange(r.URL, nil, part)
 	return &view{Template: "listing", Title: "Log", Table: t, Searchable: true, Lead: "Who signed in, and who changed what."}, nil
 }
 

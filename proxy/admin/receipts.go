@@ -13,9 +13,6 @@ import (
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
-// recentReceipts is how many receipts the page lists.
-const recentReceipts = 50
-
 // receiptPage is one receipt in plain words.
 type receiptPage struct {
 	*consent.Receipt
@@ -66,15 +63,16 @@ func (a *Admin) receipts(r *request) (*view, error) {
 		}
 		return v, nil
 	}
-	list, err := a.o.Store.Receipts(r.Context(), r.filter, recentReceipts)
+	part := r.part("")
+	list, err := a.o.Store.Receipts(r.Context(), r.filter, r.more(part))
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range list {
 		t.Rows = append(t.Rows, cells(k))
 	}
-	t.Total = len(list)
-	t.arrange(r.URL, nil, extent{})
+	r.trim(t, part)
+	t.arrange(r.URL, nil, part)
 	v.Requests, err = a.openRequests(r)
 	return v, err
 }

@@ -118,7 +118,7 @@ func TestNoPageIsWiderThanTheScreen(t *testing.T) {
 	if dir != "" {
 		schemes = append(schemes, "dark")
 	}
-	list, err := store.Receipts(t.Context(), audit.Filter{}, 1)
+	list, err := store.Receipts(t.Context(), audit.Filter{}, audit.Slice{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

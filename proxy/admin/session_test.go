@@ -366,7 +366,7 @@ func TestWhatOperatorsDoIsOnRecord(t *testing.T) {
 			t.Errorf("the log lacks %q", want)
 		}
 	}
-	list, err := g.admin.o.Store.Operations(t.Context(), audit.Filter{}, 100)
+	list, err := g.admin.o.Store.Operations(t.Context(), audit.Filter{}, audit.Slice{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,8 @@ type table struct {
 	each func(write func([]cell) error) error
 	// Total is how many rows there are, of which Rows are a part.
 	Total int
+	// More says that there are still others, uncounted.
+	More bool
 	// Empty is said where there are no rows.
 	Empty string
 

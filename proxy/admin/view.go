@@ -40,8 +40,22 @@ func (r *request) slice(p extent) audit.Slice {
 	return s
 }
 
-// maxExport is how many operations an export has at most.
-const maxExport = 1_000_000
+// more returns the part of a list whose length is not counted: one row more than
+// is shown, which trim takes off again, tells that it goes on.
+func (r *request) more(p extent) audit.Slice {
+	s := r.slice(p)
+	if s.Limit > 0 {
+		s.Limit++
+	}
+	return s
+}
+
+func (r *request) trim(t *table, p extent) {
+	t.Total = p.offset + len(t.Rows)
+	if r.format == "" && len(t.Rows) > pageRows {
+		t.Rows, t.More = t.Rows[:pageRows], true
+	}
+}
 
 // view is what a template shows: the frame, and what the page adds.
 type view struct {

@@ -31,7 +31,7 @@ func contents(t *testing.T, s *Store) string {
 	cookies, _, err := s.Cookies(t.Context(), Filter{}, Slice{})
 	views, e1 := s.Views(t.Context(), Filter{})
 	choices, e2 := s.Choices(t.Context(), Filter{})
-	done, e3 := s.Operations(t.Context(), Filter{}, 100)
+	done, e3 := s.Operations(t.Context(), Filter{}, Slice{Limit: 100})
 	asked, e4 := s.Requests(t.Context(), true)
 	text, e5 := s.Text(t.Context(), sample("").Shown)
 	if err := errors.Join(err, e1, e2, e3, e4, e5); err != nil {
@@ -149,7 +149,7 @@ func TestOperatorsAreOnRecord(t *testing.T) {
 		if err := s.Log(t.Context(), Operation{Who: "ann", Action: "export", About: "all"}); err != nil {
 			t.Fatal(err)
 		}
-		done, err := s.Operations(t.Context(), Filter{}, 10)
+		done, err := s.Operations(t.Context(), Filter{}, Slice{Limit: 10})
 		var got []string
 		for _, o := range done {
 			got = append(got, o.Who+" "+o.Action+" "+o.Detail)
@@ -158,7 +158,7 @@ func TestOperatorsAreOnRecord(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("done: %q, %v", got, err)
 		}
-		if found, err := s.Operations(t.Context(), Filter{Text: "ACCESS"}, 10); err != nil || len(found) != 2 {
+		if found, err := s.Operations(t.Context(), Filter{Text: "ACCESS"}, Slice{Limit: 10}); err != nil || len(found) != 2 {
 			t.Errorf("of access: %+v, %v", found, err)
 		}
 		// A visitor who erases their own record is no operator.
@@ -169,7 +169,7 @@ func TestOperatorsAreOnRecord(t *testing.T) {
 		if err := s.Erase(t.Context(), own.ID); err != nil {
 			t.Fatal(err)
 		}
-		if done, _ := s.Operations(t.Context(), Filter{}, 10); len(done) != len(want) {
+		if done, _ := s.Operations(t.Context(), Filter{}, Slice{Limit: 10}); len(done) != len(want) {
 			t.Errorf("done: %+v", done)
 		}
 	})

@@ -5,29 +5,30 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"math"
 
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
-// Receipts returns the newest receipts that f lets through, without those
-// erased: at most limit. Only Site, From and To of f apply.
-func (s *Store) Receipts(ctx context.Context, f Filter, limit int) (receipts []*consent.Receipt, err error) {
-	err = s.eachReceipt(ctx, f, limit, func(k *consent.Receipt) error { receipts = append(receipts, k); return nil })
+// Receipts returns a part of the receipts that f lets through, the newest first,
+// without those erased. Only Site, From and To of f, Limit and Offset of the part
+// apply.
+func (s *Store) Receipts(ctx context.Context, f Filter, part Slice) (receipts []*consent.Receipt, err error) {
+	err = s.eachReceipt(ctx, f, part, func(k *consent.Receipt) error { receipts = append(receipts, k); return nil })
 	return receipts, err
 }
 
 // EachReceipt calls each for the receipts that Receipts would return, all of
 // them, as they come from the database. An error of each ends it.
 func (s *Store) EachReceipt(ctx context.Context, f Filter, each func(*consent.Receipt) error) error {
-	return s.eachReceipt(ctx, f, math.MaxInt32, each)
+	return s.eachReceipt(ctx, f, Slice{}, each)
 }
 
-func (s *Store) eachReceipt(ctx context.Context, f Filter, limit int, each func(*consent.Receipt) error) error {
+func (s *Store) eachReceipt(ctx context.Context, f Filter, part Slice, each func(*consent.Receipt) error) error {
 	var q query
 	q.text("SELECT l.body FROM ledger l JOIN chains c ON c.id = l.chain WHERE l.kind = 1 AND l.body IS NOT NULL")
 	q.made(f)
-	q.text(" ORDER BY l.at DESC, l.n DESC LIMIT " + q.bind(limit))
+	q.text(" ORDER BY l.at DESC, l.n DESC, l.chain")
+	q.cut(part)
 	return errorf("reading receipts", s.read(ctx, func(t tx) error {
 		return q.run(t, func(r row) error {
 			k, err := decodeReceipt(r.ColumnRawBlob(0))

@@ -32,14 +32,16 @@ func queueOperation(t tx, at time.Time, o *Operation) {
 	t.queue(`INSERT INTO operations (at, who, action, about, detail) VALUES (?1, ?2, ?3, ?4, ?5)`, nil, at.Unix(), o.Who, o.Action, o.About, o.Detail)
 }
 
-// Operations returns what operators did, the newest first: at most limit. Only
-// Text, which who, action, about or detail must have, From and To of f apply.
-func (s *Store) Operations(ctx context.Context, f Filter, limit int) (list []Operation, err error) {
+// Operations returns a part of what operators did, the newest first. Only Text,
+// which who, action, about or detail must have, From and To of f, Limit and Offset
+// of the part apply.
+func (s *Store) Operations(ctx context.Context, f Filter, part Slice) (list []Operation, err error) {
 	var q query
 	q.text("SELECT l.at, l.who, l.action, l.about, l.detail FROM operations l WHERE 1 = 1")
 	q.made(Filter{From: f.From, To: f.To})
 	q.contains(f.Text, "l.who", "l.action", "l.about", "l.detail")
-	q.text(" ORDER BY l.at DESC, l.id DESC LIMIT " + q.bind(limit))
+	q.text(" ORDER BY l.at DESC, l.id DESC")
+	q.cut(part)
 	err = s.read(ctx, func(t tx) error {
 		return q.run(t, func(r row) error {
 			list = append(list, Operation{time.Unix(r.ColumnInt64(0), 0).UTC(), r.ColumnText(1), r.ColumnText(2), r.ColumnText(3), r.ColumnText(4)})

@@ -304,6 +304,10 @@ func (q *query) slice(columns []string, part Slice, usual string, ties []string)
 	for _, tie := range ties {
 		q.text(", " + tie)
 	}
+	q.cut(part)
+}
+
+func (q *query) cut(part Slice) {
 	if part.Limit > 0 {
 		q.text(" LIMIT " + q.bind(part.Limit) + " OFFSET " + q.bind(max(part.Offset, 0)))
 	}

@@ -164,7 +164,7 @@ func (r *receiptCommand) run(ctx context.Context, w io.Writer, store *audit.Stor
 		}
 		return printRequests(w, list, time.Now())
 	case "log":
-		list, err := store.Operations(ctx, audit.Filter{}, listedOperations)
+		list, err := store.Operations(ctx, audit.Filter{}, audit.Slice{Limit: listedOperations})
 		for _, o := range list {
 			fmt.Fprintf(w, "%s  %s  %s %s %s\n", o.At.Format(time.RFC3339), o.Who, o.Action, o.About, o.Detail)
 		}
