@@ -240,6 +240,34 @@ func TestReportStandsAlone(t *testing.T) {
 	}
 }
 
+// Where a vendor is on several sites, each of its rows says on which.
+func TestRowsOfSeveralSitesAreToldApart(t *testing.T) {
+	a, store := newAdmin(t, Options{})
+	month := time.Now().UTC().Format("2006-01")
+	for _, site := range []string{"shop", "club"} {
+		for _, c := range []consent.Category{consent.Analytics, consent.Unclassified} {
+			vendor := map[consent.Category]string{consent.Analytics: "hotjar"}[c]
+			store.Count(site, []byte("/"), 0, sighting(vendor, c, "static.hotjar.com", "/a.js", audit.FiredAnyway))
+		}
+		store.CountCookie(site, []byte("_hj"), "hotjar", consent.Analytics, "response", true)
+	}
+	if page := get(t, a.Handler(), "/").Body.String(); !strings.Contains(page, "hotjar</a><small>club</small>") || !strings.Contains(page, "hotjar</a><small>shop</small>") {
+		t.Error("the overview lists a vendor twice")
+	}
+	for _, c := range []struct {
+		site  string
+		heads int
+	}{{"", 5}, {"shop", 0}} {
+		file := get(t, a.Handler(), "/report?month="+month+"&site="+c.site).Body.String()
+		if n := strings.Count(file, "<th>Site</th>"); n != c.heads || strings.Count(file, "<td>club</td>") < n {
+			t.Errorf("report of %q: %d tables say the site, want %d", c.site, n, c.heads)
+		}
+	}
+	if page := get(t, a.Handler(), "/?site=shop").Body.String(); strings.Contains(page, "<small>shop</small>") {
+		t.Error("the overview of one site names it in each row")
+	}
+}
+
 func TestForeignNamesAreRefused(t *testing.T) {
 	a, _ := newAdmin(t, Options{Access: configs.AdminAccess{Hosts: []string{"audit.example"}}})
 	for host, want := range map[string]int{

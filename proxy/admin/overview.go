@@ -45,6 +45,7 @@ type categorySum struct {
 
 type vendorSum struct {
 	audit.Row
+	On       string // the site, where there are several
 	Withheld int64
 	Link     string
 }
@@ -108,7 +109,11 @@ func (a *Admin) overview(r *request) (*view, error) {
 	}
 	for _, v := range vendors {
 		if v.Vendor != "" && v.Vendor != audit.Other && len(o.Vendors) < mostSeen {
-			o.Vendors = append(o.Vendors, vendorSum{v, withheld(v.Counts), narrowed(r, "/tags", "site", v.Site, "vendor", v.Vendor)})
+			sum := vendorSum{Row: v, Withheld: withheld(v.Counts), Link: narrowed(r, "/tags", "site", v.Site, "vendor", v.Vendor)}
+			if r.manySites() {
+				sum.On = v.Site
+			}
+			o.Vendors = append(o.Vendors, sum)
 		}
 	}
 	days, _, err := store.Tags(ctx, audit.ByDay, f, audit.Slice{})

@@ -16,6 +16,7 @@ import (
 // report is a month of a site on paper.
 type report struct {
 	Site        string
+	Several     bool // sites: each row says which it is about
 	From, To    time.Time
 	Made        time.Time
 	Total       audit.Counts
@@ -73,6 +74,11 @@ func Report(ctx context.Context, w io.Writer, store *audit.Store, site Site, nam
 }
 
 func (r *report) gather(ctx context.Context, store *audit.Store, site Site, f audit.Filter) (err error) {
+	sites, err := store.Sites(ctx)
+	if err != nil {
+		return err
+	}
+	r.Several = f.Site == "" && len(sites) > 1
 	if r.Total, err = store.Total(ctx, f); err != nil {
 		return err
 	}
