@@ -174,3 +174,19 @@ func TestOperatorsAreOnRecord(t *testing.T) {
 		}
 	})
 }
+
+// A request is answered within 30 days, and within the month that the law gives.
+func TestRequestsAreDueWithinAMonth(t *testing.T) {
+	for received, want := range map[string]string{
+		"2026-10-31": "2026-11-30", "2026-11-28": "2026-12-28", "2026-12-15": "2027-01-14",
+		"2027-02-01": "2027-03-01", "2027-01-31": "2027-02-28", "2028-01-30": "2028-02-29", "2028-02-29": "2028-03-29",
+	} {
+		at, err := time.Parse(time.DateOnly, received)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := due(at).Format(time.DateOnly); got != want {
+			t.Errorf("received on %s: due on %s, want %s", received, got, want)
+		}
+	}
+}

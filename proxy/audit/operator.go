@@ -51,9 +51,23 @@ func (s *Store) Operations(ctx context.Context, f Filter, part Slice) (list []Op
 	return list, errorf("reading what was done", err)
 }
 
-// RequestTime is how long a request of a visitor may take to be answered
-// (GDPR, Article 12(3): one month).
+// RequestTime is how long a request of a visitor may take to be answered, where
+// the month of GDPR, Article 12(3), is not shorter.
 const RequestTime = 30 * 24 * time.Hour
+
+// due returns by when a request is to be answered. A month ends on the day of the
+// same number, or on the last of a month that has none (Regulation 1182/71,
+// Article 3).
+func due(received time.Time) time.Time {
+	by, month := received.Add(RequestTime), received.AddDate(0, 1, 0)
+	if month.Day() != received.Day() {
+		month = month.AddDate(0, 0, -month.Day())
+	}
+	if month.Before(by) {
+		return month
+	}
+	return by
+}
 
 // Request is what a visitor asked of the operator about a receipt: a copy, or
 // to have it erased.
@@ -113,7 +127,7 @@ func (s *Store) Requests(ctx context.Context, all bool) (list []Request, err err
 	err = s.read(ctx, func(t tx) error {
 		_, err := t.run(`SELECT receipt, kind, received, answered FROM requests`+where+` ORDER BY received, receipt, kind`, func(r row) error {
 			received := time.Unix(r.ColumnInt64(2), 0).UTC()
-			k := Request{Receipt: consent.ID(r.ColumnRawBlob(0)), Kind: r.ColumnText(1), Received: received, Due: received.Add(RequestTime)}
+			k := Request{Receipt: consent.ID(r.ColumnRawBlob(0)), Kind: r.ColumnText(1), Received: received, Due: due(received)}
 			if at := r.ColumnInt64(3); at != 0 {
 				k.Answered = time.Unix(at, 0).UTC()
 			}
