@@ -121,6 +121,10 @@ func (b *Banner) declare(l *language, title string) *declaration {
 		own.Name = OwnCookie
 		d.Own = append(d.Own, own)
 	}
+	if b.o.Signals.TCCookie {
+		own.Name = tcCookie
+		d.Own = append(d.Own, own)
+	}
 	seen, _ := b.observer.Seen(b.o.Site)
 	slices.Sort(seen)
 	for _, id := range slices.Compact(seen) {

@@ -96,6 +96,14 @@ func TestReceiptOfAPageOfBefore(t *testing.T) {
 	}
 }
 
+func TestDeclarationNamesTheCookieOfTheTCF(t *testing.T) {
+	e := serve(t, Options{})
+	e.banner.o.Signals.TCCookie = true
+	if a := e.do("GET", "/_askfirst/cookies.json", ""); !strings.Contains(a.body, `"name": "euconsent-v2"`) {
+		t.Error(a.body)
+	}
+}
+
 func TestHostsInTextsAreBounded(t *testing.T) {
 	e := serve(t, Options{})
 	texts := map[[32]byte]bool{}
