@@ -582,6 +582,19 @@ func TestProfiling(t *testing.T) {
 	}
 }
 
+// A receipt of what is not known does not give a hash of it.
+func TestReceiptOfNothingShown(t *testing.T) {
+	a, store := newAdmin(t, Options{})
+	k := receipt("shop")
+	if err := store.Record(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	page := get(t, a.Handler(), "/receipts/"+k.ID.String()).Body.String()
+	if !strings.Contains(page, "<dd>not known, or nothing of askfirst") || strings.Contains(page, strings.Repeat("0", 64)) {
+		t.Error("the page of the receipt says what was shown")
+	}
+}
+
 // TestBrokenChainIsShown, and where it broke.
 func TestBrokenChainIsShown(t *testing.T) {
 	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)

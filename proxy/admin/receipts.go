@@ -2,6 +2,7 @@ package admin
 
 import (
 	"cmp"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -20,6 +21,7 @@ type receiptPage struct {
 	Action, Method          string
 	Vendors                 []string
 	Text                    string // what was shown
+	Hash                    string // of that; empty where nothing is known of it
 	Erased                  bool
 }
 
@@ -95,6 +97,9 @@ func (a *Admin) receiptView(r *request, id consent.ID) (*view, error) {
 		p.Text = string(text)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if k.Shown != [32]byte{} {
+		p.Hash = hex.EncodeToString(k.Shown[:])
 	}
 	for _, vendor := range k.Vendors {
 		name := vendor
