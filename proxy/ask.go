@@ -51,6 +51,8 @@ const asker = "exchange"
 // is read from the exchange's link, which goes back to the client with it.
 func (up *upstream) RoundTrip(_ *fasthttp.HostClient, query *fasthttp.Request, reply *fasthttp.Response) (again bool, err error) {
 	x := query.UserValue(asker).(*exchange)
+	up.asked.Add(1)
+	defer up.asked.Add(-1)
 	for err = errStale; err == errStale; {
 		x.asked = false
 		if err = up.acquire(x); err != nil {

@@ -25,7 +25,8 @@ type servers struct {
 type condition struct {
 	failures atomic.Int32 // in a row
 	until    atomic.Int64 // when it may be asked again, in Unix nanoseconds
-	busy     atomic.Int32 // requests under way
+	busy     atomic.Int32 // requests under way, and tunnels
+	asked    atomic.Int32 // requests of which no answer has begun
 }
 
 func newServers(cfg *configs.Config, c *configs.Site, log *slog.Logger) (*servers, error) {
@@ -77,7 +78,7 @@ func (s *servers) pick(tried []*upstream) *upstream {
 		}
 		busy := int(up.busy.Load())
 		// One request at a time finds out whether a server that has failed is back.
-		well := up.until.Load() <= now && (busy == 0 || up.failures.Load() == 0)
+		well := up.until.Load() <= now && (up.asked.Load() == 0 || up.failures.Load() == 0)
 		switch {
 		case best == nil || well && !bestWell || well == bestWell && busy*best.weight < least*up.weight:
 			equal = up.weight

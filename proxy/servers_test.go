@@ -167,6 +167,37 @@ func TestServerThatHangs(t *testing.T) {
 	}
 }
 
+// TestServerWithTunnelsComesBack: a server that has failed and is well again is
+// asked, though tunnels to it are open all the while.
+func TestServerWithTunnelsComesBack(t *testing.T) {
+	var asked atomic.Int32
+	opened := make(chan struct{})
+	open := script(t, func(_ int, p *peer) {
+		if strings.HasPrefix(p.head(), "GET /ws ") {
+			p.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+			close(opened)
+			p.rest()
+			return
+		}
+		asked.Add(1)
+		p.send(ok)
+	})
+	s := newStage(t, always(t, ok), func(c *configs.Config) { c.Sites[0].Others = []*url.URL{parseURL(t, open)} })
+	other, holds := s.proxy.sites.Load().all[0].servers.all[0], s.proxy.sites.Load().all[0].servers.all[1]
+	other.busy.Add(100)
+	s.dial().send(get("/ws", "Upgrade: websocket", "Connection: Upgrade")).head()
+	<-opened
+	holds.failures.Store(1)
+	for range 3 {
+		if status := s.dial().send(get("/")).status(); status != 200 {
+			t.Fatalf("status %d", status)
+		}
+	}
+	if n := asked.Load(); n != 3 {
+		t.Errorf("%d of 3 requests went to the server that has least to do", n)
+	}
+}
+
 // TestWeights shares requests by weight: those that come one after another by
 // chance, those that last by how many each server has.
 func TestWeights(t *testing.T) {
