@@ -99,7 +99,7 @@ func (l *lock) learn(tags []Sighting) {
 			continue
 		}
 		known := l.met.Load()
-		if _, ok := known.hosts[string(t.Host)]; !ok || t.Decision.Vendor != nil && !slices.Contains(known.vendors, t.Decision.Vendor) {
+		if known.takes(t.Host) || t.Decision.Vendor != nil && !slices.Contains(known.vendors, t.Decision.Vendor) {
 			l.meet(string(t.Host), t.Decision, false)
 		}
 	}
@@ -123,7 +123,7 @@ func (l *lock) meet(host string, d rules.Decision, told bool) {
 	known := l.met.Load()
 	next := &met{hosts: make(map[string]rules.Decision, len(known.hosts)+1), order: known.order, vendors: known.vendors, told: known.told}
 	maps.Copy(next.hosts, known.hosts)
-	if _, ok := next.hosts[host]; !ok && isSource(host) && len(next.hosts) < maxMet {
+	if known.takes([]byte(host)) {
 		next.hosts[host] = d
 		next.order = append(slices.Clip(next.order), host)
 	}
@@ -139,9 +139,15 @@ func (l *lock) meet(host string, d rules.Decision, told bool) {
 	l.met.Store(next)
 }
 
+// takes reports whether a host is to be remembered that is not yet.
+func (m *met) takes(host []byte) bool {
+	_, known := m.hosts[string(host)]
+	return !known && len(m.hosts) < maxMet && isSource(host)
+}
+
 // isSource reports whether a host can stand in a policy as it is.
-func isSource(host string) bool {
-	return host != "" && !strings.ContainsFunc(host, func(r rune) bool {
+func isSource(host []byte) bool {
+	return len(host) > 0 && !bytes.ContainsFunc(host, func(r rune) bool {
 		return r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
 	})
 }

@@ -26,6 +26,34 @@ func newTestLock(t testing.TB, overrides []rules.Override, seen ...string) *lock
 	return newLock(&site, e, seen)
 }
 
+// TestLockLearnsOnce: what a page refers to changes nothing the next time, be it such
+// that a policy cannot name it, or too much to be remembered.
+func TestLockLearnsOnce(t *testing.T) {
+	l := newTestLock(t, nil)
+	learn := func(hosts ...string) {
+		var tags []Sighting
+		for _, host := range hosts {
+			tags = append(tags, Sighting{Host: []byte(host), Decision: rules.Decision{Vendor: l.engine.Vendor("hotjar"), Party: rules.ThirdParty}})
+		}
+		l.learn(tags)
+		before := l.met.Load()
+		if l.learn(tags); l.met.Load() != before {
+			t.Errorf("%q and %d others are learned again", hosts[0], len(hosts)-1)
+		}
+	}
+	learn("stats.example")
+	learn("my_stats.example")
+	learn("")
+	many := make([]string, maxMet+10)
+	for i := range many {
+		many[i] = fmt.Sprintf("h%d.example", i)
+	}
+	learn(many...)
+	if n := len(l.met.Load().hosts); n != maxMet {
+		t.Errorf("%d hosts are remembered, want %d", n, maxMet)
+	}
+}
+
 func TestLockNamesWhatTheChoiceLetsPass(t *testing.T) {
 	l := newTestLock(t, []rules.Override{
 		{Domain: "images.partner.example", Category: consent.Necessary},
