@@ -184,6 +184,6 @@ func (r *revision) meet() (next, off int) {
 // footing returns the Rewriter's, if it is at a seam.
 func (rw *Rewriter) footing() (footing, bool) {
 	ok := rw.scan.Idle() && !rw.flat.InRaw() && rw.inject.stage >= part && rw.pending == 0 && !rw.skip && !rw.skipText &&
-		!rw.aside.pending && rw.boxes.element == 0 && !rw.based && len(rw.bases) == 0 && !rw.doc.XML
+		!rw.aside.pending && !rw.keeps && rw.boxes.element == 0 && !rw.based && len(rw.bases) == 0 && !rw.doc.XML
 	return footing{rw.inject.stage, rw.counting, rw.bodied, rw.framed}, ok
 }

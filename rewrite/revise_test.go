@@ -134,6 +134,23 @@ func TestRevise(t *testing.T) {
 	}
 }
 
+// TestReviseAroundBlocked: what a script is to be read as may be told by the tag before.
+func TestReviseAroundBlocked(t *testing.T) {
+	const script = `<script type="text/template">PGlmcmFtZSBzcmM9Ii8vd3d3LnlvdXR1YmUuY29tL2VtYmVkL3giPjwvaWZyYW1lPg==</script></div>`
+	doc := hooked(0)
+	doc.RemoveBanners = true
+	for fill := stride - 200; fill < stride+50; fill++ {
+		begin := fmt.Appendf(nil, "<!doctype html><body>%s", bytes.Repeat([]byte("x"), fill))
+		blocked := slices.Concat(begin, []byte(`<div data-borlabs-cookie-id="youtube">`+script))
+		other := slices.Concat(begin, []byte(`<div data-borlabs-cookie-no="youtube">`+script))
+		for _, pages := range [][2][]byte{{blocked, other}, {other, blocked}} {
+			last, tags, _ := revised(t, *doc, pages[0], nil, nil)
+			v, vTags, _ := revised(t, *doc, pages[1], last, tags)
+			checkRevised(t, doc, pages[0], pages[1], v, vTags)
+		}
+	}
+}
+
 // TestReviseLittle says how much is read anew where little has changed.
 func TestReviseLittle(t *testing.T) {
 	page := shopPage(120 << 10)
