@@ -121,6 +121,9 @@ func newCharsetReader(r io.Reader, contentType, buf []byte) (*charsetReader, err
 		m, c.err = r.Read(buf[n:])
 		n += m
 	}
+	if c.err != nil && c.err != io.EOF {
+		return nil, c.err
+	}
 	c.ready = buf[:n]
 	return c, c.begin(contentType)
 }

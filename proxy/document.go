@@ -141,7 +141,10 @@ func (x *exchange) sendDocument() error {
 		// A page that came with pauses can be remembered all the same.
 		d.copied = len(d.body) <= x.cfg.Limits.Document && d.memorable()
 		if err := d.open(); err != nil {
-			return answerCut(err)
+			if x.download.err != nil && !x.download.done() {
+				return answerCut(err)
+			}
+			return x.passUnread(d.body, err)
 		}
 		return d.passStream()
 	}
@@ -386,13 +389,18 @@ func (x *exchange) passHeld() error {
 	return x.passBody()
 }
 
-// passUnread does the same with a body that has been gathered.
+// passUnread does the same where that is known once a part of the body, or all of it,
+// has been gathered.
 func (x *exchange) passUnread(body []byte, cause error) error {
 	x.proxy.log.Warn("a page could not be read and is sent under a policy that holds third parties",
 		"site", x.site.Name, "path", string(x.path()), "error", cause)
 	x.hold()
 	x.closeAfterUpload()
-	return x.passWhole(body)
+	if x.download.done() {
+		return x.passWhole(body)
+	}
+	x.doc.state, x.ahead = building, body
+	return x.passStream(x.outFraming(), int64(len(body))+x.download.left)
 }
 
 // hold writes the head of a page that cannot be read. It depends on the choice

@@ -399,6 +399,55 @@ func TestUnread(t *testing.T) {
 	}
 }
 
+// TestUnreadablePageThatPauses: whether a page can be read does not depend on how fast
+// it comes.
+func TestUnreadablePageThatPauses(t *testing.T) {
+	pages := []struct{ body, field string }{
+		{page, "Content-Encoding: gzip"},
+		{page, "Content-Encoding: zstd"},
+		{page, "Content-Encoding: deflate"},
+		{`<meta charset="iso-2022-jp">` + page, "X: y"},
+	}
+	s := newStage(t, script(t, func(_ int, p *peer) {
+		var n, first int
+		var framing string
+		fmt.Sscanf(p.head(), "GET /%d/%d/%s", &n, &first, &framing)
+		body := pages[n].body
+		p.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n" + pages[n].field + "\r\n")
+		chunk := func(part string) string { return part }
+		switch framing {
+		case "sized":
+			p.send(fmt.Sprintf("Content-Length: %d\r\n", len(body)))
+		case "chunked":
+			p.send("Transfer-Encoding: chunked\r\n")
+			chunk = func(part string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(part), part) }
+		}
+		p.send("\r\n")
+		if first > 0 {
+			p.send(chunk(body[:first]))
+		}
+		time.Sleep(2 * pagePause)
+		p.send(chunk(body[first:]))
+		if framing == "chunked" {
+			p.send(chunk(""))
+		}
+	}))
+	for n := range pages {
+		for _, first := range []int{0, 1, 100} {
+			for _, framing := range []string{"sized", "chunked", "closed"} {
+				path := fmt.Sprintf("/%d/%d/%s", n, first, framing)
+				r := s.dial().send(get(path, "Accept-Encoding: gzip")).answer("GET")
+				if body := readAll(t, r.Body); r.StatusCode != 200 || body != pages[n].body {
+					t.Errorf("%s: status %d, another body: %.100q", path, r.StatusCode, body)
+				}
+				if csp := r.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'self'") {
+					t.Errorf("%s: policy %q", path, csp)
+				}
+			}
+		}
+	}
+}
+
 // TestBrokenStream breaks a page off when its head is out: the visitor must not
 // take it for whole.
 func TestBrokenStream(t *testing.T) {

@@ -128,7 +128,12 @@ func (r *raw) Read(p []byte) (int, error) {
 		case err != nil:
 			return 0, err
 		}
-		d.copy(&d.body, b)
+		if d.rewriter == nil {
+			// What open cannot read is sent as it came.
+			d.body = append(d.body, b...)
+		} else {
+			d.copy(&d.body, b)
+		}
 		d.rest = b
 	}
 	n := copy(p, d.rest)
