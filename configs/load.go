@@ -507,7 +507,7 @@ func (r *reader) link(n *yaml.Node, at string, to *string) {
 func (r *reader) logo(n *yaml.Node, at string, to *string) {
 	r.text(n, at, to)
 	u, err := url.Parse(*to)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.ContainsFunc(*to, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"'<>\`, c) }) {
+	if err != nil || u.Scheme != "" || !strings.HasPrefix(*to, "/") || strings.HasPrefix(*to, "//") || strings.ContainsFunc(*to, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"'<>\`, c) }) {
 		r.refuse(n, at, fmt.Sprintf("%q is no path on the site", *to), "write one such as /logo.svg: a picture from elsewhere would be asked for before there is consent")
 	}
 }

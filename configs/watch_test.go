@@ -42,3 +42,26 @@ func TestWatch(t *testing.T) {
 		}
 	}
 }
+
+// TestWatchGoesOn: what changed while a configuration was read is seen by the watch of
+// the files that it names.
+func TestWatchGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	file, added := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	for _, name := range []string{file, added} {
+		if err := os.WriteFile(name, []byte("1"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := NewWatch([]string{file})
+	if err := os.WriteFile(file, []byte("12"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w = w.For([]string{file, added})
+	if w.Changed(); !w.Changed() {
+		t.Error("a change from before is lost")
+	}
+	if w.Changed() {
+		t.Error("a file that is new to it is taken for one that has changed")
+	}
+}
