@@ -66,7 +66,7 @@ func (p *spool) put(group []*op) error {
 			switch {
 			case o.receipt != nil:
 				r := o.receipt
-				r.fresh, r.clash = true, false
+				r.fresh, r.clash = false, false // it is counted once the database has it
 				kind, id, body = receiptEntry, r.id[:], r.body
 				if r.text != nil {
 					t.queue(insertText, nil, r.shown[:], r.at, r.text)

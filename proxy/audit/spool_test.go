@@ -319,6 +319,9 @@ func TestReceiptsWaitWhileTheDatabaseIsAway(t *testing.T) {
 		}
 	}
 	expectVerified(t, s.Store, Verification{Sites: 2, Receipts: 3})
+	if n := s.Health().Receipts; n != 2 {
+		t.Errorf("%d receipts are said to have been written, want those 2 that waited", n)
+	}
 	if text, err := s.Text(t.Context(), r.Shown); err != nil || string(text) != string(r.Text) {
 		t.Errorf("the text: %q, %v", text, err)
 	}
