@@ -139,7 +139,8 @@ func TestAnswerFields(t *testing.T) {
 			"HTTP/1.1 200 OK\r\nDate: x\r\nSpeculation-Rules: \"/rules.json\"\r\nContent-Length: 0\r\n\r\n",
 		},
 		"reports": {
-			"HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"group\":\"a\",\"endpoints\":[{\"url\":\"https://www.google-analytics.com/r\"}]}\r\nNEL: {\"report_to\":\"a\"}\r\nReporting-Endpoints: b=\"https://stats.g.doubleclick.net/r\"\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"group\":\"a\",\"endpoints\":[{\"url\":\"https://www.google-analytics.com/r\"}]}\r\nNEL: {\"report_to\":\"a\"}\r\nReporting-Endpoints: b=\"https://stats.g.doubleclick.net/r\"\r\n" +
+				`Reporting-Endpoints: a="\"", b="https://stats.g.doubleclick.net/r"` + "\r\nContent-Length: 0\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 0\r\n\r\n",
 		},
 		"own reports": {"HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"endpoints\":[{\"url\":\"https://shop.example/r\"}]}\r\nNEL: {}\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"endpoints\":[{\"url\":\"https://shop.example/r\"}]}\r\nNEL: {}\r\nContent-Length: 0\r\n\r\n"},

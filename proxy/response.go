@@ -182,13 +182,18 @@ func (x *exchange) allowsQuoted(value []byte) bool {
 		if !ok {
 			return true
 		}
-		var s []byte
-		if s, value, ok = bytes.Cut(rest, []byte{'"'}); !ok {
-			return true
+		end := 0
+		for end < len(rest) && rest[end] != '"' {
+			if rest[end] == '\\' {
+				end++
+			}
+			end++
 		}
+		s := rest[:min(end, len(rest))]
 		if bytes.ContainsAny(s, `/\`) && !x.allowsURL(s, rules.Ping) {
 			return false
 		}
+		value = rest[min(end+1, len(rest)):]
 	}
 }
 
