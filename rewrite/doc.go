@@ -23,7 +23,8 @@
 // document in it rewritten, the first of two attributes of a name of which only
 // the second is held, and before a held style element a copy of it, marked
 // data-askfirst-copy, without those URLs. A policy in a <meta> stands in for itself
-// likewise, with what lets act that is injected.
+// likewise, with what lets act that is injected. Where things of several categories
+// are held in a srcdoc the frame has none: they are released within it.
 //
 // Markup in SVG and MathML that a tree builder and a preload scanner, or two tree
 // builders, would read in two ways gets something before it that has them agree: a

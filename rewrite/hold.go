@@ -17,7 +17,7 @@ func (rw *Rewriter) emit() {
 		return
 	}
 	if t.fate != consent.Pass {
-		rw.noteWorst()
+		rw.noteWorst(t.reason)
 	}
 	rw.copyBefore(t.start)
 	rw.write(t.before)
@@ -75,8 +75,9 @@ func (rw *Rewriter) emit() {
 }
 
 // noteWorst remembers for what a nested document holds something.
-func (rw *Rewriter) noteWorst() {
-	if r := rw.tag.reason; !rw.holds || r.Never || r.Category > rw.worst.Category && !rw.worst.Never {
+func (rw *Rewriter) noteWorst(r rules.Decision) {
+	rw.mixed = rw.mixed || rw.holds && categoryMark(r) != categoryMark(rw.worst)
+	if !rw.holds || r.Never || r.Category > rw.worst.Category && !rw.worst.Never {
 		rw.holds, rw.worst = true, r
 	}
 }

@@ -80,6 +80,7 @@ type Rewriter struct {
 
 	depth int            // of the documents that this one stands in
 	holds bool           // something is held
+	mixed bool           // things of several categories are
 	worst rules.Decision // why: of several reasons that of the last category
 
 	sight                  Tag
@@ -123,7 +124,7 @@ func (rw *Rewriter) start(w io.Writer, doc *Document) {
 	rw.marks = marksOf(doc.Rules)
 	rw.closed, rw.nested, rw.enclosed, rw.based, rw.counting, rw.depth = false, false, false, false, false, 0
 	rw.bodied, rw.framed, rw.elementless, rw.blocked, rw.keeps = false, false, false, false, false
-	rw.worst, rw.holds = rules.Decision{}, false
+	rw.worst, rw.holds, rw.mixed = rules.Decision{}, false, false
 	rw.aside.pending = false
 	rw.bases = rw.bases[:0]
 }

@@ -368,10 +368,11 @@ func (rw *Rewriter) judgeInner(i int, text []byte, v *vector, xml bool) (changed
 		other.XML = xml
 		doc = &other
 	}
+	mixed := false
 	if inner := rw.within(doc, rw.scan.Unscripted); inner != nil {
 		holds := false
 		if rw.nest(inner, text); inner.holds {
-			holds, d = true, inner.worst
+			holds, mixed, d = true, inner.mixed, inner.worst
 		}
 		Release(inner)
 		if bytes.Equal(rw.srcdoc.b, text) || !holds && d.Allowed(rw.doc.Granted) {
@@ -381,6 +382,13 @@ func (rw *Rewriter) judgeInner(i int, text []byte, v *vector, xml bool) (changed
 		rw.srcdoc.b = rw.srcdoc.b[:0]
 	}
 	rw.tag.rename(i)
+	if mixed && v.read == asDocument {
+		// Agreeing to one category must not release another: what is held in the
+		// document is released there, each by itself.
+		rw.noteWorst(d)
+		rw.mixed = true
+		return true
+	}
 	rw.blame(d, consent.Hold)
 	return true
 }

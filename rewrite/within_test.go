@@ -36,6 +36,32 @@ func TestMarkOfFrameIsNoWordForItsContent(t *testing.T) {
 	}
 }
 
+// TestFrameOfSeveralCategories: a frame in whose document things of several categories
+// are held is not held for one of them, which would release all.
+func TestFrameOfSeveralCategories(t *testing.T) {
+	const pixel, post = `<img src=https://www.facebook.com/tr?id=1>`, `<script src=https://www.instagram.com/embed.js></script>`
+	for _, c := range []struct{ content, want string }{
+		{pixel + pixel, "marketing"},
+		{post, "social"},
+		{pixel + post, ""},
+		{`<iframe srcdoc='` + pixel + post + `'></iframe>`, ""},
+		{`<iframe srcdoc='` + pixel + post + `'></iframe>` + pixel, ""},
+	} {
+		out := rewritten(t, document(0), []byte(`<iframe srcdoc="`+c.content+`"></iframe>`), 0)
+		m := regexp.MustCompile(` srcdoc="([^"]*)"(?: data-askfirst-category="(\w+)")?`).FindSubmatch(out)
+		if m == nil {
+			t.Fatalf("%s became %s", c.content, out)
+		}
+		if got := string(m[2]); got != c.want {
+			t.Errorf("%s is held for %q, want %q: %s", c.content, got, c.want, out)
+		}
+	}
+	out := rewritten(t, document(0), []byte(`<iframe src="data:text/html,<iframe srcdoc='`+pixel+post+`'></iframe>"></iframe>`), 0)
+	if !bytes.Contains(out, []byte(` data-askfirst-category="social"`)) {
+		t.Errorf("a frame of a data: URL, which is held as a whole: %s", out)
+	}
+}
+
 func TestRefreshURL(t *testing.T) {
 	for content, want := range map[string]string{
 		"5; url=https://a.example/": "https://a.example/", "5;URL = 'https://a.example/' x": "https://a.example/", "0,https://a.example/": "https://a.example/",

@@ -255,6 +255,23 @@ func TestContainerAndItsTags(t *testing.T) {
 	}
 }
 
+// TestFrameOfSeveralCategories releases of what is held in a frame's document that alone
+// which was agreed to.
+func TestFrameOfSeveralCategories(t *testing.T) {
+	w := newWorld(t)
+	w.set("/mixed", document(`<iframe data-askfirst-srcdoc="x" srcdoc="<img data-askfirst-src='https://adder.example/a.gif' data-askfirst-category='marketing' data-askfirst-vendor='adder'><script type='text/plain' data-askfirst-src='https://friend.example/sdk.js' data-askfirst-category='social' data-askfirst-vendor='friend'></script>"></iframe>`))
+	ctx := tab(t, browser(t, w), "/mixed")
+	do[bool](t, ctx, settle)
+	do[bool](t, ctx, `await askfirst.set(['social']);`+settle)
+	if got := w.await("/", 1); !slices.Equal(got, []string{"friend.example/sdk.js"}) {
+		t.Errorf("asked for %q", got)
+	}
+	do[bool](t, ctx, `await askfirst.set('accept-all');`+settle)
+	if got := w.await("/", 2); len(got) != 2 || !slices.Contains(got, "adder.example/a.gif") {
+		t.Errorf("asked for %q", got)
+	}
+}
+
 // TestChoiceReachesFrames has what waits in a page of the site's own, shown in a frame
 // with a guard of its own, released with what waits about it.
 func TestChoiceReachesFrames(t *testing.T) {
