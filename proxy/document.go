@@ -25,7 +25,15 @@ func (x *exchange) isDocument() bool {
 	case 304:
 		return x.revalidates
 	}
-	return isHTML(x.answer.get(nameContentType)) && !hasPrefixFold(x.answer.get(nameContentDisposition), "attachment")
+	return isHTML(x.answer.get(nameContentType)) && !isAttachment(x.answer.get(nameContentDisposition))
+}
+
+// isAttachment reports whether browsers keep the answer as a file. What stands before
+// the parameters must be that word alone: with anything else beside it, as where the
+// semicolon is missing, Chromium shows the answer.
+func isAttachment(disposition []byte) bool {
+	kind, _, _ := bytes.Cut(disposition, []byte{';'})
+	return equalFold(trim(kind), "attachment")
 }
 
 // mayBeRead reports whether a browser that asked for a page may take the answer

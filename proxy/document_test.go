@@ -892,7 +892,7 @@ func TestNoPages(t *testing.T) {
 		"text":       answerWith([]byte(page), "Content-Type: text/plain"),
 		"script":     answerWith([]byte(page), "Content-Type: text/javascript"),
 		"json":       answerWith([]byte(page), "Content-Type: application/json"),
-		"attachment": answerWith([]byte(page), isPage, "Content-Disposition: attachment; filename=a.html"),
+		"attachment": answerWith([]byte(page), isPage, "Content-Disposition: Attachment ; filename=a.html"),
 		"no type":    answerWith([]byte(page)),
 	} {
 		s := newStage(t, always(t, answer))
@@ -904,6 +904,15 @@ func TestNoPages(t *testing.T) {
 	r := s.dial().send(get("/")).answer("GET")
 	if body := readAll(t, r.Body); body != page || r.Header.Get("Set-Cookie") == "" {
 		t.Errorf("rewriting is off: %q", body)
+	}
+}
+
+// TestShownThoughCalledAttachment holds in what Chromium was seen to show although its
+// Content-Disposition begins with that word.
+func TestShownThoughCalledAttachment(t *testing.T) {
+	for _, disposition := range []string{"attachment filename=a.html", "attachment=1", "attachment/x; filename=a", `attachment"`, "attachment@", "inline"} {
+		s := newStage(t, always(t, answerWith([]byte(page), isPage, "Content-Disposition: "+disposition)))
+		held(t, readAll(t, s.dial().send(get("/")).answer("GET").Body))
 	}
 }
 
