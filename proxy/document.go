@@ -184,7 +184,7 @@ func (d *document) begin() {
 	d.options.RemoveBanners = x.site.RemoveRivals
 	d.options.HoldUnclassified = x.site.Unclassified == configs.HoldUnclassified || x.shown.Child
 	// What redirects is not shown.
-	d.options.Fragment = x.part && !x.showsWhole() || x.answer.status/100 == 3
+	d.options.Fragment = x.part && !x.showsWhole() || x.redirects()
 	media, _ := readContentType(x.answer.get(nameContentType))
 	d.options.XML = isXHTML(media)
 	d.options.Page = x.showsWhole() && !d.options.XML

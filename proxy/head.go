@@ -81,6 +81,7 @@ const (
 	nameCSP
 	nameCSPReportOnly
 	nameLink
+	nameLocation
 	nameNEL
 	nameObserveTopics
 	nameRefresh
@@ -111,7 +112,7 @@ var spellings = [names]string{
 	nameReprDigest: "repr-digest", nameSetCookie: "set-cookie",
 	nameSingleCache: "akamai-cache-control", nameSurrogateControl: "surrogate-control", nameVary: "vary",
 	nameAttributionSource: "attribution-reporting-register-source", nameAttributionTrigger: "attribution-reporting-register-trigger",
-	nameCSP: "content-security-policy", nameCSPReportOnly: "content-security-policy-report-only", nameLink: "link",
+	nameCSP: "content-security-policy", nameCSPReportOnly: "content-security-policy-report-only", nameLink: "link", nameLocation: "location",
 	nameNEL: "nel", nameObserveTopics: "observe-browsing-topics", nameRefresh: "refresh", nameReportTo: "report-to",
 	nameReportingEndpoints: "reporting-endpoints", nameSpeculationRules: "speculation-rules",
 }

@@ -20,7 +20,7 @@ func (d *document) makeKey() {
 	}
 	d.common = len(k)
 	k = append(k, byte(x.shown.Granted), byte(x.shown.Regime), byte(x.shown.Objection))
-	k = append(k, flags(x.shown.Made, x.shown.Child, x.part, d.view.Integrity, d.options.XML, x.secure, x.answer.status/100 == 3, x.showsWhole()))
+	k = append(k, flags(x.shown.Made, x.shown.Child, x.part, d.view.Integrity, d.options.XML, x.secure, x.redirects(), x.showsWhole()))
 	k = append(strconv.AppendUint(k, x.site.marked(), 16), 0)
 	k = append(strconv.AppendInt(k, d.view.Since, 10), 0)
 	k = append(append(k, x.answer.get(nameContentType)...), 0)
