@@ -5,8 +5,8 @@
 // checked head after another through to it, and exchange.go takes one request
 // through everything: request.go checks it, site.go finds the site, cookies.go
 // and rules/consent the choice, ask.go sends it to an upstream over a connection
-// of upstream.go and reads the head of the answer, response.go says what of that
-// may pass, answer.go passes it on. A page goes through document.go on its way,
+// of upstream.go and reads the head of the answer, response.go and redirect.go
+// say what of that may pass, answer.go passes it on. A page goes through document.go on its way,
 // which decodes, rewrites and encodes it (encoding.go, charset.go), remembers it
 // (remember.go, memo.go; refinery.go makes what is remembered smaller) and makes
 // its head true (documenthead.go, validators.go, csp.go, lock.go). Where one page

@@ -77,7 +77,7 @@ type exchange struct {
 	status   int        // its status; 0 while there is none to be logged
 	passes   bool       // it is the upstream's
 	refused  bool       // it says that the request could not be served
-	holds    bool       // it is held for this visitor by a policy, and so is theirs alone
+	holds    bool       // it depends on the choice though no page was read, and so is this visitor's alone
 	peeks    bool       // the first bytes of its body are waited for, for a moment
 	pauses   bool       // they did not come
 	ahead    []byte     // they came
@@ -186,6 +186,7 @@ func (x *exchange) serve() error {
 	if err := x.ask(x.wantsTunnel()); err != nil {
 		return err
 	}
+	x.heedLocation()
 	switch {
 	case x.answer.status == 101:
 		return x.tunnel()
@@ -248,6 +249,9 @@ func (x *exchange) choose() {
 // pass sends an answer that is not to be changed, as it comes.
 func (x *exchange) pass() error {
 	x.composeAnswer()
+	if x.holds && !x.locksWorker() {
+		x.out = x.appendDependence(x.out)
+	}
 	return x.passBody()
 }
 

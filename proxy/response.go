@@ -162,15 +162,20 @@ func (x *exchange) allowsURL(url []byte, k rules.Kind) bool {
 	page := x.rulesPage()
 	d := x.site.engine.URL(page, url, k)
 	allowed := d.Allowed(x.shown.Granted)
+	fate := consent.Pass
+	if !allowed {
+		fate = consent.Strip
+	}
+	x.sight(page, d, k, fate)
+	return allowed
+}
+
+// sight notes what a header field leads the browser to: what page was asked about last.
+func (x *exchange) sight(page *rules.Page, d rules.Decision, k rules.Kind, fate consent.Fate) {
 	if d.Party == rules.ThirdParty {
 		host, path := page.Target()
-		fate := consent.Pass
-		if !allowed {
-			fate = consent.Strip
-		}
 		x.sighted = append(x.sighted, Sighting{Kind: k, Host: bytes.Clone(host), Path: bytes.Clone(path), Decision: d, Fate: fate})
 	}
-	return allowed
 }
 
 // allowsQuoted reports whether all URLs between double quotes in value are allowed:

@@ -26,7 +26,7 @@ func (x *exchange) show(own bool) {
 // mayBeShared reports whether a page may be kept as the upstream allows: it is
 // made for all, and brings no cookie for one.
 func (x *exchange) mayBeShared() bool {
-	if !x.shared {
+	if !x.shared || x.holds {
 		return false
 	}
 	for i := range x.answer.fields {
