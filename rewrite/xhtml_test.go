@@ -56,6 +56,30 @@ func TestXHTML(t *testing.T) {
 	}
 }
 
+// TestProgramsOfXML leaves out what could make another page of one, which nobody would
+// have read, and keeps style sheets.
+func TestProgramsOfXML(t *testing.T) {
+	for said, isHeld := range map[string]bool{
+		`type="text/xsl" href="/page.xsl"`:                   true,
+		`href='/page.xsl' type='application/xml'`:            true,
+		`type="text/x&#115;l" href="/page.xsl"`:              true,
+		`type="text/css" href="/page.css"`:                   false,
+		`type="text/CSS; charset=utf-8" href="/page.css"`:    false,
+		`href="/page.css"`:                                   false,
+		`type="text/css" href="https://www.facebook.com/tr"`: true,
+	} {
+		page := strings.Replace(xhtml, "<html", "<?xml-stylesheet "+said+"?><html", 1) + "</body></html>"
+		doc := document(0)
+		doc.XML = true
+		if out := string(rewritten(t, doc, []byte(page), 0)); strings.Contains(out, "xml-stylesheet") == isHeld {
+			t.Errorf("%s: %s", said, out)
+		}
+		if doc.Granted = consent.All; string(rewritten(t, doc, []byte(page), 0)) != page {
+			t.Errorf("all granted, %s changes", page)
+		}
+	}
+}
+
 // TestSubset checks what is left of the declarations in a DOCTYPE.
 func TestSubset(t *testing.T) {
 	for subset, want := range map[string]string{

@@ -57,7 +57,8 @@ var (
 
 // holdsInstruction decides about a processing instruction of XML. One that links a
 // style sheet that is held has no attributes that could be renamed: it is left out.
-// So is a sheet in a data: URL, which may be a program that makes the page (XSLT).
+// So is what may be a program that makes another page of it (XSLT): a sheet that is not
+// said to be CSS, or is in a data: URL.
 func (rw *Rewriter) holdsInstruction() (isHeld bool) {
 	s := &rw.scan
 	if s.Start < 0 {
@@ -67,13 +68,19 @@ func (rw *Rewriter) holdsInstruction() (isHeld bool) {
 	if !styleInstruction.Match(instruction) {
 		return false
 	}
-	for _, m := range pseudoAttribute.FindAllSubmatch(instruction, -1) {
+	said := pseudoAttribute.FindAllSubmatch(instruction, -1)
+	value := func(m [][]byte) []byte { return scan.AppendValue(nil, slices.Concat(m[2], m[3])) }
+	program := slices.ContainsFunc(said, func(m [][]byte) bool {
+		media, _, _ := bytes.Cut(value(m), semicolon)
+		return string(m[1]) == "type" && len(media) > 0 && !scan.EqualFold(bytes.TrimSpace(media), "text/css")
+	})
+	for _, m := range said {
 		if string(m[1]) != "href" {
 			continue
 		}
-		ref := scan.AppendValue(nil, slices.Concat(m[2], m[3]))
+		ref := value(m)
 		d, page := rw.ask(ref, rules.Style, 0)
-		if afterScheme(ref, "data:") >= 0 {
+		if program || afterScheme(ref, "data:") >= 0 {
 			d = unread(&markupRule)
 		}
 		fate := consent.Pass
