@@ -226,16 +226,7 @@ func (x *exchange) adaptPolicy(out, policy, nonce []byte) (_ []byte, integrity b
 	if s, ok := effective(ds, "form-action"); ok && !s.self && !s.any {
 		added["form-action"] = own + p.prefix
 	}
-	reports := true
-	if s, ok := effective(ds, "report-uri"); ok {
-		for rest := s.list; ; {
-			var url []byte
-			if url, rest = cutWord(rest); url == nil {
-				break
-			}
-			reports = x.allowsURL(url, rules.Ping) && reports
-		}
-	}
+	reports := x.allowsReports(ds)
 	if len(added) == 0 && len(fallback) == 0 && reports {
 		return append(out, policy...), integrity
 	}
@@ -271,4 +262,46 @@ func (x *exchange) adaptPolicy(out, policy, nonce []byte) (_ []byte, integrity b
 		}
 	}
 	return out, integrity
+}
+
+// allowsReports reports whether all to whom a policy has violations reported may be told.
+func (x *exchange) allowsReports(ds []directive) bool {
+	allowed := true
+	if s, ok := effective(ds, "report-uri"); ok {
+		for rest := s.list; ; {
+			var url []byte
+			if url, rest = cutWord(rest); url == nil {
+				break
+			}
+			allowed = x.allowsURL(url, rules.Ping) && allowed
+		}
+	}
+	return allowed
+}
+
+// appendUnreported appends the policies of an answer into which nothing is put, each
+// without its report-uri where the visitor has not agreed to whom that names.
+func (x *exchange) appendUnreported(out []byte, f *field) []byte {
+	if !containsFold(f.value, "report-uri") {
+		return appendField(out, f.name, f.value)
+	}
+	out = append(append(out, f.name...), ": "...)
+	for n, rest := 0, f.value; len(rest) > 0; n++ {
+		var policy []byte
+		policy, rest = cutList(rest)
+		if n > 0 {
+			out = append(out, ", "...)
+		}
+		ds := readPolicy(policy)
+		if x.allowsReports(ds) {
+			out = append(out, policy...)
+			continue
+		}
+		for i := range ds {
+			if d := &ds[i]; !equalFold(d.name, "report-uri") {
+				out = append(append(append(append(out, d.name...), ' '), d.sources...), "; "...)
+			}
+		}
+	}
+	return append(out, "\r\n"...)
 }

@@ -143,6 +143,10 @@ func TestAnswerFields(t *testing.T) {
 				`Reporting-Endpoints: a="\"", b="https://stats.g.doubleclick.net/r"` + "\r\nContent-Length: 0\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 0\r\n\r\n",
 		},
+		"reports of a policy": {
+			"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Security-Policy: default-src 'none'; Report-URI https://www.google-analytics.com/r; img-src *, img-src 'self'; report-uri /r\r\nContent-Security-Policy-Report-Only: report-uri https://stats.g.doubleclick.net/r\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Security-Policy: default-src 'none'; img-src *; , img-src 'self'; report-uri /r\r\nContent-Security-Policy-Report-Only: \r\nContent-Length: 0\r\n\r\n",
+		},
 		"own reports": {"HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"endpoints\":[{\"url\":\"https://shop.example/r\"}]}\r\nNEL: {}\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"endpoints\":[{\"url\":\"https://shop.example/r\"}]}\r\nNEL: {}\r\nContent-Length: 0\r\n\r\n"},
 		"refresh":     {"HTTP/1.1 200 OK\r\nDate: x\r\nRefresh: 5; url=https://ad.doubleclick.net/x\r\nRefresh: 0 url=https://ad.doubleclick.net/x\r\nRefresh: 5; url=/next\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: x\r\nRefresh: 5; url=/next\r\nContent-Length: 0\r\n\r\n"},
 	} {

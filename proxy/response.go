@@ -141,6 +141,8 @@ func (x *exchange) appendAnswerField(out []byte, f *field) []byte {
 				return out
 			}
 		}
+	case nameCSP, nameCSPReportOnly:
+		return x.appendUnreported(out, f)
 	case nameSpeculationRules:
 		if !x.allowsQuoted(f.value) {
 			return out
