@@ -148,7 +148,7 @@ func TestAnswerFields(t *testing.T) {
 			"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Security-Policy: default-src 'none'; img-src *; , img-src 'self'; report-uri /r\r\nContent-Security-Policy-Report-Only: \r\nContent-Length: 0\r\n\r\n",
 		},
 		"own reports": {"HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"endpoints\":[{\"url\":\"https://shop.example/r\"}]}\r\nNEL: {}\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: x\r\nReport-To: {\"endpoints\":[{\"url\":\"https://shop.example/r\"}]}\r\nNEL: {}\r\nContent-Length: 0\r\n\r\n"},
-		"refresh":     {"HTTP/1.1 200 OK\r\nDate: x\r\nRefresh: 5; url=https://ad.doubleclick.net/x\r\nRefresh: 0 url=https://ad.doubleclick.net/x\r\nRefresh: 5; url=/next\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: x\r\nRefresh: 5; url=/next\r\nContent-Length: 0\r\n\r\n"},
+		"refresh":     {"HTTP/1.1 200 OK\r\nDate: x\r\nRefresh: 5; url=https://ad.doubleclick.net/x\r\nRefresh: 0 url=https://ad.doubleclick.net/x\r\nRefresh: 0;url='//ad.doubleclick.net'@shop.example/'\r\nRefresh: 0;url='//shop.example'@ad.doubleclick.net/'\r\nRefresh: 5; url=/next\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: x\r\nRefresh: 5; url=/next\r\nContent-Length: 0\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, always(t, c.in))

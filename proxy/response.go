@@ -126,7 +126,10 @@ func (x *exchange) appendAnswerField(out []byte, f *field) []byte {
 	case nameLink:
 		return x.appendLinks(out, f)
 	case nameRefresh:
-		if !x.allowsURL(refreshURL(f.value), rules.Other) {
+		// One in quotes ends at the first of the kind, to Chromium at the last.
+		url := refreshURL(f.value)
+		until := bytes.IndexAny(url, `"'`)
+		if !x.allowsURL(url, rules.Other) || until > 0 && !x.allowsURL(url[:until], rules.Other) {
 			return out
 		}
 	case nameReportingEndpoints, nameReportTo:

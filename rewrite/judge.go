@@ -189,8 +189,10 @@ func (rw *Rewriter) judge(i int, v *vector) {
 	case asAMP:
 		rw.judgeAMP(i, value, v)
 	case asRefresh:
-		if u := refreshURL(value); len(u) > 0 {
-			rw.judgeURL(i, u, v)
+		first, last := refreshURL(value)
+		rw.judgeURL(i, first, v)
+		if len(last) > len(first) {
+			rw.judgeURL(i, last, v)
 		}
 	case asStyle:
 		rw.judgeStyle(i, value, v)

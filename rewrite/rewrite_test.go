@@ -75,3 +75,19 @@ func TestChunks(t *testing.T) {
 		}
 	}
 }
+
+// TestRefreshEndsInTwoWays holds where either reading of an address in quotes leads to
+// somebody else: up to the first quote of its kind, or to the last, as in Chromium.
+func TestRefreshEndsInTwoWays(t *testing.T) {
+	for content, isHeld := range map[string]bool{
+		`0;url='//www.facebook.com'@shop.example/'`: true,
+		`0;url='//shop.example'@www.facebook.com/'`: true,
+		`0;url='//shop.example/'//www.facebook.com`: false,
+		`0;url='/next`: false,
+	} {
+		page := `<meta http-equiv="refresh" content="` + content + `">`
+		if out := string(rewritten(t, document(0), []byte(page), 0)); (out != page) != isHeld {
+			t.Errorf("%s: %s", page, out)
+		}
+	}
+}

@@ -34,8 +34,9 @@ func nextCandidate(list []byte) (url, rest []byte) {
 }
 
 // refreshURL returns the URL in the content of <meta http-equiv=refresh>, as
-// the standard's shared declarative refresh steps find it; empty for none.
-func refreshURL(content []byte) []byte {
+// the standard's shared declarative refresh steps find it; empty for none. One in
+// quotes ends at the first of the kind to them, to Chromium at the last.
+func refreshURL(content []byte) (first, last []byte) {
 	i := 0
 	skip := func(in func(byte) bool) {
 		for i < len(content) && in(content[i]) {
@@ -45,7 +46,7 @@ func refreshURL(content []byte) []byte {
 	skip(isSpace)
 	skip(func(c byte) bool { return '0' <= c && c <= '9' || c == '.' })
 	if i == len(content) || content[i] != ';' && content[i] != ',' && !isSpace(content[i]) {
-		return nil
+		return nil, nil
 	}
 	skip(isSpace)
 	if i < len(content) && (content[i] == ';' || content[i] == ',') {
@@ -67,10 +68,10 @@ func refreshURL(content []byte) []byte {
 		quote := url[0]
 		url = url[1:]
 		if n := bytes.IndexByte(url, quote); n >= 0 {
-			url = url[:n]
+			return url[:n], url[:bytes.LastIndexByte(url, quote)]
 		}
 	}
-	return url
+	return url, url
 }
 
 // isJavaScript reports whether a URL has the scheme javascript:.
