@@ -53,6 +53,7 @@ const (
 	nameRange
 	nameReferer
 	nameSecFetchDest
+	nameSecPurpose
 	nameTurboFrame
 	nameUserAgent
 	nameXRequestedWith
@@ -103,7 +104,7 @@ var spellings = [names]string{
 	nameAccept: "accept", nameAcceptEncoding: "accept-encoding", nameAcceptLanguage: "accept-language",
 	nameAvailableDictionary: "available-dictionary", nameHXRequest: "hx-request", nameIfMatch: "if-match",
 	nameIfModifiedSince: "if-modified-since", nameIfNoneMatch: "if-none-match", nameIfRange: "if-range",
-	nameRange: "range", nameReferer: "referer", nameSecFetchDest: "sec-fetch-dest",
+	nameRange: "range", nameReferer: "referer", nameSecFetchDest: "sec-fetch-dest", nameSecPurpose: "sec-purpose",
 	nameTurboFrame: "turbo-frame", nameUserAgent: "user-agent", nameXRequestedWith: "x-requested-with",
 	nameAcceptRanges: "accept-ranges", nameCacheControl: "cache-control", nameCDNCacheControl: "cdn-cache-control",
 	nameContentDigest: "content-digest", nameContentDisposition: "content-disposition",

@@ -20,14 +20,15 @@ func (x *exchange) redirects() bool {
 
 // heedLocation takes the address out of an answer that would lead what a page loads,
 // an image, a script or a frame, from the site itself to somebody whom the visitor has
-// not agreed to. A visitor who follows a link goes where it leads. Where the choice
-// tells, no other visitor is to get the answer.
+// not agreed to. A visitor who follows a link goes where it leads, but no browser does
+// so for them ahead (Sec-Purpose: prefetch). Where the choice tells, no other visitor is
+// to get the answer, and without its address nobody is to keep it.
 func (x *exchange) heedLocation() {
 	if !x.rewrites || !x.redirects() {
 		return
 	}
 	page, kind := x.rulesPage(), x.kind()
-	leads := x.dest == toPage || x.dest == unknown && x.asksForPage()
+	leads := (x.dest == toPage || x.dest == unknown && x.asksForPage()) && x.request.get(nameSecPurpose) == nil
 	always := consent.Set(0)
 	if x.site.Unclassified == configs.PassUnclassified {
 		always = always.With(consent.Unclassified)
@@ -49,7 +50,8 @@ func (x *exchange) heedLocation() {
 		}
 		x.sight(page, d, kind, fate)
 		if !allowed {
-			x.answer.fields = slices.DeleteFunc(x.answer.fields, func(f field) bool { return f.id == nameLocation })
+			x.answer.fields = slices.DeleteFunc(x.answer.fields, func(f field) bool { return f.id == nameLocation || f.id == nameCacheControl })
+			x.answer.fields = append(x.answer.fields, field{nameCacheControl, []byte("Cache-Control"), []byte("no-store")})
 			return
 		}
 	}

@@ -30,6 +30,7 @@ func TestRedirects(t *testing.T) {
 		"without a scheme":          {location: "//www.google-analytics.com/collect", fields: []string{"Sec-Fetch-Dest: image"}, private: true},
 		"image, agreed":             {location: pixel, fields: []string{"Sec-Fetch-Dest: image", agreed}, passes: true, private: true},
 		"link":                      {location: pixel, fields: []string{"Sec-Fetch-Dest: document"}, passes: true, private: true},
+		"link ahead of a click":     {location: pixel, fields: []string{"Sec-Fetch-Dest: document", "Sec-Purpose: prefetch;prerender"}, private: true},
 		"link over plain http":      {location: pixel, fields: []string{"Accept: text/html,*/*;q=0.8"}, passes: true, private: true},
 		"for all":                   {location: pixel, fields: []string{"Sec-Fetch-Dest: image"}, private: true, uniform: true},
 		"for all, agreed":           {location: pixel, fields: []string{"Sec-Fetch-Dest: image", agreed}, passes: true, private: true, uniform: true},
@@ -54,7 +55,8 @@ func TestRedirects(t *testing.T) {
 					t.Errorf("%s: Location: %q", kind, got)
 				}
 				varies := strings.Contains(strings.Join(r.Header.Values("Vary"), ","), "Cookie")
-				if private := strings.Contains(r.Header.Get("Cache-Control"), "private") && varies; private != c.private && (c.private || kind == "text/plain") {
+				control := map[bool]string{true: "max-age=9, private", false: "no-store"}[c.passes]
+				if private := r.Header.Get("Cache-Control") == control && varies; private != c.private && (c.private || kind == "text/plain") {
 					t.Errorf("%s: %v", kind, r.Header)
 				}
 			}
