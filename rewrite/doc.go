@@ -45,7 +45,7 @@
 // page is cut into writes.
 //
 // The files follow a tag on its way: rewriter.go (bytes in and out), element.go
-// (a start tag), judge.go, script.go, css.go, srcset.go and data.go (what it
+// (a start tag), judge.go, script.go, speculation.go, css.go, srcset.go and data.go (what it
 // refers to, with the table in vector.go), xml.go (what XHTML has beside tags),
 // own.go and marks.go (what the page says of it), hold.go (what is written),
 // flat.go (what is read in two ways), inject.go (what is added to the page).

@@ -209,6 +209,7 @@ func (rw *Rewriter) inlineScript(text []byte) {
 		return
 	case listing:
 		rw.judgeList(text)
+		rw.judgeSpeculation(text)
 	case inert:
 		if t.kept {
 			rw.unpack(text)
