@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/askfirst/askfirst/configs"
@@ -21,14 +22,16 @@ func (x *exchange) redirects() bool {
 // heedLocation takes the address out of an answer that would lead what a page loads,
 // an image, a script or a frame, from the site itself to somebody whom the visitor has
 // not agreed to. A visitor who follows a link goes where it leads, but no browser does
-// so for them ahead (Sec-Purpose: prefetch). Where the choice tells, no other visitor is
-// to get the answer, and without its address nobody is to keep it.
+// so for them ahead (Sec-Purpose: prefetch). Who does not say what the answer is for is
+// no browser, but a player, say, of a podcast; or a browser over plain HTTP, which wants
+// pictures by name. Where the choice tells, no other visitor is to get the answer, and
+// without its address nobody is to keep it.
 func (x *exchange) heedLocation() {
 	if !x.rewrites || !x.redirects() {
 		return
 	}
 	page, kind := x.rulesPage(), x.kind()
-	leads := (x.dest == toPage || x.dest == unknown && x.asksForPage()) && x.request.get(nameSecPurpose) == nil
+	leads := (x.dest == toPage || x.dest == unknown && !bytes.HasPrefix(x.request.get(nameAccept), []byte("image/"))) && x.request.get(nameSecPurpose) == nil
 	always := consent.Set(0)
 	if x.site.Unclassified == configs.PassUnclassified {
 		always = always.With(consent.Unclassified)

@@ -31,6 +31,7 @@ func TestRedirects(t *testing.T) {
 		"image, agreed":             {location: pixel, fields: []string{"Sec-Fetch-Dest: image", agreed}, passes: true, private: true},
 		"link":                      {location: pixel, fields: []string{"Sec-Fetch-Dest: document"}, passes: true, private: true},
 		"link ahead of a click":     {location: pixel, fields: []string{"Sec-Fetch-Dest: document", "Sec-Purpose: prefetch;prerender"}, private: true},
+		"player":                    {location: pixel, fields: []string{"Accept: */*"}, passes: true, private: true},
 		"link over plain http":      {location: pixel, fields: []string{"Accept: text/html,*/*;q=0.8"}, passes: true, private: true},
 		"for all":                   {location: pixel, fields: []string{"Sec-Fetch-Dest: image"}, private: true, uniform: true},
 		"for all, agreed":           {location: pixel, fields: []string{"Sec-Fetch-Dest: image", agreed}, passes: true, private: true, uniform: true},
