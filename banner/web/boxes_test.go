@@ -61,3 +61,28 @@ await until(() => f.srcdoc); return f.srcdoc.includes('<askfirst-placeholder')`)
 		t.Errorf("asked for %q", got)
 	}
 }
+
+// TestFrameworksGoOn where they would wait for what is held before they show
+// anything, and add nothing anew that is in the page and held.
+func TestFrameworksGoOn(t *testing.T) {
+	w := newWorld(t)
+	w.set("/", `<!DOCTYPE html><html lang="en"><head>`+guardElement+`
+<script async type="text/plain" data-askfirst-src="https://meter.example/tag.js" data-askfirst-category="analytics" data-askfirst-vendor="meter"></script></head><body>`+banner+`</body></html>`)
+	ctx := tab(t, browser(t, w), "/")
+	if !do[bool](t, ctx, until+`self.__next_s = [['https://meter.example/before.js', {}]];
+const started = new Promise(resolve => document.head.append(Object.assign(document.createElement('script'), {src: __next_s[0][0], onload: () => resolve(true)})));
+const other = document.head.appendChild(Object.assign(document.createElement('script'), {src: 'https://meter.example/other.js', onload: () => { self.otherLoaded = true }}));
+const link = Object.assign(document.createElement('link'), {rel: 'stylesheet', href: 'https://meter.example/sheet.css'});
+link.dataset.precedence = 'default';
+const styled = new Promise(resolve => link.addEventListener('load', () => resolve(true)));
+document.head.append(link);
+const again = Object.assign(document.createElement('script'), {__reactMarker$1: true, async: true, src: 'https://meter.example/tag.js'});
+document.head.append(again);
+await until(() => !again.isConnected);
+return await started && await styled && !self.otherLoaded`) {
+		t.Error("a script that waits for no framework has loaded")
+	}
+	if got := w.third("/"); len(got) > 0 {
+		t.Errorf("asked for %q", got)
+	}
+}

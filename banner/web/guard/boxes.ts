@@ -30,6 +30,13 @@ interface Guard {
 	unseen: (el: Element) => Unseen
 }
 
+declare global {
+	interface Window {
+		/** Scripts that Next.js loads before it starts: their addresses and properties. */
+		__next_s?: [src?: string, props?: object][]
+	}
+}
+
 /** Widgets whose marks are known: a selector, a vendor and the category that it needs. */
 type Marks = [selector: string, vendor: string, category: string][]
 
@@ -37,6 +44,23 @@ type Marks = [selector: string, vendor: string, category: string][]
 const crowded = 'table,tbody,thead,tfoot,tr,select,picture,video,audio,svg,math,head,ul,ol,dl'
 
 const prefix = new URL('.', import.meta.url).href
+
+/**
+ * Does for frameworks what they wait for of a held element or look for in it.
+ * Next.js starts after the scripts that it loads before, and React shows what
+ * needs a style sheet with a precedence after that: they are told that it has
+ * loaded. A script of React's own that it did not find by its address, as it is
+ * held, is in the page already.
+ */
+function accommodate(el: Element): void {
+	const loaded = new Event('load')
+	if (el.matches('link[data-precedence]')) el.dispatchEvent(loaded)
+	const src = el.getAttribute('data-askfirst-src')
+	if (el.localName !== 'script' || !src) return
+	// Whoever listens to a held script is kept from an event that is dispatched.
+	if (self.__next_s?.some?.(([before]) => before === src)) (el as HTMLScriptElement).onload?.(loaded)
+	if (Object.keys(el).some((key) => key.startsWith('__reactMarker$')) && document.querySelector(`script[async][data-askfirst-src="${CSS.escape(src)}"]`) !== el) el.remove()
+}
 
 /** Has functions stand in from now on. Returns what shows a held element's box. */
 export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, set, trust, unseen }: Guard): (el: Element) => void {
@@ -104,6 +128,7 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 
 	return (el) => {
 		watched ??= watch().catch(() => {})
+		accommodate(el)
 		if (el.localName !== 'iframe' || unseen(el) || el.hasAttribute('srcdoc')) return
 		// The frame has its size once it is in the page.
 		setTimeout(() => {
