@@ -229,6 +229,7 @@ func TestWholeDocumentIsHydrated(t *testing.T) {
 		t.Error("what the server sent was thrown away")
 	}
 	v.until(boxIn("#film"))
+	v.until(`document.querySelectorAll("script[data-askfirst-src*=gtag]").length === 1`)
 	v.click("#count")
 	v.until(`document.querySelector("#count").textContent === "pressed 1"`)
 	v.nobodyWasContacted(s)

@@ -59,8 +59,7 @@ export function open(): boolean {
 	if (!root) return false
 	tick(banner)
 	if (standing.made) set(banner, 'data-askfirst-open', '')
-	const details = root.querySelector('details')
-	if (details) details.open = true
+	root.querySelector('details')?.setAttribute('open', '')
 	focus(banner, '.panel')
 	return true
 }

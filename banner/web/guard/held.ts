@@ -365,10 +365,8 @@ function look(el: Element): boolean {
 	const d = holds(el)
 	if (d) hold(el, d)
 	const shown = el.localName === 'iframe' && !boxed.has(el) && get(el, 'srcdoc')
-	if (shown) {
-		const safe = srcdoc(el, shown)
-		if (safe !== shown) set(el, 'srcdoc', safe)
-	}
+	const safe = shown && srcdoc(el, shown)
+	if (safe !== shown) set(el, 'srcdoc', safe)
 	return isHeld(el) || harmless !== style
 }
 
@@ -392,10 +390,14 @@ export function unbox(el: Element): void {
  * as its server wrote it. The script by that React takes up a whole document has
  * the id _R_.
  */
-const hydrated = ':is(#root,#app,#__next,#__nuxt,#___gatsby,[data-server-rendered],:root:has(#_R_)) askfirst-placeholder'
+const hydrated = ':is(#root,#app,#__next,#__nuxt,#___gatsby,[data-server-rendered],:has(#_R_)) askfirst-placeholder'
 
-/** Takes boxes out of what a framework hydrates before it does: what would be in frames is shown within these. */
+/**
+ * Takes boxes out of what a framework hydrates before it does: what would be in
+ * frames is shown within these. React finds its links by their addresses.
+ */
 export function unwrap(): void {
+	for (const link of all(document, '[data-askfirst-href]')) link.getAttribute = (name) => kept(link, name) ?? get(link, name)
 	for (const host of all(document, hydrated)) {
 		for (const el of host.children) {
 			if (isHeld(el)) {

@@ -107,7 +107,7 @@ async function start(el: HTMLScriptElement): Promise<void> {
 	const over = new Promise<void>((resolve) => {
 		// An inline module tells nobody when it has run.
 		if (!external) return isModule ? later(resolve, 0) : resolve()
-		for (const type of ['load', 'error']) el.addEventListener(type, () => resolve())
+		for (const type of ['load', 'error']) el.addEventListener(type, resolve as () => void)
 		later(resolve, patience)
 	})
 	if (isModule) module = el

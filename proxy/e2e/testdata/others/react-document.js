@@ -8,6 +8,7 @@ export function Document() {
 	return h('html', { lang: 'en' },
 		h('head', null,
 			h('title', null, 'Shop'),
+			h('link', { rel: 'stylesheet', href: 'https://fonts.googleapis.com/css2?family=Inter' }),
 			h('script', { async: true, src: 'https://www.googletagmanager.com/gtag/js?id=G-1' })),
 		h('body', null,
 			h('h1', null, 'Shop'),
