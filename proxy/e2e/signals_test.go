@@ -269,7 +269,7 @@ func TestChildIsAskedNothing(t *testing.T) {
 		t.Errorf("a child's browser contacted %q", hits)
 	}
 	refused := eval[string](v, `askfirst.set("accept-all").then(() => "taken", e => e.message)`)
-	if !strings.Contains(refused, "a child is not asked") {
+	if !strings.Contains(refused, "askfirst: child") {
 		t.Errorf("a choice on a child's behalf: %s", refused)
 	}
 	// An element that a script adds is held too, whatever the regime grants.
