@@ -68,8 +68,8 @@ func TestRefreshURL(t *testing.T) {
 		".5 https://a.example/": "https://a.example/", "5;uri=/x": "uri=/x", "5; urn": "urn", "5; url": "url", `5; url="/x`: "/x",
 		"5": "", "5;": "", "x;url=/x": "", "5x;url=/x": "",
 	} {
-		if got := string(refreshURL([]byte(content))); got != want {
-			t.Errorf("%q leads to %q, want %q", content, got, want)
+		if got, last := refreshURL([]byte(content)); string(got) != want || string(last) != want {
+			t.Errorf("%q leads to %q and %q, want %q", content, got, last, want)
 		}
 	}
 }
