@@ -371,6 +371,44 @@ func TestSinglePageAppIsHeldAsItMoves(t *testing.T) {
 	v.nothingThrew()
 }
 
+// TestFrameThatComesLate: a picture that is held in a frame of the site's own comes
+// back, though the page around the frame had been read, and was looked through for
+// what may act, before the frame's page was there.
+func TestFrameThatComesLate(t *testing.T) {
+	looked := make(chan struct{})
+	pages := map[string]string{
+		"/": `<!doctype html><html lang="en"><head><title>Shop</title><script>
+	new PerformanceObserver(list => { if (list.getEntries().some(e => e.name.includes(".names."))) setTimeout(() => fetch("/looked"), 0) }).observe({type: "resource"});
+</script></head><body><iframe src="/frame"></iframe></body></html>`,
+		"/frame": `<!doctype html><html lang="en"><head><title>Frame</title></head><body></body></html>`,
+	}
+	s := raise(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/looked":
+			close(looked)
+		case "/frame":
+			select {
+			case <-looked:
+			case <-r.Context().Done():
+			}
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, pages[r.URL.Path])
+	}))
+	v := visit(t, s)
+	v.open("/")
+	eval[bool](v, `frames[0].document.body.append(Object.assign(frames[0].document.createElement("img"), {src: "https://www.facebook.com/tr?id=1"})) || true`)
+	v.settle()
+	v.nobodyWasContacted(s)
+	v.click(acceptAll)
+	v.chosen()
+	v.settle()
+	if got := s.reached(); !slices.Equal(got, []string{"www.facebook.com/tr"}) {
+		t.Errorf("after agreeing %q were reached, want the picture in the frame", got)
+	}
+	v.nothingThrew()
+}
+
 // all lists every request of the browser, without fragments.
 func (v *visitor) all() []string {
 	v.mu.Lock()

@@ -26,6 +26,9 @@ export const remove = (node: Node): void => {
 const text = descriptor(Node.prototype, 'textContent')?.set as Function
 export const setText = (node: Node, value: unknown): void => apply(text, node, [value])
 
+/** Of a frame. Looking by this guards nothing. */
+export const inside = descriptor(HTMLIFrameElement.prototype, 'contentDocument')?.get as Function
+
 export const nativeFetch = self.fetch
 export const nativeBeacon = navigator.sendBeacon
 const cookie = descriptor(Document.prototype, 'cookie')

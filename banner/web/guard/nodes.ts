@@ -96,7 +96,7 @@ export function guardNodes(win: Realm): void {
 	const { Element, Node } = win
 	for (const [localName, attributes] of Object.entries(acting)) {
 		for (const attribute of [...attributes, ...(also[localName] ?? [])]) {
-			const name = attribute.replace('srcset', 'Srcset').replace(/^S/, 's')
+			const name = attribute.replace('esrcset', 'eSrcset')
 			let owner: object | undefined = win.document.createElement(localName)
 			while (owner && !descriptor(owner, name)) owner = Object.getPrototypeOf(owner)
 			wrapProperty(

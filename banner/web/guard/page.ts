@@ -20,7 +20,7 @@ export const revision = setting('revision', '1')
 /** Whether the page's policy refuses whom the visitor has not agreed to: what more is agreed to needs the page anew. */
 export const locked = element.hasAttribute('data-locked')
 /** From when on a choice must be to stand, in seconds: before, the visitor could not know of a category that the site uses now. */
-const since = Number(setting('since', '0'))
+const since = +setting('since', '0')
 const site = setting('site', location.hostname)
 /** Whether the site says that the visitor is a child: nothing is granted and nothing asked. */
 export const child = get(element, 'data-audience') === 'child'
@@ -42,7 +42,7 @@ export const matcher = makeMatcher(base, site, location.href)
 export const objects = (): boolean => !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl
 
 /** The categories in a consent cookie's letters. */
-const spelled = (letters: string): Set<Optional> => new Set(optional.filter((c) => letters.includes(c.charAt(0))))
+const spelled = (letters: string): Set<Optional> => new Set(optional.filter((c) => letters.includes(c[0] as string)))
 
 export interface Standing {
 	made: boolean
@@ -52,7 +52,7 @@ export interface Standing {
 /** The choice in the consent cookie; undefined where there is none that counts. */
 export function chosen(): Standing | undefined {
 	const m = /(?:^|; )askfirst=1\.(\d+)\.(-|f?a?m?s?)\.(\d+)\.[\w-]{22}(?:;|$)/.exec(cookies())
-	if (child || !m || !m[2] || m[1] !== revision || Number(m[3]) > Date.now() / 1000 + 60 || Number(m[3]) < since) return
+	if (child || !m || !m[2] || m[1] !== revision || +(m[3] as string) > Date.now() / 1000 + 60 || +(m[3] as string) < since) return
 	return { made: true, granted: spelled(m[2]) }
 }
 
@@ -66,7 +66,7 @@ export const once = new Set([setting('once', '')].filter((id) => id))
 export const family = (id: string, category: string): string => category + ' ' + id.split('-')[0]
 
 /** The categories as the consent cookie spells them. */
-export const letters = (granted = standing.granted): string => optional.filter((c) => granted.has(c)).map((c) => c.charAt(0)).join('') || '-'
+export const letters = (granted = standing.granted): string => optional.filter((c) => granted.has(c)).map((c) => c[0]).join('') || '-'
 
 export function grants(category: string): boolean {
 	if (category === 'unclassified') return unclassifiedPass || standing.granted.has('marketing')

@@ -1,6 +1,6 @@
 /** Making held elements whole again: in place, in document order, each once. */
 import { admit, codeType, holds, isHeld, isScript, kept, keptAddress, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
-import { all, apply, drop, get, has, insert, later, remove, wrapped } from './native'
+import { all, apply, drop, get, has, insert, inside, later, remove, wrapped } from './native'
 import { learn } from './learning'
 import { inert } from './markup'
 import { being, matcher, nothingHeld } from './page'
@@ -18,7 +18,7 @@ function held(root: ParentNode, found: Element[] = []): Element[] {
 	for (const el of all(root, '*')) {
 		const waits = isHeld(el) || parked(el)
 		if (waits) found.push(el)
-		const inner = !waits && (el.shadowRoot ?? (el.localName === 'iframe' && (el as HTMLIFrameElement).contentDocument))
+		const inner = !waits && (el.shadowRoot ?? (el.localName === 'iframe' && apply(inside, el, [])))
 		if (inner && !(inner as Document).defaultView?.askfirst) held(inner, found)
 	}
 	return found

@@ -19,9 +19,9 @@ const nameOf = (cookie: string): string => (/^\s*([^=;]*?)\s*=/.exec(cookie)?.[1
 /** Whether setting this cookie would only take one away. Of attributes that stand twice the last counts; a date without a time is none. */
 function expires(cookie: string): boolean {
 	const age = /.*;\s*max-age\s*=\s*"?(-?\d+)/i.exec(cookie)?.[1]
-	if (age !== undefined) return Number(age) <= 0
+	if (age) return +age <= 0
 	const date = /.*;\s*expires\s*=([^;]+:[^;]+)/i.exec(cookie)?.[1]
-	return date !== undefined && Date.parse(date) <= Date.now()
+	return Date.parse(date as string) <= Date.now()
 }
 
 function mayStore(name: string): boolean {
@@ -60,7 +60,7 @@ export function sweep(): void {
 /** Expires a cookie over every domain and path that it may have been set for from this page. */
 function expire(name: string): void {
 	const domains = ['', ...location.hostname.split('.').map((_, n, labels) => '; Domain=' + labels.slice(n).join('.'))]
-	const paths = ['/', ...location.pathname.split('/').map((_, n, folders) => folders.slice(0, n + 1).join('/') || '/'), location.pathname]
+	const paths = location.pathname.split('/').map((_, n, folders) => folders.slice(0, n + 1).join('/') || '/')
 	const secure = location.protocol === 'https:' ? '; Secure' : ''
-	for (const domain of domains) for (const path of new Set(paths)) setCookie(`${name}=; Max-Age=0; Path=${path}${domain}${secure}`)
+	for (const domain of domains) for (const path of paths) setCookie(`${name}=; Max-Age=0; Path=${path}${domain}${secure}`)
 }
