@@ -20,8 +20,8 @@ function examined(native: Function, context: Node, args: unknown[]): DocumentFra
 		range.selectNodeContents(shell)
 		parsed = apply(native, range, args) as DocumentFragment
 	} else apply(native, shell, args)
-	// Where scripts run, a noscript element has a text.
-	for (const el of all(parsed, 'noscript')) setText(el, el.innerHTML)
+	// Where scripts run, a noscript element has a text. Firefox reads it so in here too.
+	for (const el of all(parsed, 'noscript')) if (el.children[0]) setText(el, el.innerHTML)
 	if (!admit(parsed)) return
 	const fragment = document.createDocumentFragment()
 	while (parsed.firstChild) insert(fragment, parsed.firstChild)
