@@ -102,6 +102,8 @@ func TestEngines(t *testing.T) {
 					e.sees(control)
 				}
 			}
+			e.press(settings)
+			e.until(`getComputedStyle(document.querySelector("askfirst-banner").shadowRoot.querySelector(".for")).display === "none"`)
 			if dialed := s.connections(); len(dialed) > 0 {
 				t.Errorf("it connected to third parties: %q", dialed)
 			}
