@@ -51,6 +51,7 @@ var endpoints = map[string]endpoint{
 	"receipt/erase": {post: (*Banner).serveErase},
 	"events":        {post: (*Banner).serveEvents},
 	"csp":           {post: (*Banner).serveViolations},
+	"worker":        {get: (*Banner).serveWorker, post: (*Banner).serveCall},
 }
 
 // Serve answers a request to an own endpoint.

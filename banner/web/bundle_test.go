@@ -25,7 +25,7 @@ func workingDir(t testing.TB) string {
 }
 
 func TestBundleIsFresh(t *testing.T) {
-	for file, entry := range map[string]string{"../dist/guard.js": Guard, "../dist/iab.js": IAB, "../dist/boxes.js": Boxes} {
+	for file, entry := range map[string]string{"../dist/guard.js": Guard, "../dist/iab.js": IAB, "../dist/boxes.js": Boxes, "../dist/worker.js": Worker} {
 		want, err := Bundle(workingDir(t), entry)
 		if err != nil {
 			t.Fatal(err)

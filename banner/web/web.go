@@ -12,6 +12,7 @@ package web
 //go:generate go run ./bundle ../dist/guard.js
 //go:generate go run ./bundle ../dist/iab.js guard/iab.ts
 //go:generate go run ./bundle ../dist/boxes.js guard/boxes.ts
+//go:generate go run ./bundle ../dist/worker.js guard/worker.ts
 
 import (
 	"bytes"
@@ -34,6 +35,10 @@ const IAB = "guard/iab.ts"
 // Boxes is that of the boxes in what scripts make, a module which the guard asks
 // for where it holds something.
 const Boxes = "guard/boxes.ts"
+
+// Worker is that of the guard of workers, which comes first in those that a page
+// makes of a text of its own.
+const Worker = "guard/worker.ts"
 
 // Bundle returns an entry point and all that it imports as one script. dir is
 // the folder of this package, which entry is relative to. What esbuild makes is

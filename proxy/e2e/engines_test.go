@@ -73,6 +73,19 @@ func (e *engine) press(selector string) {
 	e.until(`(() => { const el = ` + control(selector) + `; el?.click(); return el })()`)
 }
 
+// works waits for what a worker that the page makes of its own text tells of a call
+// to a tag: the name of its error, or that it was answered.
+func (e *engine) works(outcome string) {
+	e.t.Helper()
+	e.until(`(self.worker ??= (() => {
+		const address = URL.createObjectURL(new Blob(["fetch('https://static.hotjar.com/c/worker.js', {mode: 'no-cors'}).then(() => 'answered', e => e.name).then(postMessage)"], {type: "text/javascript"}))
+		const worker = new Worker(address)
+		URL.revokeObjectURL(address)
+		worker.onmessage = e => self.outcome = e.data
+		return worker
+	})()) && self.outcome === "` + outcome + `"`)
+}
+
 // engines are the browsers by their names: the program that must be there, and what
 // starts it to reach the web through a proxy.
 var engines = map[string]struct {
@@ -102,6 +115,7 @@ func TestEngines(t *testing.T) {
 					e.sees(control)
 				}
 			}
+			e.works("TypeError")
 			e.press(settings)
 			e.until(`getComputedStyle(document.querySelector("askfirst-banner").shadowRoot.querySelector(".for")).display === "none"`)
 			if dialed := s.connections(); len(dialed) > 0 {
@@ -123,6 +137,7 @@ func TestEngines(t *testing.T) {
 
 			e.open("/")
 			e.until(`askfirst.get().made && /\b_ga_DEMO12345=/.test(document.cookie)`)
+			e.works("answered")
 			e.press(reopen)
 			e.press(withdraw)
 			e.until(`askfirst.get().made && !askfirst.get().categories.length && /^askfirst=[^;]*$/.test(document.cookie)`)

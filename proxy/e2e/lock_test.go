@@ -28,7 +28,7 @@ var evasions = map[string]string{
 	document.body.style.cssText = "margin: 0";
 	const worker = (name, w) => { w.onmessage = e => did[name] = e.data; };
 	worker("worker", new Worker("/worker.js"));
-	worker("blobWorker", new Worker(URL.createObjectURL(new Blob(["fetch(location.origin + '/own').then(() => postMessage('own')); fetch('https://blob.unheard.example/').catch(() => 0)"]))));
+	worker("blobWorker", new window[0].Worker(URL.createObjectURL(new Blob(["fetch(location.origin + '/own').then(() => postMessage('own')); fetch('https://blob.unheard.example/').catch(() => 0)"]))));
 	const shared = new SharedWorker("/shared.js");
 	worker("shared", shared.port);
 	shared.port.start();

@@ -20,10 +20,10 @@ export function on(listener: Listener): () => void {
 
 /** Makes a choice. Resolves when it is recorded and what it releases has run; rejects when the proxy did not take it. */
 export async function choose(action: Action, categories: readonly string[] = [], more: { language?: string | undefined; shown?: string | undefined; vendor?: string | undefined; method?: 'api' } = {}): Promise<void> {
-	if (child) throw new Error('askfirst: child')
+	if (child) throw Error('askfirst: child')
 	if (locked) send() // of whom the proxy knows before it is asked for the page anew
-	const answer = await tell({ choice: action, categories, ...more })
-	if (answer.status !== 204) throw new Error('askfirst: ' + answer.status)
+	const { status } = await tell({ choice: action, categories, ...more })
+	if (status !== 204) throw Error('askfirst: ' + status)
 	await obey(chosen() ?? { made: true, granted: new Set(optional.filter((c) => action === 'accept-all' || categories.includes(c))) })
 }
 

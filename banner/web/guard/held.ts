@@ -374,7 +374,7 @@ function look(el: Element): boolean {
 export function fail(el: Element): void {
 	if (!waiting.has(el)) later(() => {
 		if (!el.isConnected && isHeld(el)) el.dispatchEvent(new Event('error'))
-	}, 0)
+	})
 }
 
 /** Moves an element out of its placeholder, which goes. */

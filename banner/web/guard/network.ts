@@ -1,9 +1,9 @@
 /** What scripts ask for by calls: a held call answers as a blocked network does. */
-import { restyle } from './held'
+import { restyle, trust } from './held'
 import { learn } from './learning'
 import type { Kind } from './matcher'
-import { apply, done, later, open, wrap } from './native'
-import { type Realm, allowed, being, judge } from './page'
+import { apply, done, later, open, request, wrap } from './native'
+import { type Realm, allowed, being, child, judge, nothingHeld, prefix } from './page'
 import { count } from './reports'
 
 const addressOf = (reference: any): string => String(reference?.url ?? reference ?? '')
@@ -28,22 +28,21 @@ const refusal = () => Promise.reject(new TypeError('Failed to fetch'))
 const nowhere = 'about:invalid'
 
 /**
- * An object of the given class that never connected: its properties say so and
- * it tells its listeners after the caller has had time to add them.
+ * A connection that never was: its properties say so and it tells its listeners
+ * after the caller has had time to add them.
  */
-function dead(constructor: Function, properties: Record<string, unknown>, events: () => Event[]): object {
-	const target = Object.assign(new EventTarget() as any, properties, { onopen: null, onerror: null, onclose: null, onmessage: null, close() {}, send() {}, postMessage() {}, terminate() {} })
-	Object.setPrototypeOf(target, constructor.prototype)
+function dead(constructor: Function, url: unknown): object {
+	const socket = Object.assign(new EventTarget() as any, { url: String(url), readyState: 3, bufferedAmount: 0, protocol: '', extensions: '', onopen: null, onerror: null, onclose: null, onmessage: null, close() {}, send() {} })
+	Object.setPrototypeOf(socket, constructor.prototype)
 	later(() => {
-		for (const event of events()) {
-			target.dispatchEvent(event)
-			target['on' + event.type]?.(event)
+		for (const type of ['error', 'close']) {
+			const event = new CloseEvent(type, { code: 1006 })
+			socket.dispatchEvent(event)
+			socket['on' + type]?.(event)
 		}
-	}, 0)
-	return target
+	})
+	return socket
 }
-
-const failed = () => [new Event('error')]
 
 export function guardNetwork(win: Realm): void {
 	const { navigator, XMLHttpRequest } = win
@@ -52,7 +51,7 @@ export function guardNetwork(win: Realm): void {
 		if (found) return { value: found.then((holds) => (holds ? refusal() : apply(native, self, args))) }
 		if (held(args[0], 'connect')) return { value: refusal() }
 	})
-	wrap(win, 'fetchLater', (_, [input]) => held(input, 'ping') && { value: { activated: false } })
+	wrap(win, 'fetchLater', (_, [input]) => held(input, 'ping') && { value: {} })
 	const opened = new WeakMap<XMLHttpRequest, [found: Promise<boolean>, args: unknown[]]>()
 	wrap(XMLHttpRequest, 'open', (request, args) => {
 		const found = args[2] === false ? undefined : finding(args[1], 'connect')
@@ -80,14 +79,20 @@ export function guardNetwork(win: Realm): void {
 		void found?.then((holds) => holds || apply(native, navigator, args))
 		return (found || held(args[0], 'ping')) && { value: true }
 	})
-	wrap(win, 'WebSocket', (_, [url], native) => held(url, 'connect') && { value: dead(native, { url: String(url), readyState: 3, bufferedAmount: 0, protocol: '', extensions: '' }, () => [new Event('error'), new CloseEvent('close', { code: 1006 })]) })
-	wrap(win, 'EventSource', (_, [url], native) => held(url, 'connect') && { value: dead(native, { url: String(url), readyState: 2, withCredentials: false }, failed) })
+	wrap(win, 'WebSocket', (_, [url], native) => held(url, 'connect') && { value: dead(native, url) })
+	wrap(win, 'EventSource', (_, args) => {
+		if (held(args[0], 'connect')) args[0] = nowhere
+	})
 	wrap(win, 'Audio', (_, [src], native) => src && !allowed(judge(src, 'media')) && { value: Object.assign(Reflect.construct(native, []), { src }) })
 	for (const name of ['Worker', 'SharedWorker']) {
-		wrap(win, name, (_, [url], native) => held(url, 'script') && { value: dead(native, { port: new MessageChannel().port1 }, failed) })
+		wrap(win, name, (_, args) => {
+			if (held(args[0], 'script')) args[0] = prefix + 'worker'
+			else if (!nothingHeld() && /^blob:/.test(args[0])) args[0] = trust('createScriptURL', URL.createObjectURL(new Blob([request(prefix + 'worker?' + child + location.pathname), request(args[0])], { type: 'text/javascript' })))
+		})
 	}
 	wrap(win, 'WebTransport', (_, args) => {
-		if (held(args[0], 'connect')) args[0] = 'https://askfirst.invalid:1/'
+		// Browsers refuse this port.
+		if (held(args[0], 'connect')) args[0] = 'https://invalid:1'
 	})
 	wrap(win.ServiceWorkerContainer, 'register', (_, [url]) => held(url, 'script') && { value: refusal() })
 	wrap(win, 'FontFace', (_, args) => restyle(args, 1))

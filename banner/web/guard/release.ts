@@ -106,7 +106,7 @@ async function start(el: HTMLScriptElement): Promise<void> {
 	const external = runs && !el.noModule && keptAddress(el) !== null
 	const over = new Promise<void>((resolve) => {
 		// An inline module tells nobody when it has run.
-		if (!external) return isModule ? later(resolve, 0) : resolve()
+		if (!external) return isModule ? later(resolve) : resolve()
 		for (const type of ['load', 'error']) el.addEventListener(type, resolve as () => void)
 		later(resolve, patience)
 	})

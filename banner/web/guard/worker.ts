@@ -1,0 +1,80 @@
+/**
+ * The guard of a worker whose script a page made itself, as a blob: this comes first
+ * in it. It has no rules, but asks the proxy about each address before that is called,
+ * so that a choice that is made meanwhile counts from the next call on. What cannot
+ * wait asks by a synchronous request to the site's own host, which in a worker keeps
+ * nobody waiting but the caller. What is held fails as on a network that is blocked,
+ * and so does everything if no answer comes. What was allowed stays so: a page is
+ * loaded anew when something is withdrawn.
+ *
+ * The proxy puts in front whom to ask, and for which page.
+ */
+import type { Kind } from './matcher'
+import { apply, wrap } from './wrap'
+
+declare const WorkerGlobalScope: Function
+declare global {
+	interface Window {
+		__askfirst_page?: { ask: string; page: string; child: boolean } | undefined
+	}
+}
+const page = self.__askfirst_page
+delete self.__askfirst_page
+const address = self.origin + page?.ask
+const { open, send } = XMLHttpRequest.prototype
+
+const allowed = new Set<string>()
+const maxAllowed = 1000
+
+/** An address that is to be called, and what to ask about it; undefined where that is known. What is no address fails by itself. */
+function question(reference: any, kind: Kind): [url: string, body: string] | undefined {
+	const { protocol, href: url } = new URL(reference?.url ?? reference, self.location.href)
+	if (!/^(http|ws)s?:/.test(protocol) || allowed.has(url)) return
+	return [url, JSON.stringify({ ...page, kind, url })]
+}
+
+/** Reports what the proxy answered. */
+function holds(url: string, answer: { allowed: boolean }): boolean {
+	if (answer.allowed && allowed.size < maxAllowed) allowed.add(url)
+	return !answer.allowed
+}
+
+/** Reports whether a call is held. */
+function held(reference: unknown, kind: Kind): boolean {
+	const asked = question(reference, kind)
+	if (!asked) return false
+	try {
+		const request = new XMLHttpRequest()
+		apply(open, request, ['POST', address, false])
+		apply(send, request, [asked[1]])
+		return holds(asked[0], JSON.parse(request.responseText))
+	} catch {
+		return true
+	}
+}
+
+/** Has a held call go where nothing answers it. */
+const block =
+	(kind: Kind, at: number, nowhere = 'about:invalid') =>
+	(_: unknown, args: unknown[]): void => {
+		if (held(args[at], kind)) args[at] = nowhere
+	}
+
+for (const owner of [self, WorkerGlobalScope]) {
+	wrap(owner, 'fetch', (worker, args, native) => {
+		const asked = question(args[0], 'connect')
+		if (!asked) return
+		const answer: Promise<Response> = apply(native, self, [address, { method: 'POST', body: asked[1] }])
+		const value = answer
+			.then(async (answer) => holds(asked[0], await answer.json()))
+			.catch(() => true)
+			.then((held) => (held ? Promise.reject(new TypeError('Failed to fetch')) : apply(native, worker, args)))
+		return { value }
+	})
+	wrap(owner, 'importScripts', (_, args) => args.forEach((_, at) => block('script', at)(_, args)))
+}
+wrap(XMLHttpRequest, 'open', block('connect', 1))
+wrap(self, 'EventSource', block('connect', 0))
+wrap(self, 'WebSocket', block('connect', 0, address.replace('http', 'ws')))
+wrap(self, 'WebTransport', block('connect', 0, 'https://invalid:1'))
+wrap(self, 'Worker', block('script', 0, address))
