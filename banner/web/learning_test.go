@@ -55,6 +55,31 @@ return [...out, ...ran].join(' ')`)
 	}
 }
 
+// TestOtherHostsOfTheSiteWait: the site's own code calls a tracker behind a name of
+// the site's, when nothing has been learned.
+func TestOtherHostsOfTheSiteWait(t *testing.T) {
+	w := newWorld(t)
+	w.set("/early", document(`<script>
+const count = 'https://count.shop.example/meter-proxy/';
+new Image().src = count + '1.gif';
+navigator.sendBeacon(count + '2', '');
+self.refused = fetch(count + '3').catch(e => e.name);
+new Image().src = 'https://static.shop.example/4.gif';
+self.fetched = fetch('https://api.shop.example/5').then(r => r.status);
+</script>`))
+	ctx := tab(t, browser(t, w), "/early")
+	if got, want := do[string](t, ctx, `return [await refused, await fetched].join(' ')`), "TypeError 200"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	w.await("/4.gif", 1)
+	do[bool](t, ctx, settle)
+	got := w.third("/")
+	slices.Sort(got)
+	if want := []string{"api.shop.example/5", "static.shop.example/4.gif"}; !slices.Equal(got, want) {
+		t.Errorf("asked for %q, want %q", got, want)
+	}
+}
+
 // TestImagesThatWaitAreLoading: who asks them is told so, and when they are there.
 func TestImagesThatWaitAreLoading(t *testing.T) {
 	ctx := tab(t, browser(t, newWorld(t)), "/")

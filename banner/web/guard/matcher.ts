@@ -145,8 +145,9 @@ export function makeMatcher(base: Partial<Base>, site: string, page: string) {
 			const question = `?kind=${kind}&unseen=${unseen}&page=${encodeURIComponent(own?.pathname || '/')}&url=${encodeURIComponent(url.href)}`
 			return answers.get(question) ?? { ...unknown, unsure: [question] }
 		}
-		// Of the site's own addresses only those of scripts are waited for: what else is a tracker's is asked for by one.
-		const unsure = third || kind === 'script' ? missing('names', ...(third || label ? [partOf(host)] : [])) : undefined
+		// Of the site's own addresses those of scripts are waited for: what else is a tracker's on the page's host is asked
+		// for by one. On another of its hosts it may be asked for by the site's own code: images, calls and pings wait too.
+		const unsure = third || (label ? /^[ic]|p/ : /pt/).test(kind) ? missing('names', ...(third || label ? [partOf(host)] : [])) : undefined
 		if (unsure) return { ...unknown, unsure }
 		const verdict = catalogue.url(text, [...(third ? domains : []), self, '*']) ?? (third ? catalogue.domain(domains) : catalogue.url(text, [label, ...domains.map((domain) => label && domain + '.')]))
 		return verdict ? overridden(verdict, party) : unknown
