@@ -17,7 +17,7 @@ import (
 
 // lock is a site's second lock: a Content-Security-Policy that lists whom a page
 // may contact under a choice, so that the browser itself refuses what neither
-// the rewriter nor the guard could hold: import(), a worker's own requests, the
+// the rewriter nor the guard could hold: import(), what some workers ask for, the
 // realm of a frame that was reached by its index.
 //
 // It is a second policy, which only tightens (CSP 3, section 8.1), and names no
