@@ -62,6 +62,21 @@ await until(() => f.srcdoc); return f.srcdoc.includes('<askfirst-placeholder')`)
 	}
 }
 
+// TestBigCommerceStarts: a tag of its that is released once the page has loaded waits
+// for an event of its consent banner, as what comes before waits for the document.
+func TestBigCommerceStarts(t *testing.T) {
+	w := newWorld(t)
+	w.set("/", document(`<script type="text/plain" data-askfirst-category="analytics" data-askfirst-vendor="meter">
+self.started = 0;
+function start(event) { started++; removeEventListener(event.type, start) }
+addEventListener(document.readyState === 'complete' ? 'consentScriptsLoaded' : 'DOMContentLoaded', start);
+</script>`))
+	ctx := tab(t, browser(t, w), "/")
+	if got := do[int](t, ctx, until+`await until(() => self.adder); await askfirst.set(['analytics']); await askfirst.set('accept-all'); return self.started`); got != 1 {
+		t.Errorf("started %d times", got)
+	}
+}
+
 // TestFrameworksGoOn where they would wait for what is held before they show
 // anything, and add nothing anew that is in the page and held.
 func TestFrameworksGoOn(t *testing.T) {

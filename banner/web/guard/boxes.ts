@@ -65,6 +65,8 @@ function accommodate(el: Element): void {
 /** Has functions stand in from now on. Returns what shows a held element's box. */
 export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, set, trust, unseen }: Guard): (el: Element) => void {
 	const list = async (name: string): Promise<unknown> => (await nativeFetch.call(self, `${prefix}rules.${parts}.${name}.json`)).json()
+	// After a release; for this event of its consent banner BigCommerce's tags wait that run once the page has loaded.
+	self.addEventListener('askfirst-late-load', () => self.dispatchEvent(new Event('consentScriptsLoaded')))
 	void list('calls').then((calls) => standIn(calls as Call[], allowedFor), () => {})
 
 	/** The markup of a box; empty where there is nothing to be seen of the vendor. */
