@@ -73,7 +73,7 @@ func (m *marks) add(mark string) {
 	case '#':
 		m.id.add(mark[1:])
 	case '[':
-		name := strings.TrimSuffix(mark[1:], "]")
+		name, _, _ := strings.Cut(strings.TrimSuffix(mark[1:], "]"), "^=")
 		m.attrs, m.known = true, m.known || attributeOf(name) != 0
 		m.attribute.add(name)
 	default:
@@ -158,7 +158,7 @@ func (rw *Rewriter) readMarks() {
 		for i := range s.Attrs {
 			a := &s.Attrs[i]
 			name := rw.in[s.Start+int(a.Name) : s.Start+int(a.NameEnd)]
-			if m.attribute.has(name, 0, len(name)) && rw.mark(e.Attribute(rw.lower(name))) {
+			if m.attribute.has(name, 0, len(name)) && rw.mark(e.Attribute(rw.lower(name), rw.valueOf(i))) {
 				return
 			}
 		}

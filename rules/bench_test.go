@@ -131,7 +131,7 @@ func TestAllocations(t *testing.T) {
 			e.Class([]byte("fb-like"))
 			e.ID([]byte("disqus_thread"))
 			e.Element([]byte("div"))
-			e.Attribute([]byte("data-pin-do"))
+			e.Attribute([]byte("data-pin-do"), []byte("embedPin"))
 		},
 	}
 	for name, f := range cases {

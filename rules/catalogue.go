@@ -388,10 +388,15 @@ func isRetention(s string) bool {
 	return digits > 0 && slices.Contains([]string{"s", "m", "h", "d", "mo", "y"}, s[digits:])
 }
 
-// checkMark refuses what is not a .class, an #id, an element or an [attribute].
+var valued = regexp.MustCompile(`^\[[a-z-]+\^=[A-Za-z]+\]$`)
+
+// checkMark refuses what is not a .class, an #id, an element, an [attribute] or an
+// [attribute^=beginning of its value].
 func checkMark(s string) error {
 	name := s
 	switch {
+	case valued.MatchString(s):
+		return nil
 	case strings.HasPrefix(s, ".") || strings.HasPrefix(s, "#"):
 		name = s[1:]
 	case strings.HasPrefix(s, "["):
@@ -401,7 +406,7 @@ func checkMark(s string) error {
 		name = s[1 : len(s)-1]
 	}
 	if name == "" || strings.ContainsAny(name, " \t\n\"'<>=/[]*,") || strings.ContainsAny(name[1:], ".#") && s == name {
-		return fmt.Errorf("mark %q is none of .class, #id, element, [attribute]", s)
+		return fmt.Errorf("mark %q is none of .class, #id, element, [attribute], [attribute^=value]", s)
 	}
 	if (s == name || s[0] == '[') && name != strings.ToLower(name) {
 		return fmt.Errorf("mark %q: elements and attributes are in lower case", s)

@@ -82,7 +82,8 @@ func decideVector(t *testing.T, e *Engine, p *Page, kind, ref string) Decision {
 		case strings.HasPrefix(ref, "#"):
 			return e.ID([]byte(ref[1:]))
 		case strings.HasPrefix(ref, "["):
-			return e.Attribute([]byte(strings.Trim(ref, "[]")))
+			name, value, _ := strings.Cut(strings.Trim(ref, "[]"), "=")
+			return e.Attribute([]byte(name), []byte(value))
 		}
 		return e.Element([]byte(ref))
 	}

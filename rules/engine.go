@@ -154,7 +154,11 @@ func (e *Engine) addVendor(s *source, order *int) {
 		e.catalogue.addInline(tokens, s.Inlined, said(strings.Join(tokens, " … "), s.inline[i]))
 	}
 	for i, mark := range v.Marks {
-		e.catalogue.marks.add(mark, said(mark, s.marks[i]))
+		name := mark
+		if strings.Contains(mark, "^=") {
+			name = mark[:len(mark)-1] + "*"
+		}
+		e.catalogue.marks.add(name, said(mark, s.marks[i]))
 	}
 	// What a vendor keeps under its own domain does not pass through here, and
 	// the site may use the same name for something of its own.
@@ -341,33 +345,31 @@ func (e *Engine) decideName(t *nameTable, name []byte, except without) Decision 
 
 // Class decides about a class in HTML. A mark that no rule knows is Necessary
 // with a nil Rule.
-func (e *Engine) Class(name []byte) Decision { return e.mark('.', name, 0) }
+func (e *Engine) Class(name []byte) Decision { return e.mark(".", name, "", nil) }
 
 // ID decides about an element's id likewise.
-func (e *Engine) ID(name []byte) Decision { return e.mark('#', name, 0) }
+func (e *Engine) ID(name []byte) Decision { return e.mark("#", name, "", nil) }
 
 // Element decides about an element by its name in lower case.
-func (e *Engine) Element(name []byte) Decision { return e.mark(0, name, 0) }
+func (e *Engine) Element(name []byte) Decision { return e.mark("", name, "", nil) }
 
-// Attribute decides about an attribute by its name in lower case.
-func (e *Engine) Attribute(name []byte) Decision { return e.mark('[', name, ']') }
+// Attribute decides about an attribute by its name in lower case and its value.
+func (e *Engine) Attribute(name, value []byte) Decision {
+	if d := e.mark("[", name, "]", nil); d.Rule != nil {
+		return d
+	}
+	return e.mark("[", name, "^=", value[:min(len(value), maxPrefixLength)])
+}
 
 // maxMarkLength is the longest class, id or name that is looked up.
 const maxMarkLength = 128
 
-func (e *Engine) mark(before byte, name []byte, after byte) Decision {
-	var buf [maxMarkLength + 2]byte
+func (e *Engine) mark(before string, name []byte, after string, value []byte) Decision {
+	var buf [maxMarkLength + maxPrefixLength + 3]byte
 	if len(name) > maxMarkLength {
 		return Decision{}
 	}
-	text := buf[:0]
-	if before != 0 {
-		text = append(text, before)
-	}
-	text = append(text, name...)
-	if after != 0 {
-		text = append(text, after)
-	}
+	text := append(append(append(append(buf[:0], before...), name...), after...), value...)
 	return e.decideName(&e.catalogue.marks, text, nil)
 }
 

@@ -150,7 +150,7 @@ func TestTableOfMarks(t *testing.T) {
 		}
 	}
 	for selector, want := range map[string]string{
-		".fb-like": "facebook-like functional", ".fb-comments": "facebook-comments social", "[data-pin-do]": "pinterest-widgets social", ".instagram-media": "",
+		".fb-like": "facebook-like functional", ".fb-comments": "facebook-comments social", "[data-pin-do^=embed]": "pinterest-widgets social", ".instagram-media": "",
 	} {
 		if got[selector] != want {
 			t.Errorf("%s is of %q, want %q", selector, got[selector], want)

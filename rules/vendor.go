@@ -29,7 +29,7 @@ type Vendor struct {
 	// it loads and keeps is held by itself.
 	Inlined bool
 	// Marks are what the vendor's widgets look like in HTML: .class, #id,
-	// element or [attribute].
+	// element, [attribute] or [attribute^=value].
 	Marks []string
 	// Calls are the tag's functions that sites call by name in code of their own:
 	// a global, or a method of one, as "fbq" and "_gaq.push".

@@ -279,7 +279,8 @@ func decide(e *rules.Engine, p *rules.Page, v vector) rules.Decision {
 		case ref[0] == '#':
 			return e.ID(name)
 		case ref[0] == '[':
-			return e.Attribute(name)
+			name, value, _ := bytes.Cut(name, []byte("="))
+			return e.Attribute(name, value)
 		}
 		return e.Element(ref)
 	}
