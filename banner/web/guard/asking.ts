@@ -1,7 +1,7 @@
 /** The banner and the boxes, taken over from their forms: no page is left for a choice. */
 import { type Action, choose } from './choice'
 import { boxed, freed, isElement, isScript, released } from './held'
-import { all, drop, get, has, remove, set } from './native'
+import { all, drop, get, has, later, remove, set } from './native'
 import { family, locked, objects, once, standing } from './page'
 import { release } from './release'
 
@@ -27,13 +27,16 @@ export function attach(el: Element): void {
 	}
 }
 
-/** The banner, and how often more it is put where it is seen. */
+/** The banner, and how often more it is put where it is seen within a second: who takes it out each time at once shall not keep the page busy. */
 let banner: Element | undefined
 let lives = 9
 
-/** Puts the banner back where a framework made the whole document anew, without it, and out of what the page has not closed, which may be hidden. */
+/** Puts the banner back where a framework made the whole document anew, or its body for another page, without it, and out of what the page has not closed, which may be hidden. */
 export function stay(): void {
-	if (banner && banner.parentNode !== document.body && lives-- > 0) document.body?.append(banner)
+	if (banner && banner.parentNode !== document.body && lives-- > 0) {
+		later(() => (lives = 9), 1e3)
+		document.body?.append(banner)
+	}
 }
 
 /** Shows every banner as things stand. */
@@ -126,7 +129,7 @@ async function take(event: Event, control: HTMLElement, action: Action, categori
 function loadOnce(box: Element): void {
 	const vendor = get(box, 'data-vendor') ?? ''
 	const frame = box.ownerDocument.defaultView?.frameElement
-	const element = frame && boxed.has(frame) ? frame : [...box.children].find((el) => get(el, 'data-askfirst-category'))
+	const element = frame && boxed.has(frame) ? frame : box.firstElementChild
 	if (element) {
 		freed.set(element, vendor)
 		void release((el) => el === element)

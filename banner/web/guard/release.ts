@@ -83,7 +83,7 @@ const deferring = (el: HTMLScriptElement): boolean => typeOf(el) === 'module' ||
 async function mend(el: Element): Promise<void> {
 	const box = el.previousElementSibling
 	unbox(el)
-	if (box?.localName === 'askfirst-placeholder' && !all(box, '[data-askfirst-category]').length) remove(box)
+	if (box?.localName === 'askfirst-placeholder' && !box.firstElementChild) remove(box)
 	restore(el)
 	// An animation is worked out anew where it enters the document.
 	if ('onbegin' in el && el.parentNode) insert(el.parentNode, el, el.nextSibling)
