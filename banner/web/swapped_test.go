@@ -1,6 +1,7 @@
 package web
 
 import (
+	"slices"
 	"testing"
 )
 
@@ -25,5 +26,25 @@ await new Promise(f => setTimeout(f, 300));
 watch.disconnect();
 return times`); got > 20 {
 		t.Errorf("the banner was put back %d times in a moment", got)
+	}
+}
+
+// TestPageFromBeforeTheChoice that is swapped in after it, as a router keeps pages
+// that it has fetched, and browsers' histories of htmx do: what is in a box comes
+// out of it.
+func TestPageFromBeforeTheChoice(t *testing.T) {
+	w := newWorld(t)
+	ctx := tab(t, browser(t, w), "/")
+	if got := do[string](t, ctx, `const page = '<main><askfirst-placeholder data-vendor="tube" data-category="marketing"><template shadowrootmode="open"><button data-askfirst="load">Load</button></template><iframe width="400" height="200" data-askfirst-src="https://tube.example/film" data-askfirst-category="marketing" data-askfirst-vendor="tube"></iframe></askfirst-placeholder></main>';
+await askfirst.set('accept-all');
+document.body.insertAdjacentHTML('beforeend', page);
+document.body.append(document.createRange().createContextualFragment(page));
+await new Promise(f => setTimeout(f, 60));
+return [...document.querySelectorAll('iframe')].map(f => f.parentNode.localName + ' ' + f.clientHeight).join() + ' ' + document.querySelectorAll('askfirst-placeholder').length`); got != "main 200,main 200 0" {
+		t.Errorf("frames in %s boxes", got)
+	}
+	want := []string{"tube.example/film", "tube.example/film"}
+	if got := w.await("/film", len(want)); !slices.Equal(got, want) {
+		t.Errorf("asked for %q", got)
 	}
 }

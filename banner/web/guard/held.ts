@@ -288,8 +288,9 @@ export function forget(el: Element, attribute: string): void {
 /** Whether the visitor agreed to what an element is held for. */
 export const released = (el: Element): boolean => allowedFor(get(el, heldCategory) ?? get(el, 'data-category') ?? '', get(el, heldVendor) ?? '')
 
-/** Makes a held element whole: it acts at once, where its kind does. */
+/** Makes a held element whole, out of its box: it acts at once, where its kind does. */
 export function restore(el: Element): void {
+	unbox(el)
 	unlabel(el)
 	const names = el.getAttributeNames().filter((name) => name.startsWith(held))
 	if (boxed.delete(el)) drop(el, 'srcdoc')
@@ -378,7 +379,7 @@ export function fail(el: Element): void {
 }
 
 /** Moves an element out of its placeholder, which goes. */
-export function unbox(el: Element): void {
+function unbox(el: Element): void {
 	const box = el.parentElement
 	if (box?.localName !== 'askfirst-placeholder' || !box.parentNode) return
 	insert(box.parentNode, el, box)

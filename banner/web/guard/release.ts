@@ -1,5 +1,5 @@
 /** Making held elements whole again: in place, in document order, each once. */
-import { admit, codeType, holds, isHeld, isScript, kept, keptAddress, kindOf, released as mayAct, park, restore, trust, unbox, wasAsync } from './held'
+import { admit, codeType, holds, isHeld, isScript, kept, keptAddress, kindOf, released as mayAct, park, restore, trust, wasAsync } from './held'
 import { all, apply, drop, get, has, insert, inside, later, remove, wrapped } from './native'
 import { learn } from './learning'
 import { inert } from './markup'
@@ -82,7 +82,6 @@ const deferring = (el: HTMLScriptElement): boolean => typeOf(el) === 'module' ||
 /** Makes an element whole that is no script, and takes away what stood in for it. */
 async function mend(el: Element): Promise<void> {
 	const box = el.previousElementSibling
-	unbox(el)
 	if (box?.localName === 'askfirst-placeholder' && !box.firstElementChild) remove(box)
 	restore(el)
 	// An animation is worked out anew where it enters the document.
