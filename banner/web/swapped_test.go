@@ -48,3 +48,29 @@ return [...document.querySelectorAll('iframe')].map(f => f.parentNode.localName 
 		t.Errorf("asked for %q", got)
 	}
 }
+
+// TestIslands: what Astro's islands hydrate has no boxes in it, in the page as it
+// came and in one that Astro's router swaps in. What is about them keeps its own.
+func TestIslands(t *testing.T) {
+	const box = `<askfirst-placeholder data-vendor="tube" data-category="marketing"><template shadowrootmode="open"><button data-askfirst="load">Load</button></template><iframe width="400" height="200" data-askfirst-src="https://tube.example/film" data-askfirst-category="marketing" data-askfirst-vendor="tube"></iframe></askfirst-placeholder>`
+	w := newWorld(t)
+	w.set("/page", document(`<script>
+const parents = () => [...document.querySelectorAll('iframe')].map(f => f.parentNode.localName).join();
+customElements.define('astro-island', class extends HTMLElement { connectedCallback() { Promise.resolve().then(() => self.swapped = parents()) } })
+document.addEventListener('DOMContentLoaded', () => self.came = parents())</script>
+<main><astro-island><div>`+box+`</div></astro-island>`+box+`</main>`))
+	ctx := tab(t, browser(t, w), "/page")
+	const want = "div,askfirst-placeholder"
+	if got := do[string](t, ctx, `return came`); got != want {
+		t.Errorf("as the page came, frames are in %s", got)
+	}
+	if got := do[string](t, ctx, `const next = await (await fetch('/page')).text();
+document.body.replaceWith(new DOMParser().parseFromString(next, 'text/html').body);
+await new Promise(f => setTimeout(f, 60));
+return swapped + ' ' + parents()`); got != want+" "+want {
+		t.Errorf("once swapped in, frames are in %s", got)
+	}
+	if got := w.third("/"); len(got) > 0 {
+		t.Errorf("asked for %q", got)
+	}
+}

@@ -348,7 +348,7 @@ export function admit(root: Node): boolean {
 
 function look(el: Element): boolean {
 	if (/^askfirst-/.test(el.localName) && el.isConnected) attach(el)
-	if (el.id === '_R_') unwrap()
+	if (el.id === '_R_' || (document.readyState === 'complete' && el.matches(hydrated))) unwrap()
 	if (isHeld(el)) {
 		if (el.isConnected) return false
 		// A script that keeps its place among others cannot wait.
@@ -389,9 +389,9 @@ function unbox(el: Element): void {
 /**
  * The boxes in what a framework will find again, once it runs, element for element
  * as its server wrote it. The script by that React takes up a whole document has
- * the id _R_.
+ * the id _R_. Astro's router brings further islands once the page is there.
  */
-const hydrated = ':is(#root,#app,#__next,#__nuxt,#___gatsby,[data-server-rendered],:has(#_R_)) askfirst-placeholder'
+const hydrated = ':is(#root,#app,#__next,#__nuxt,#___gatsby,astro-island,[data-server-rendered],:has(#_R_)) askfirst-placeholder'
 
 /**
  * Takes boxes out of what a framework hydrates before it does: what would be in
