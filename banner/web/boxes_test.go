@@ -101,3 +101,18 @@ return await started && await styled && !self.otherLoaded`) {
 		t.Errorf("asked for %q", got)
 	}
 }
+
+// TestTurboForgetsPages as they were before the choice: it would put what was held
+// in their heads into the page again, where that has run.
+func TestTurboForgetsPages(t *testing.T) {
+	w := newWorld(t)
+	ctx := tab(t, browser(t, w), "/")
+	if got := do[int](t, ctx, `let times = 0;
+self.Turbo = {cache: {clear() { times++ }}};
+document.body.append(Object.assign(document.createElement('script'), {src: 'https://meter.example/tag.js'}));
+await new Promise(f => setTimeout(f, 100));
+await askfirst.set(['analytics']);
+return times`); got != 1 {
+		t.Errorf("Turbo was told %d times", got)
+	}
+}

@@ -34,6 +34,8 @@ declare global {
 	interface Window {
 		/** Scripts that Next.js loads before it starts: their addresses and properties. */
 		__next_s?: [src?: string, props?: object][]
+		/** Hotwire's Turbo, from its seventh version on. */
+		Turbo?: { cache?: { clear?(): void } }
 	}
 }
 
@@ -67,6 +69,8 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 	const list = async (name: string): Promise<unknown> => (await nativeFetch.call(self, `${prefix}rules.${parts}.${name}.json`)).json()
 	// After a release; for this event of its consent banner BigCommerce's tags wait that run once the page has loaded.
 	self.addEventListener('askfirst-late-load', () => self.dispatchEvent(new Event('consentScriptsLoaded')))
+	// Pages that Turbo keeps are as they were before the choice: it would run what is held in their heads again.
+	self.askfirst?.on(() => self.Turbo?.cache?.clear?.())
 	void list('calls').then((calls) => standIn(calls as Call[], allowedFor), () => {})
 
 	/** The markup of a box; empty where there is nothing to be seen of the vendor. */
