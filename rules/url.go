@@ -41,8 +41,8 @@ type address struct {
 	// same says that the reference was empty or a fragment: it leads to the
 	// base itself.
 	same bool
-	// atBase says that the host is the base's, again that it is that of the
-	// reference read before.
+	// atBase says that the host is known to be the base's, again that it is that of
+	// the reference read before.
 	atBase  bool
 	again   bool
 	scratch []byte
@@ -81,17 +81,17 @@ func (a *address) read(ref []byte, base *address) bool {
 		ref = a.scratch
 	}
 	if base != nil && len(ref) > 0 {
-		if n := base.originLength(ref, base.scheme); n > 0 {
-			a.begin(base.buf[textPad:base.pathAt], base)
-			a.readPath(ref[n:])
-			return true
-		}
 		if known {
 			if n := a.originLength(ref, base.scheme); n > 0 {
 				a.buf, a.again = a.buf[:a.pathAt], true
 				a.readPath(ref[n:])
 				return true
 			}
+		}
+		if n := base.originLength(ref, base.scheme); n > 0 {
+			a.begin(base.buf[textPad:base.pathAt], base)
+			a.readPath(ref[n:])
+			return true
 		}
 	}
 	a.atBase = false
@@ -252,44 +252,53 @@ func (a *address) readPort(port []byte) bool {
 // readPath appends a path, with what follows it, to the directory that already
 // stands in the text.
 func (a *address) readPath(ref []byte) {
-	path, rest := ref, []byte(nil)
 	if n := bytes.IndexByte(ref, '#'); n >= 0 {
+		ref = ref[:n]
+	}
+	path := ref
+	if n := bytes.IndexByte(ref, '?'); n >= 0 {
 		path = ref[:n]
 	}
-	if n := bytes.IndexByte(path, '?'); n >= 0 {
-		path, rest = path[:n], path[n:]
-	}
-	if isPlain(path) || bytes.IndexByte(path, '\\') < 0 && !hasDotSegment(path) {
-		a.buf = append(a.buf, path...)
-	} else {
+	if !isPlain(path) && (bytes.IndexByte(path, '\\') >= 0 || hasDotSegment(path)) {
 		a.appendSegments(path)
+		a.readQuery(ref[len(path):])
+		return
 	}
-	a.readQuery(rest)
+	a.queryAt = 0
+	if len(path) < len(ref) {
+		a.queryAt = len(a.buf) + len(path) + 1
+	}
+	a.buf = append(a.buf, ref...)
+	a.end = len(a.buf)
 }
 
 // isPlain reports whether a path has nothing that a dot segment or a backslash
 // could be: no backslash, no "%", no two of "/" and "." side by side, and no dot
-// first. It looks at eight bytes at a time, the last of which are the first of
-// the next eight.
+// first. It looks at eight bytes at a time.
 func isPlain(path []byte) bool {
 	if len(path) < 8 || path[0] == '.' {
 		return false
 	}
-	var found uint64
-	for i := 0; ; i += 7 {
-		i = min(i, len(path)-8)
-		w := binary.LittleEndian.Uint64(path[i:])
-		marks := zeroes((w | ones) ^ '/'*ones)
-		found |= marks&(marks<<8) | zeroes(w^'\\'*ones) | zeroes(w^'%'*ones)
-		if i == len(path)-8 {
-			return found&(ones<<7) == 0
-		}
+	var found, marks uint64
+	look := func(w uint64) {
+		before := marks >> 56 // the mark of the byte before w
+		marks = zeroes((w | ones) ^ '/'*ones)
+		found |= marks&(marks<<8|before) | zeroes(w^'\\'*ones) | zeroes(w^'%'*ones)
 	}
+	last := binary.LittleEndian.Uint64(path[len(path)-8:])
+	for ; len(path) > 8; path = path[8:] {
+		look(binary.LittleEndian.Uint64(path))
+	}
+	if len(path) < 8 {
+		marks = 0 // last begins before
+	}
+	look(last)
+	return found&(ones<<7) == 0
 }
 
 // zeroes has the top bit of each byte of w set that is zero, and maybe of some
-// that follow one.
-func zeroes(w uint64) uint64 { return (w - ones) &^ w }
+// that follow one or are not ASCII.
+func zeroes(w uint64) uint64 { return w - ones }
 
 // hasDotSegment reports whether some segment begins with a dot, as all dot
 // segments do.
