@@ -122,10 +122,11 @@ func (r *runs) scan(text []byte, found func(id, start int)) {
 	var rest [7*anchorStride + 4]byte
 	for i := 0; i+shortRun <= len(text); i += 8 * anchorStride {
 		t := &rest
-		if i+len(rest) <= len(text) {
+		if len(text) >= len(rest) {
+			i = min(i, len(text)-len(rest)) // the last places are some of those before
 			t = (*[len(rest)]byte)(text[i:])
 		} else {
-			copy(rest[:], text[i:])
+			copy(rest[:], text)
 		}
 		// Eight places at a time: it is the branch that costs.
 		a := probeRun(filter, binary.LittleEndian.Uint32(t[0*anchorStride:])&mask)

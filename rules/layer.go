@@ -47,6 +47,7 @@ type layer struct {
 	anyRuns   runs
 	unindexed []urlRule
 	heads     []head // of unindexed
+	pathsOnly int    // how many of unindexed, the first, want no query
 	// byLabel are the patterns whose host is a label and "self".
 	byLabel   map[string][]urlRule
 	ownLabels words
@@ -146,6 +147,12 @@ func (l *layer) build() {
 	}
 	l.anyRuns.enter(l.literals, longRun, longMask, commonness)
 	for i := range l.unindexed {
+		if !l.unindexed[i].wantsQuery() {
+			l.unindexed[i], l.unindexed[l.pathsOnly] = l.unindexed[l.pathsOnly], l.unindexed[i]
+			l.pathsOnly++
+		}
+	}
+	for i := range l.unindexed {
 		l.heads = append(l.heads, headOf(l.unindexed[i].prefix))
 	}
 	for i := range l.byHost {
@@ -206,8 +213,12 @@ func (l *layer) find(p *Page, named, self bool, except without) *verdict {
 			}
 		})
 	}
+	heads := l.heads
+	if len(query) == 0 {
+		heads = heads[:l.pathsOnly]
+	}
 	begin := runAt(path, 0)
-	for i, h := range l.heads {
+	for i, h := range heads {
 		if begin&h.mask != h.bytes {
 			continue
 		}
