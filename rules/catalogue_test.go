@@ -407,6 +407,7 @@ func TestHeuristics(t *testing.T) {
 		{"https://x.example/a.css?zoneid=7", Style, 0, ""},
 		{"/a.js?zoneid=7", Script, 0, ""},
 		{"https://x.example/files/DH_MREC_300x250_work.jpg", Image, 0, "heuristic:banner"},
+		{"https://x.example/files/ad_300X250.gif", Image, 0, "heuristic:banner"},
 		{"https://x.example/banners/160x600-Marylin.jpg", Image, 0, "heuristic:banner"},
 		{"https://x.example/hosted-728x90.png", Image, 0, "heuristic:banner"},
 		{"https://x.example/Ads/2022/domo.gif", Image, 0, "heuristic:banner"},

@@ -17,13 +17,16 @@ type labels struct {
 	n      int
 	hashes [maxLabels]uint32
 	starts [maxLabels]int32 // offsets into the host
+	// tracks says whether the host is called like a tracker's: 1 if so, -1 if not, 0
+	// until somebody asks.
+	tracks int8
 }
 
 // read works out the suffixes of the host that stands at buf[at:end]. At least
 // textPad bytes must stand before it: a label's bytes are loaded eight at a
 // time, backwards, whatever its length.
 func (l *labels) read(buf []byte, at, end int) {
-	l.n = 0
+	l.n, l.tracks = 0, 0
 	h := uint64(labelSeed)
 	for i := end; ; {
 		start := i

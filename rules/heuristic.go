@@ -52,7 +52,7 @@ var heuristics = [...]heuristic{
 		return isGIF(p.ref.path()) && isUnique(p.ref.query()) && !hasKey(p.ref.query(), &signatures)
 	}},
 	{"tracker-host", []Kind{Script, Frame, Image, Hint}, 0, func(p *Page, k Kind, _ Sign) bool {
-		return !p.ref.ip && isTrackerHost(p.ref.host(), &p.labels) && !seen(p, k)
+		return !p.ref.ip && p.hasTrackerHost() && !seen(p, k)
 	}},
 	{"tracker-path", counting, 0, func(p *Page, k Kind, _ Sign) bool {
 		return !(k == Image && len(p.ref.query()) == 0) && isTrackerPath(p.ref.path()) && !seen(p, k)
@@ -239,6 +239,18 @@ func withoutNumber(s []byte) []byte {
 	return s
 }
 
+// hasTrackerHost is isTrackerHost for the reference's host, which is asked once for
+// all references to it that follow one another.
+func (p *Page) hasTrackerHost() bool {
+	if p.labels.tracks == 0 {
+		p.labels.tracks = -1
+		if isTrackerHost(p.ref.host(), &p.labels) {
+			p.labels.tracks = 1
+		}
+	}
+	return p.labels.tracks > 0
+}
+
 // isTrackerHost reports whether a label of the host before its last two is one
 // of trackerLabels or bareLabels, or one before its last has one of trackerParts or
 // is an ad network's.
@@ -287,7 +299,7 @@ func isTrackerPath(path []byte) bool {
 func hasTrackerWord(path []byte) bool {
 	start := len(path)
 	for i, c := range path {
-		if c != '/' && c != '.' && c != '-' && c != '_' {
+		if !separates(c) {
 			continue
 		}
 		if start < i && isTrackerWord(path[start:i]) {
@@ -306,37 +318,57 @@ func isTrackerWord(s []byte) bool {
 // adSizes; after a "-" those of photoSizes are not taken for it, which is how
 // WordPress names photos that it has scaled, and none that the name of a folder
 // ends in, where sites keep what they have scaled.
-func isBanner(path []byte) bool {
-	// Few paths have the x of a size.
-	return inAds(path) || bytes.IndexByte(path, 'x') >= 0 && hasSize(path)
-}
+func isBanner(path []byte) bool { return inAds(path) || hasSize(path, 'x') || hasSize(path, 'X') }
 
+// inAds reports whether a path has a folder "ads". Most have no two slashes that are
+// as far apart, which is told from eight bytes at a time.
 func inAds(path []byte) bool {
-	for {
-		n := bytes.IndexByte(path, '/')
-		if n < 0 {
-			return false
-		}
-		if path = path[n+1:]; len(path) > 3 && path[3] == '/' && equalFold(path[:3], "ads") {
-			return true
-		}
+	const folder = len("/ads/")
+	slashes := zeroes(runAt(path, max(0, len(path)-8)) ^ '/'*ones)
+	found := slashes & (slashes >> 32)
+	for i := 0; i+8 < len(path); i += 4 {
+		slashes = zeroes(runAt(path, i) ^ '/'*ones)
+		found |= slashes & (slashes >> 32)
 	}
-}
-
-func hasSize(path []byte) bool {
-	start := 0 // of a word
-	for i := 0; i <= len(path); i++ {
-		if i < len(path) && path[i] != '/' && path[i] != '.' && path[i] != '-' && path[i] != '_' {
-			continue
-		}
-		word, folder := path[start:i], i < len(path) && path[i] == '/'
-		if start > 0 && !folder && adSizes.has(word) && (path[start-1] == '/' || path[start-1] == '_' || !photoSizes.has(word)) {
+	if found&(ones<<7) == 0 {
+		return false
+	}
+	for ; len(path) >= folder; path = path[1:] {
+		if path[0] == '/' && path[folder-1] == '/' && equalFold(path[1:folder-1], "ads") {
 			return true
 		}
-		start = i + 1
 	}
 	return false
 }
+
+// hasSize reports whether a path has one of adSizes, written with the given x.
+func hasSize(path []byte, x byte) bool {
+	for end := 0; ; {
+		n := bytes.IndexByte(path[end:], x)
+		if n < 0 {
+			return false
+		}
+		start := end + n
+		for end = start + 1; end < len(path) && isDigit(path[end]); {
+			end++
+		}
+		for start > 0 && isDigit(path[start-1]) {
+			start--
+		}
+		size := path[start:end]
+		if start == 0 || !separates(path[start-1]) || end < len(path) && (path[end] == '/' || !separates(path[end])) {
+			continue
+		}
+		if adSizes.has(size) && (path[start-1] == '/' || path[start-1] == '_' || !photoSizes.has(size)) {
+			return true
+		}
+	}
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// separates reports whether a byte stands between the words of a path.
+func separates(c byte) bool { return c == '/' || c == '.' || c == '-' || c == '_' }
 
 // isNumber reports whether a path has nothing but a number of 4 to 8 digits
 // between folder and ending: the script and the pixel of services that name who

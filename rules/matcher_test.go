@@ -390,6 +390,29 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestEightBytesAtATime puts what is looked for in a path at every place of words of
+// eight bytes, and across them.
+func TestEightBytesAtATime(t *testing.T) {
+	for n := range 40 {
+		for at := range n + 1 {
+			before, after := "/"+strings.Repeat("a", at), strings.Repeat("b", n-at)
+			if path := before + after; len(path) >= 8 && !isPlain([]byte(path)) {
+				t.Errorf("%q is not plain", path)
+			}
+			for _, mark := range []string{"/.", "..", "./", "//", `\`, "%"} {
+				if path := before + mark + after; isPlain([]byte(path)) {
+					t.Errorf("%q is plain", path)
+				}
+			}
+			for folder, want := range map[string]bool{"/ads/": true, "/AdS/": true, "/adz/": false, "/ad/": false} {
+				if path := before + folder + after; inAds([]byte(path)) != want {
+					t.Errorf("%q: in a folder of ads: %v", path, !want)
+				}
+			}
+		}
+	}
+}
+
 // FuzzURL reads any reference; what is read is read alike again.
 func FuzzURL(f *testing.F) {
 	for _, c := range []string{"//a@b:80/../x?y#z", "https:\\\\x", "[::1]", "http://0x7f.1/%2e%2E/", "\t//\nx", "?", "https://b\u00fccher.example.",

@@ -63,7 +63,7 @@ var guessedAt = []string{
 	"10.0.0.1/a", "x.example/pixel", "x.example/Pixel2?u=1", "x.example/lib/web-analytics.min.js", "x.example/b_728x90.php", "x.example/728x901.php?u=1",
 	"x.example/pixelated/tagline.js", "x.example/a?from=/pixel/", "x.example/pixel.png?u=1", "x.example/pixel.gif?u=1", "beacon.example/track", "x.example//tag",
 	"x.example/a?zoneid=7", "x.example/a?b=1&GDPR_consent=x", "x.example/a?xzoneid=1&zoneids=1&a=zoneid=1", "x.example/a?zoneid", "x.example/a?&&pid=7&w=3", "x.example/a.jpg?pid=7",
-	"x.example/f/DH_MREC_300x250_work.jpg", "x.example/banners/160x600-Marylin.jpg", "x.example/hosted-728x90.png", "x.example/Ads/2022/domo.gif", "x.example/beach-300x250.jpg",
+	"x.example/f/DH_MREC_300x250_work.jpg", "x.example/banners/160x600-Marylin.jpg", "x.example/hosted-728x90.png", "x.example/f/ad_300X250.gif", "x.example/Ads/2022/domo.gif", "x.example/beach-300x250.jpg",
 	"x.example/beach-1728x90.jpg", "x.example/loads/beach.jpg", "x.example/ads.jpg", "x.example/beach.jpg?crop=728x90", "x.example/_300x600", "x.example/a.970x90?",
 	"x.example/login", "x.example/a/SSO/b", "x.example/oauth2?a", "x.example/login.html", "x.example/a?to=/login", "login.example/a", "x.example/a-login",
 	"x.example/c/Shop.example.js?v=1", "x.example/shop.example.js", "x.example/shopXexample.js", "x.example/myshop.example.js", "x.example/a?b=/shop.example.js", "x.example/localhost.js",
