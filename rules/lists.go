@@ -428,8 +428,8 @@ func (r *listReader) readTrackerRadar() error {
 	return nil
 }
 
-// build indexes the rules: by domain, else by the rarest run of a literal, else
-// by the pages that they are limited to.
+// build indexes the rules: by domain, else by the rarest run of a literal, else, or
+// where that is the scheme's, by the pages that they are limited to.
 func (t *listTable) build() {
 	var literals []string
 	counts := map[uint32]int32{}
@@ -452,7 +452,8 @@ func (t *listTable) build() {
 			r.next, t.byHost[n] = t.byHost[n], uint32(i+1)
 			continue
 		}
-		if run := rarestRun(r.literals(), counts); run != "" {
+		ofPages := r.scope != nil && len(r.scope.pages) > 0
+		if run := rarestRun(r.literals(), counts); run != "" && !(ofPages && inEveryURL(run)) {
 			literals = append(literals, run)
 			offset := -1
 			if r.flags&(flagHost|flagStart|flagMatchCase) == 0 && (r.scope == nil || r.scope.regexp == nil) && strings.IndexByte(r.pattern, '*') < 0 {
@@ -461,7 +462,7 @@ func (t *listTable) build() {
 			t.byLiteral = append(t.byLiteral, newLiteralRule(run, uint32(i), offset))
 			continue
 		}
-		if r.scope != nil && len(r.scope.pages) > 0 {
+		if ofPages {
 			for _, domain := range r.scope.pages {
 				if strings.Count(domain, ".") >= maxLabels {
 					continue // no host is looked at that far
@@ -494,6 +495,12 @@ func rarestRun(literals []string, counts map[uint32]int32) string {
 		}
 	}
 	return best
+}
+
+// inEveryURL reports whether a run begins with bytes that almost all URLs have.
+func inEveryURL(run string) bool {
+	run = run[:gramLength]
+	return strings.Contains("https://", run) || strings.Contains("http://", run)
 }
 
 // found are the first rules of each sort that match, by 1 + their number.

@@ -60,6 +60,8 @@ func TestABP(t *testing.T) {
 		{"/t.js$domain=~shop.example", Script, "-https://a.example/t.js"},
 		{"/t.js$domain=example|~shop.example", Script, "-https://a.example/t.js"},
 		{"/t.js$domain=other.example", Script, "-https://a.example/t.js"},
+		{"|https://$script,domain=shop.example", Script, "+https://a.example/t.js -http://a.example/t.js"},
+		{"|https://$script,domain=other.example|~shop.example", Script, "-https://a.example/t.js"},
 		{"*$script,third-party,domain=shop.example,denyallow=cdn.example|x.example", Script, "+https://a.example/t.js -https://cdn.example/t.js -https://y.x.example/ -/t.js"},
 		{"||ads.test^\n@@||ads.test/ok^", Script, "+https://ads.test/a -https://ads.test/ok/a"},
 		{"||ads.test^$important\n@@||ads.test/ok^", Script, "+https://ads.test/ok/a"},
@@ -86,6 +88,15 @@ func TestABP(t *testing.T) {
 				t.Errorf("%q, %v %s: blocked is %v", c.rules, c.kind, u[1:], got)
 			}
 		}
+	}
+}
+
+// TestRulesOfPages looks where a rule about all that some pages load is looked up:
+// at its pages alone, not at every URL that has its scheme.
+func TestRulesOfPages(t *testing.T) {
+	l := listEngine(t, FormatABP, "|https://$script,domain=a.test|b.test\n|http://$image,domain=a.test\n|https://a.test/x/$domain=a.test\n|https://\n").lists
+	if len(l.byPage) != 2 || len(l.byLiteral) != 2 {
+		t.Errorf("%d pages have rules, and %d literals; want 2 and 2", len(l.byPage), len(l.byLiteral))
 	}
 }
 
