@@ -16,7 +16,7 @@ func TestBoxesForWhatScriptsMake(t *testing.T) {
 	const policy = "script-src 'nonce-n0' 'unsafe-eval'; style-src 'nonce-n0'"
 	w.set("/", `<!DOCTYPE html><html lang="en"><head>`+strings.Replace(guardElement, "<script", `<script nonce="n0"`, 1)+`</head><body>
 <script nonce="n0" type="text/plain" data-askfirst-src="https://friend.example/sdk.js" data-askfirst-category="social" data-askfirst-vendor="friend"></script>
-<main></main><ul></ul>
+<main id="app"></main><ul></ul>
 <askfirst-placeholder data-vendor="friend" data-category="social" class="friend-card"></askfirst-placeholder><p class="friend-card" id="page" data-askfirst-category="social" data-askfirst-vendor="friend"></p>`+banner+`</body></html>`)
 	w.set("csp:/", policy)
 	ctx := tab(t, browser(t, w), "/")

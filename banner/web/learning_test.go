@@ -161,4 +161,11 @@ func TestPageIsLoadedAnew(t *testing.T) {
 			}
 		}
 	}
+
+	// As Shopify's own script does around what it calls.
+	w.set("/keeps", document(held("", `const own = document.write; document.write = () => {}; document.write = own; self.ran = true`)))
+	ctx := tab(t, b, "/keeps")
+	if !do[bool](t, ctx, `self.before = 1;`+settle[:len(settle)-len("return true")]+`await askfirst.set(['analytics']); return self.before === 1 && self.ran === true`) {
+		t.Error("a script that does not write had the page loaded anew")
+	}
 }

@@ -1,11 +1,11 @@
 /** Holding an element in its place, and making it whole again. */
 import { attach, listen } from './asking'
-import { learn } from './learning'
+import { count } from './reports'
 import { srcdoc } from './markup'
 import type { Decision, Kind, Unseen } from './matcher'
-import { all, drop, get, has, insert, later, nativeFetch, remove, set, setText } from './native'
+import { all, drop, get, has, insert, later, live, nativeFetch, remove, set, setText } from './native'
 import { allowed, allowedFor, being, element, grants, judge, judgeCode, optional, parts } from './page'
-import { count } from './reports'
+import { learn } from './learning'
 import type { Category } from './table'
 
 const held = 'data-askfirst-'
@@ -348,9 +348,9 @@ export function admit(root: Node): boolean {
 
 function look(el: Element): boolean {
 	if (/^askfirst-/.test(el.localName) && el.isConnected) attach(el)
-	if (el.id === '_R_' || (document.readyState === 'complete' && el.matches(hydrated))) unwrap()
+	if (el.id === '_R_' || (document.readyState === 'complete' && el.firstElementChild && el.matches(hydrated))) unwrap()
 	if (isHeld(el)) {
-		if (el.isConnected) return false
+		if (el.isConnected && live(el)) return false
 		// A script that keeps its place among others cannot wait.
 		if (waiting.has(el) && isScript(el) && !el.async) being('now', reconsider)
 		if (!isHeld(el)) return true

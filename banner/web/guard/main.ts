@@ -37,10 +37,10 @@
  * For these there is the site's Content-Security-Policy.
  */
 import { attach, guardAsking, open, settled, show } from './asking'
-import { choose, honour, obey, on } from './choice'
+import { guardNetwork } from './network'
 import { guardFrames } from './frames'
 import { guardMarkup } from './markup'
-import { guardNetwork } from './network'
+import { choose, honour, obey, on } from './choice'
 import { guardNodes } from './nodes'
 import { box, ours, unwrap } from './held'
 import { learn } from './learning'

@@ -1,8 +1,8 @@
 /** Making held elements whole again: in place, in document order, each once. */
-import { admit, codeType, holds, isHeld, isScript, kept, keptAddress, kindOf, released as mayAct, park, restore, trust, wasAsync } from './held'
+import { inert } from './markup'
 import { all, apply, drop, get, has, insert, inside, later, remove, wrapped } from './native'
 import { learn } from './learning'
-import { inert } from './markup'
+import { admit, codeType, holds, isHeld, isScript, kept, keptAddress, kindOf, released as mayAct, park, restore, trust, wasAsync } from './held'
 import { being, matcher, nothingHeld } from './page'
 import { count, countInline } from './reports'
 
@@ -28,7 +28,7 @@ function held(root: ParentNode, found: Element[] = []): Element[] {
 const parked = (el: Element): boolean => isScript(el) && get(el, 'type') === 'text/plain' && !!get(el, 'data-category')
 
 /** Whether something that may act by now would come too late: a vendor's script that always does, or one that is seen to write into the page while that is read. */
-export const comesLate = (): boolean => held(document).some((el) => isScript(el) && mayAct(el) && (matcher.tooLate(el.dataset.askfirstVendor ?? '') || /document\.write/.test(el.text)))
+export const comesLate = (): boolean => held(document).some((el) => isScript(el) && mayAct(el) && (matcher.tooLate(el.dataset.askfirstVendor ?? '') || /document\.write\w*\s*\(/.test(el.text)))
 
 /** Whether all that was released on this page could be made whole so far, whoever had it released. */
 let whole = true
