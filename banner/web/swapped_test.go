@@ -2,6 +2,7 @@ package web
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -35,7 +36,7 @@ return times`); got > 20 {
 func TestPageFromBeforeTheChoice(t *testing.T) {
 	w := newWorld(t)
 	ctx := tab(t, browser(t, w), "/")
-	if got := do[string](t, ctx, `const page = '<main><askfirst-placeholder data-vendor="tube" data-category="marketing"><template shadowrootmode="open"><button data-askfirst="load">Load</button></template><iframe width="400" height="200" data-askfirst-src="https://tube.example/film" data-askfirst-category="marketing" data-askfirst-vendor="tube"></iframe></askfirst-placeholder></main>';
+	if got := do[string](t, ctx, `const page = '<main>`+heldFilm+`</main>';
 await askfirst.set('accept-all');
 document.body.insertAdjacentHTML('beforeend', page);
 document.body.append(document.createRange().createContextualFragment(page));
@@ -50,16 +51,48 @@ return [...document.querySelectorAll('iframe')].map(f => f.parentNode.localName 
 	}
 }
 
+// heldFilm is a film as the proxy holds it, in its box.
+const heldFilm = `<askfirst-placeholder data-vendor="tube" data-category="marketing"><template shadowrootmode="open"><button data-askfirst="load">Load</button></template><iframe width="400" height="200" data-askfirst-src="https://tube.example/film" data-askfirst-category="marketing" data-askfirst-vendor="tube"></iframe></askfirst-placeholder>`
+
+// TestWhatIsHydratedHasNoBoxes when the framework's script runs, which sets addresses
+// anew as it takes up what is there: each box is shown in its frame, once it is known
+// whose it is.
+func TestWhatIsHydratedHasNoBoxes(t *testing.T) {
+	for name, page := range map[string]string{
+		"Angular":      `<app-root ngh="0"><div>` + heldFilm + `</div></app-root>`,
+		"React Router": `<link rel="modulepreload" href="/assets/entry.client-C0ffee00.js"><div>` + heldFilm + `</div>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.set("/page", document(page+`<script type="module">
+const frame = document.querySelector('iframe');
+self.came = frame.parentNode.localName;
+frame.src = 'https://tube.example/film';
+</script>`))
+			ctx := tab(t, browser(t, w), "/page")
+			if got := do[string](t, ctx, until+`await until(() => document.querySelector('iframe').srcdoc.includes('askfirst-placeholder')); return came`); got != "div" {
+				t.Errorf("the frame is in %s", got)
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			for _, query := range w.boxed {
+				if strings.Contains(query, "unknown") {
+					t.Errorf("a box was asked for by %s", query)
+				}
+			}
+		})
+	}
+}
+
 // TestIslands: what Astro's islands hydrate has no boxes in it, in the page as it
 // came and in one that Astro's router swaps in. What is about them keeps its own.
 func TestIslands(t *testing.T) {
-	const box = `<askfirst-placeholder data-vendor="tube" data-category="marketing"><template shadowrootmode="open"><button data-askfirst="load">Load</button></template><iframe width="400" height="200" data-askfirst-src="https://tube.example/film" data-askfirst-category="marketing" data-askfirst-vendor="tube"></iframe></askfirst-placeholder>`
 	w := newWorld(t)
 	w.set("/page", document(`<script>
 const parents = () => [...document.querySelectorAll('iframe')].map(f => f.parentNode.localName).join();
 customElements.define('astro-island', class extends HTMLElement { connectedCallback() { Promise.resolve().then(() => self.swapped = parents()) } })
 document.addEventListener('DOMContentLoaded', () => self.came = parents())</script>
-<main><astro-island><div>`+box+`</div></astro-island>`+box+`</main>`))
+<main><astro-island><div>`+heldFilm+`</div></astro-island>`+heldFilm+`</main>`))
 	ctx := tab(t, browser(t, w), "/page")
 	const want = "div,askfirst-placeholder"
 	if got := do[string](t, ctx, `return came`); got != want {

@@ -136,9 +136,9 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 		watched ??= watch().catch(() => {})
 		accommodate(el)
 		if (el.localName !== 'iframe' || unseen(el) || el.hasAttribute('srcdoc')) return
-		// The frame has its size once it is in the page.
+		// The frame has its size once it is in the page. What a script changes meanwhile may not be known yet: then it is shown later.
 		setTimeout(() => {
-			if (el.isConnected && (el as HTMLIFrameElement).clientHeight && isHeld(el)) void fill(el as HTMLIFrameElement).catch(() => {})
+			if (el.isConnected && (el as HTMLIFrameElement).clientHeight && isHeld(el) && (el as HTMLElement).dataset.askfirstCategory !== 'unknown') void fill(el as HTMLIFrameElement).catch(() => {})
 		}, 0)
 	}
 }

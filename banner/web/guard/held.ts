@@ -388,10 +388,11 @@ function unbox(el: Element): void {
 
 /**
  * The boxes in what a framework will find again, once it runs, element for element
- * as its server wrote it. The script by that React takes up a whole document has
- * the id _R_. Astro's router brings further islands once the page is there.
+ * as its server wrote it. What Angular hydrates is marked ngh. Where React takes up
+ * a whole document there is a script with the id _R_, or React Router's entry.client.
+ * Astro's router brings further islands once the page is there.
  */
-const hydrated = ':is(#root,#app,#__next,#__nuxt,#___gatsby,astro-island,[data-server-rendered],:has(#_R_)) askfirst-placeholder'
+const hydrated = ':is(#root,#app,#__next,#__nuxt,#___gatsby,astro-island,[ngh],[data-server-rendered],:has(#_R_,[href*="entry.client-"])) askfirst-placeholder'
 
 /**
  * Takes boxes out of what a framework hydrates before it does: what would be in

@@ -10,7 +10,7 @@ export type Optional = (typeof optional)[number]
 /** A window and its constructors: the page's, or that of a frame that has no address of its own. */
 export type Realm = Window & typeof globalThis
 
-export const element = (document.currentScript ?? document.querySelector('[data-askfirst-guard]')) as HTMLScriptElement
+export const element = document.currentScript as HTMLScriptElement
 const setting = (name: string, otherwise: string): string => get(element, 'data-' + name) ?? otherwise
 
 /** The address under which the proxy answers itself, with a slash at its end. It is whole: a page's <base> may lead paths elsewhere. */
