@@ -68,7 +68,7 @@ for (const owner of [self, WorkerGlobalScope]) {
 		const value = answer
 			.then(async (answer) => holds(asked[0], await answer.json()))
 			.catch(() => true)
-			.then((held) => (held ? Promise.reject(new TypeError('Failed to fetch')) : apply(native, worker, args)))
+			.then((refused) => (refused ? Promise.reject(new TypeError('Failed to fetch')) : apply(native, worker, args)))
 		return { value }
 	})
 	wrap(owner, 'importScripts', (_, args) => args.forEach((_, at) => block('script', at)(_, args)))
