@@ -27,10 +27,10 @@ const (
 
 // runs finds which of many literals occur in a text. It looks only at places some
 // bytes apart, and there at one run of bytes. The case of letters counts. The filter,
-// 32 KiB, has a bit for each run.
+// 64 KiB, has a bit for each run.
 type runs struct {
 	mask   uint32 // of a run's bytes
-	filter *[1 << 12]uint64
+	filter *[1 << 13]uint64
 	slots  []runSlot // open addressing, a power of two long
 	refs   []runRef
 }
@@ -79,7 +79,7 @@ func (r *runs) enter(literals []string, run int, mask uint32, common func(run st
 	slices.Sort(keys)
 	runOf := func(i int) uint32 { return uint32(keys[i] >> 32) }
 	r.mask = mask
-	r.filter = new([1 << 12]uint64)
+	r.filter = new([1 << 13]uint64)
 	r.slots = make([]runSlot, 1<<bits.Len(uint(2*len(keys))))
 	r.refs = make([]runRef, len(keys))
 	for i, key := range keys {
@@ -93,7 +93,7 @@ func (r *runs) enter(literals []string, run int, mask uint32, common func(run st
 			continue
 		}
 		h := runOf(i) * runHash
-		r.filter[h>>20] |= 1 << (h >> 14 & 63)
+		r.filter[h>>19] |= 1 << (h >> 13 & 63)
 		at := r.slot(h)
 		for r.slots[at].first != 0 {
 			at = (at + 1) & uint32(len(r.slots)-1)
@@ -107,9 +107,9 @@ const runHash = 0x9e3779b1
 func (r *runs) slot(hash uint32) uint32 { return hash >> 6 & uint32(len(r.slots)-1) }
 
 // probeRun returns in its lowest bit whether a run may be in a table.
-func probeRun(filter *[1 << 12]uint64, run uint32) uint64 {
+func probeRun(filter *[1 << 13]uint64, run uint32) uint64 {
 	h := run * runHash
-	return filter[h>>20] >> (h >> 14 & 63)
+	return filter[h>>19] >> (h >> 13 & 63)
 }
 
 // scan calls found with the number of every literal that may begin at text[start],
@@ -221,6 +221,9 @@ func commonInCode(run string) int {
 	if runsOfCode().has(runWord(run)) {
 		cost += 60
 	}
+	if commonestRunsOfCode().has(runWord(run)) {
+		cost += 200
+	}
 	for i := 0; i < len(run); i++ {
 		cost += int(costsInCode[run[i]])
 	}
@@ -229,16 +232,22 @@ func commonInCode(run string) int {
 
 var costsInCode = letterCosts("etaoinsrlcdup.")
 
-// runsOfCode are the runs of commonCode, of both lengths.
-var runsOfCode = sync.OnceValue(func() *runFilter {
+// runsOfCode are the runs of commonCode, and of what is the commonest in it.
+var (
+	runsOfCode          = sync.OnceValue(func() *runFilter { return runsIn(commonCode) })
+	commonestRunsOfCode = sync.OnceValue(func() *runFilter { return runsIn(commonestCode) })
+)
+
+// runsIn returns the runs of a text, of both lengths.
+func runsIn(text string) *runFilter {
 	f := new(runFilter)
 	for _, n := range [...]int{longRun, shortRun} {
-		for i := 0; i+n <= len(commonCode); i++ {
-			f.add(runWord(commonCode[i : i+n]))
+		for i := 0; i+n <= len(text); i++ {
+			f.add(runWord(text[i : i+n]))
 		}
 	}
 	return f
-})
+}
 
 // runFilter has runs, 32 KiB for some thousands, and takes one of fifty others for
 // one that it has.
@@ -276,4 +285,16 @@ const commonCode = commonRuns + "window. document. google article graph square e
 	"notify element document comment site sites near year year agents controls center ribbon insert inside install text context custom trust bottom captcha dropdown drop push pushed forbidden " +
 	"root notification motion study just linear sum status rum forum service readable obsolete trial horizontal modify reason " +
 	"tag tags gtag( getElementById createElement parentElement mark text terms form( sites not note hint( unit( _to _id _ad _code _url _data _name insert " +
-	"push push( .push( .variables Context( collect promote server international promo analytics"
+	"push push( .push( .variables Context( collect promote server international promo analytics " +
+	"type Type shop shopping state status static form format Format information support port seventy tracking king_ king- ing- ing_ -ing product_ project_ identity entity entity_ " +
+	"Link links client_id element_id refresh fresh Page page. image. sign design next live liver accounts country entry marker Mark sell seller handle handler native national space " +
+	"sale sales wholesale statistic plastic limit limits limited student identifier Data change exchange branch brand currency ify. fy.com ity.com y.com e.com om/s om/c om/w om/b " +
+	"key_ _key _keys clear learn early attempt pattern latter provider improve preset quantity Browser flex flexible profile profile_ order_ under_ nText eText ntId entId ionS " +
+	"duration aster faster acking stack ets. ntIn adder allow allows nts. Load load. query. Serv Service -gra graph ticket pocket bracket platform enter_ _data flow follow like record " +
+	"right light might weight flight thunder lights service services part parts work worker network artist merchandise commerce merchant navigator operator iterator _config _con " +
+	"intelligent excellent amazon ding. ring. ting. tic. side- ide- queue Image Images ward forward cover discover Review Reviews percent eCon eConfig tails details mail cial " +
+	"social media hrough through shape shared strong strong1 stroke astro ents. ants: _set et_s ed_s _ref _ref= _tr_ "
+
+// commonestCode is what they say in every other line.
+const commonestCode = "type Type shop state format right options Option port event before reference track account site page product form service client " +
+	"market work base article"
