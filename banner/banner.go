@@ -148,24 +148,26 @@ func (v *View) ticked(c consent.Category) bool {
 // Banner asks on behalf of one site. It is immutable but for what it has
 // rendered, and safe for concurrent use.
 type Banner struct {
-	o         Options
-	engine    *rules.Engine
-	records   Records
-	observer  Observer
-	log       *slog.Logger
-	languages *languages
-	offered   consent.Set
-	assets    assets
-	asks      *forest[askKey]
-	boxes     *forest[boxKey]
-	askCSS    string
-	boxCSS    string
-	pageCSS   string
-	edition   string
-	lastSite  atomic.Pointer[hostSite]
-	limit     limiter
-	hosts     hosts
-	counters  counters
+	o           Options
+	engine      *rules.Engine
+	records     Records
+	observer    Observer
+	log         *slog.Logger
+	languages   *languages
+	offered     consent.Set
+	assets      assets
+	asks        *forest[askKey]
+	boxes       *forest[boxKey]
+	askCSS      string
+	boxCSS      string
+	pageCSS     string
+	edition     string
+	lastSite    atomic.Pointer[hostSite]
+	reportLimit limiter
+	choiceLimit limiter
+	flooded     atomic.Int64 // the minute in which that was last logged
+	hosts       hosts
+	counters    counters
 }
 
 // New makes the Banner of a site. Its error joins every mistake in o.
@@ -184,6 +186,8 @@ func New(o Options, e *rules.Engine, records Records, observer Observer) (*Banne
 	b.edition = b.editionOf()
 	b.asks = newForest(b.renderAsk)
 	b.boxes = newForest(b.renderBox)
+	b.reportLimit.burst, b.reportLimit.perSecond = reportBurst, reportsPerSecond
+	b.choiceLimit.burst, b.choiceLimit.perSecond = choiceBurst, choicesPerSecond
 	return b, nil
 }
 

@@ -151,7 +151,7 @@ func (b *Banner) serveHonoured(ctx *fasthttp.RequestCtx, v *Visit) {
 	private(ctx)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 	a := answer{Choice: "gpc", Return: string(ctx.QueryArgs().Peek("return"))}
-	if granted, err := b.grant(&a, v.Standing); err == nil && ctx.IsGet() && b.keeps(ctx, v) && b.limit.allow(v.Address, time.Now()) {
+	if granted, err := b.grant(&a, v.Standing); err == nil && ctx.IsGet() && b.keeps(ctx, v) && b.reportLimit.allow(v.Address, time.Now()) {
 		b.choose(ctx, v, &a, granted)
 	}
 }
@@ -251,8 +251,16 @@ func (b *Banner) choose(ctx *fasthttp.RequestCtx, v *Visit, a *answer, granted c
 }
 
 // record makes the receipt durable. A store that fails or does not answer costs
-// the receipt, not the choice: that is what the visitor is owed first.
+// the receipt, not the choice: that is what the visitor is owed first. So does a
+// flood of choices, which would fill the store.
 func (b *Banner) record(ctx *fasthttp.RequestCtx, v *Visit, a *answer, c *consent.Choice) {
+	if now := time.Now(); !b.choiceLimit.allow(v.Address, now) {
+		b.counters.unrecorded.Add(1)
+		if minute := now.Unix() / 60; b.flooded.Swap(minute) != minute {
+			b.log.Error("choices come too fast from one network and stand without receipts", "site", b.o.Site, "network", v.Address, "most a second", choicesPerSecond)
+		}
+		return
+	}
 	i, ok := b.languages.match([]byte(a.Language))
 	if !ok {
 		i = b.languages.choose(nil, ctx.Request.Header.Peek("Accept-Language"))

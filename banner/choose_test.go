@@ -175,6 +175,27 @@ func TestChoiceWithoutReceipt(t *testing.T) {
 	}
 }
 
+// TestFloodOfChoices: what comes too fast from one network is obeyed and fills no store.
+func TestFloodOfChoices(t *testing.T) {
+	e := serve(t, Options{})
+	later := time.Now().Add(time.Hour)
+	for e.banner.choiceLimit.allow(e.visit.Address, later) {
+	}
+	a := e.json("/_askfirst/consent", `{"choice":"accept-all"}`)
+	e.status(a, http.StatusNoContent)
+	if _, choice := e.cookie(a); choice.Categories.Empty() {
+		t.Error("the choice was not obeyed")
+	}
+	if n := len(e.records.receipts); n != 0 {
+		t.Errorf("%d receipts", n)
+	}
+	e.visit.Address = "198.51.100.0"
+	e.status(e.json("/_askfirst/consent", `{"choice":"accept-all"}`), http.StatusNoContent)
+	if n := len(e.records.receipts); n != 1 {
+		t.Errorf("%d receipts of another network", n)
+	}
+}
+
 func TestReturnStaysHere(t *testing.T) {
 	e := serve(t, Options{})
 	for _, c := range []struct{ back, want string }{

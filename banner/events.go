@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -111,7 +109,7 @@ func tuple(data []byte, fields ...any) error {
 }
 
 func (b *Banner) serveEvents(ctx *fasthttp.RequestCtx, v *Visit) {
-	if !b.limit.allow(v.Address, time.Now()) {
+	if !b.reportLimit.allow(v.Address, time.Now()) {
 		b.tooFast(ctx)
 		return
 	}
@@ -238,41 +236,4 @@ func printable(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// limiter lets each address report now and then. Addresses share a fixed number
-// of buckets, so its memory is bounded whoever comes.
-type limiter struct {
-	mu      sync.Mutex
-	buckets [4096]bucket
-}
-
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
-const (
-	reportBurst     = 60 // reports that an address may send at once
-	reportPerSecond = 5  // and from then on
-)
-
-var limiterSeed = maphash.MakeSeed()
-
-// allow takes one token from the bucket of an address.
-func (l *limiter) allow(address string, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b := &l.buckets[maphash.String(limiterSeed, address)%uint64(len(l.buckets))]
-	if b.at.IsZero() {
-		b.tokens = reportBurst
-	} else {
-		b.tokens = min(reportBurst, b.tokens+max(0, now.Sub(b.at).Seconds())*reportPerSecond)
-	}
-	b.at = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
 }

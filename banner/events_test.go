@@ -63,7 +63,7 @@ func TestEvents(t *testing.T) {
 }
 
 func TestReportsAreLimited(t *testing.T) {
-	var l limiter
+	l := limiter{burst: reportBurst, perSecond: reportsPerSecond}
 	now := time.Unix(1000, 0)
 	allowed := 0
 	for range 1000 {
@@ -77,7 +77,7 @@ func TestReportsAreLimited(t *testing.T) {
 	if !l.allow("192.0.2.0", now.Add(time.Second)) {
 		t.Error("nothing a second later")
 	}
-	for range reportPerSecond {
+	for range reportsPerSecond {
 		l.allow("192.0.2.0", now.Add(time.Second))
 	}
 	if l.allow("192.0.2.0", now.Add(-time.Hour)) {

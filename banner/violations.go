@@ -22,7 +22,7 @@ type violation struct {
 }
 
 func (b *Banner) serveViolations(ctx *fasthttp.RequestCtx, v *Visit) {
-	if !b.limit.allow(v.Address, time.Now()) {
+	if !b.reportLimit.allow(v.Address, time.Now()) {
 		b.tooFast(ctx)
 		return
 	}

@@ -82,7 +82,7 @@ func (b *Banner) serveCall(ctx *fasthttp.RequestCtx, v *Visit) {
 	page.Reset([]byte(origin(v) + c.Page))
 	d := b.engine.URL(&page, []byte(c.URL), kind)
 	allowed := d.Allowed(granted)
-	if (d.Party == rules.ThirdParty || d.Rule != nil) && b.limit.allow(v.Address, time.Now()) {
+	if (d.Party == rules.ThirdParty || d.Rule != nil) && b.reportLimit.allow(v.Address, time.Now()) {
 		b.countCall(&page, &c, kind, d, allowed, granted)
 	}
 	answer, err := json.Marshal(map[string]bool{"allowed": allowed})
