@@ -24,6 +24,7 @@ type workerPage struct {
 	Ask   string `json:"ask"`
 	Page  string `json:"page"`
 	Child bool   `json:"child"`
+	Own   bool   `json:"own"` // it asks about what is called on the site itself too
 }
 
 // call is a worker's question.
@@ -33,8 +34,8 @@ type call struct {
 	URL  string `json:"url"`
 }
 
-// serveWorker answers with what comes first in a worker whose script the page made
-// itself. The query says whether the page is for children, and its path.
+// serveWorker answers with what comes first in a worker whose script a page or a worker
+// made itself. The query says whether the page is for children, and its path.
 func (b *Banner) serveWorker(ctx *fasthttp.RequestCtx, _ *Visit) {
 	query := string(ctx.URI().QueryString())
 	path := strings.IndexByte(query, '/')
@@ -42,23 +43,22 @@ func (b *Banner) serveWorker(ctx *fasthttp.RequestCtx, _ *Visit) {
 		b.refuse(ctx, fasthttp.StatusBadRequest, "want the path of a page")
 		return
 	}
-	page := workerPage{Ask: b.o.Prefix + "worker", Page: query[path:], Child: query[:path] == "true"}
-	if !isLocal(page.Page) || len(page.Page) > maxPage {
-		page.Page = "/"
-	}
-	told, err := json.Marshal(page)
-	if err != nil {
-		b.refuse(ctx, fasthttp.StatusInternalServerError, "the page could not be written")
-		return
-	}
 	private(ctx)
 	ctx.Response.Header.Set("Cache-Control", "private, max-age=300")
 	ctx.SetContentType("text/javascript; charset=utf-8")
-	ctx.Response.AppendBodyString("self.__askfirst_page=")
-	ctx.Response.AppendBody(told)
-	ctx.Response.AppendBodyString(";")
-	ctx.Response.AppendBody(workerBundle)
-	ctx.Response.AppendBodyString(";\n")
+	ctx.Response.SetBodyRaw(append(b.AppendWorker(nil, query[path:], query[:path] == "true"), '\n'))
+}
+
+// AppendWorker appends what comes first in a worker's script: the guard of workers, told
+// of the page that the worker is for. It is one line that ends a statement.
+func (b *Banner) AppendWorker(dst []byte, path string, child bool) []byte {
+	page := workerPage{Ask: b.o.Prefix + "worker", Page: path, Child: child, Own: b.o.OwnRules}
+	if !isLocal(path) || len(path) > maxPage {
+		page.Page = "/"
+	}
+	told, _ := json.Marshal(page) // strings and truths alone: it cannot fail
+	dst = append(append(dst, "self.__askfirst_page="...), told...)
+	return append(append(append(dst, ';'), workerBundle...), ';')
 }
 
 // serveCall answers a worker whether it may make a call, and counts the call.

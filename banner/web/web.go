@@ -36,8 +36,7 @@ const IAB = "guard/iab.ts"
 // for where it holds something.
 const Boxes = "guard/boxes.ts"
 
-// Worker is that of the guard of workers, which comes first in those that a page
-// makes of a text of its own.
+// Worker is that of the guard of workers, which comes first in their scripts.
 const Worker = "guard/worker.ts"
 
 // Bundle returns an entry point and all that it imports as one script. dir is

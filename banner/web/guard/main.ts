@@ -17,15 +17,14 @@
  *   TypeError, XMLHttpRequest fails with status 0, sendBeacon returns true,
  *   WebSocket and EventSource fire error and are closed, a worker fires error,
  *   a service worker's registration rejects. It is not made again on consent.
- * - A worker whose script is a blob of the page's own has a guard of its own; see
- *   worker.ts.
+ * - A worker whose script is a blob of the page's own has a guard of its own, and so
+ *   has one whose script is a file of the site, from the proxy; see worker.ts.
  * - A held cookie or storage key is not kept; nothing says so.
  * - window.open and form.submit are held only without a click or a key of the
  *   visitor's: open returns null.
  *
- * Beyond its reach are import(), other workers and those that they start, worklets,
- * blobs that the site's policy lets nobody read, WebRTC, WebSocketStream, Cache.add,
- * and
+ * Beyond its reach are import(), workers of data:, worklets, blobs that the site's
+ * policy lets nobody read, WebRTC, WebSocketStream, Cache.add, and
  * - frames of other origins, those whose address is javascript:, data: or blob:,
  *   those that a script reaches as window[n], and what scripts in a srcdoc do;
  * - attributes that are changed as nodes: attr.value, and a style or a srcdoc by
