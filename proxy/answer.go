@@ -115,10 +115,13 @@ var errAborted = fmt.Errorf("the answer was broken off: %w", io.ErrUnexpectedEOF
 
 func (x *exchange) writeBody() error {
 	var err error
-	if x.doc.state == streaming {
-		err = x.doc.stream()
-	} else {
+	switch d := &x.doc; {
+	case d.state != streaming:
 		err = x.relay()
+	case d.rewriter == nil:
+		err = d.streamScript()
+	default:
+		err = d.stream()
 	}
 	if err != nil && x.v.out == x.sent {
 		// The head has not left: it gives way to one that tells the truth.

@@ -9,11 +9,10 @@ import (
 	"github.com/askfirst/askfirst/rules/consent"
 )
 
-// isForChildren reports whether the site says that what is at this path is for
-// children.
-func (x *exchange) isForChildren() bool {
-	for _, glob := range x.site.UnderAge.Paths {
-		if rules.MatchPath(glob, x.path()) {
+// isForChildren reports whether the site says that what is at a path is for children.
+func (s *site) isForChildren(path []byte) bool {
+	for _, glob := range s.UnderAge.Paths {
+		if rules.MatchPath(glob, path) {
 			return true
 		}
 	}

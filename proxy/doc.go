@@ -10,8 +10,8 @@
 // which decodes, rewrites and encodes it (encoding.go, charset.go), remembers it
 // (remember.go, memo.go; refinery.go makes what is remembered smaller) and makes
 // its head true (documenthead.go, validators.go, csp.go, lock.go). Where one page
-// serves all, uniform.go says for whom it is made. All else is passed on
-// untouched, as it comes. own.go answers what is asked of us, tunnel.go carries
+// serves all, uniform.go says for whom it is made. A worker's script has a guard put
+// into it (worker.go). All else is passed on untouched, as it comes. own.go answers what is asked of us, tunnel.go carries
 // WebSockets, servers.go chooses among several upstreams.
 //
 // What cannot be read is held all the same: a page in an unknown or broken

@@ -69,8 +69,10 @@ type document struct {
 	decoders []io.ReadCloser
 	target   coding
 	encoder  encoder
-	text     *charsetReader // the page, decoded
-	buf      []byte         // text's, where it needs one
+	decoded  io.Reader      // the body, once it is undone what was done to it
+	text     *charsetReader // the page, as it is to be rewritten
+	buf      []byte         // what is decoded is read into, where one is needed
+	opened   bool           // it is known how the body is to be read
 	plain    []byte         // what text has given, where that came in parts
 	made     []byte         // what became of it, before it is encoded
 	rewriter *rewrite.Rewriter
@@ -114,17 +116,8 @@ const pagePause = 20 * time.Millisecond
 
 // sendDocument sends the answer as a rewritten page.
 func (x *exchange) sendDocument() error {
-	d := &x.doc
-	if d.x == nil {
-		d.x = x
-		d.options.Head, d.options.Foot = d.head, d.foot
-		d.options.Placeholder, d.options.Seen = d.placeholder, d.seen
-		d.options.Elsewhere, d.options.Policy = d.elsewhere, d.policy
-	}
-	var known bool
-	d.codings, known = contentCodings(&x.answer, d.codings[:0])
-	if !known || x.answer.status == 206 || isOpaqueCharset(x.answer.get(nameContentType)) ||
-		x.site.ObeyNoTransform && x.answer.lists(nameCacheControl, "no-transform") {
+	d, ok := x.document()
+	if !ok || isOpaqueCharset(x.answer.get(nameContentType)) {
 		return x.passHeld()
 	}
 	d.begin()
@@ -157,6 +150,19 @@ func (x *exchange) sendDocument() error {
 		return d.passStream()
 	}
 	return err
+}
+
+// document makes ready for reading the body. It reports whether that can be changed.
+func (x *exchange) document() (d *document, ok bool) {
+	d = &x.doc
+	if d.x == nil {
+		d.x = x
+		d.options.Head, d.options.Foot = d.head, d.foot
+		d.options.Placeholder, d.options.Seen = d.placeholder, d.seen
+		d.options.Elsewhere, d.options.Policy = d.elsewhere, d.policy
+	}
+	d.codings, ok = contentCodings(&x.answer, d.codings[:0])
+	return d, ok && x.answer.status != 206 && !(x.site.ObeyNoTransform && x.answer.lists(nameCacheControl, "no-transform"))
 }
 
 var errLarge = errors.New("the page is too large to be held")
@@ -197,7 +203,8 @@ func (d *document) end() {
 		return
 	}
 	d.closePipeline()
-	d.state, d.done, d.charset = resting, false, ""
+	d.state, d.done, d.opened, d.charset = resting, false, false, ""
+	d.decoded = nil
 	d.match, d.rest, d.like, d.read, d.came = nil, nil, 0, 0, 0
 	d.draft, d.repeats = nil, false
 	d.tags, d.strings = d.tags[:0], d.strings[:0]
@@ -417,7 +424,7 @@ func (x *exchange) hold() {
 	x.proxy.metrics.unread.Add(1)
 	x.holds = !x.mayBeShared()
 	x.composeAnswer()
-	if x.holds {
+	if x.holds && !x.locksWorker() {
 		x.out = x.appendDependence(x.out)
 	}
 	if all := consent.All.With(consent.Unclassified); x.shown.Granted&all != all {

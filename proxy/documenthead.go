@@ -50,7 +50,9 @@ func (x *exchange) composeDocument() {
 	if d.target != identity && x.answer.status != 304 {
 		out = append(append(append(out, "Content-Encoding: "...), codingNames[d.target]...), "\r\n"...)
 	}
-	out = x.appendExpiry(out)
+	if x.dest != toWorker {
+		out = x.appendExpiry(out)
+	}
 	x.out = x.appendTiming(x.appendDate(out))
 }
 
@@ -86,6 +88,9 @@ func (x *exchange) appendDependence(out []byte) []byte {
 		out = append(out, "Cache-Control: private\r\n"...)
 	}
 	out = append(out, "Vary: Cookie, Sec-GPC, Sec-Fetch-Dest"...)
+	if x.heedsReferer() {
+		out = append(out, ", Referer"...)
+	}
 	for _, name := range x.site.varies {
 		out = append(append(out, ", "...), name...)
 	}
@@ -112,6 +117,9 @@ func (x *exchange) appendVary(out []byte, shared bool) []byte {
 		if !x.answer.lists(nameVary, name) {
 			out = append(append(out, name...), ", "...)
 		}
+	}
+	if x.heedsReferer() {
+		out = append(out, "Referer, "...)
 	}
 	for _, name := range more {
 		if !x.answer.lists(nameVary, name) {

@@ -42,6 +42,7 @@ type exchange struct {
 	secure  bool // the visitor came by https
 	dest    destination
 	part    bool // what is asked for is a part of a page
+	guards  bool // what is asked for is a worker's script, which is to be guarded
 	expects bool // the visitor waits for 100 (Continue)
 	last    bool // the connection ends with this exchange
 
@@ -180,6 +181,7 @@ func (x *exchange) serve() error {
 	}
 	x.rewrites = x.cfg.Rewrite && !x.site.leaves(x.path())
 	x.choose()
+	x.guards = x.guardsWorker()
 	if x.site.banner.Owns(x.path()) {
 		return x.serveOwn()
 	}
@@ -190,6 +192,8 @@ func (x *exchange) serve() error {
 	switch {
 	case x.answer.status == 101:
 		return x.tunnel()
+	case x.isWorker():
+		return x.sendWorker()
 	case x.isDocument():
 		return x.sendDocument()
 	case x.mayBeRead():
@@ -218,7 +222,7 @@ func (x *exchange) receive() (err error) {
 // choose reads the choice that the visitor has made.
 func (x *exchange) choose() {
 	var choice *consent.Choice
-	own, child := false, x.isForChildren()
+	own, child := false, x.site.isForChildren(x.path())
 	for i := range x.request.fields {
 		f := &x.request.fields[i]
 		if f.id != nameCookie {

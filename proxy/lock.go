@@ -355,10 +355,10 @@ func (x *exchange) locksWorker() bool {
 	if x.site.lock == nil {
 		return false
 	}
-	switch dest := x.request.get(nameSecFetchDest); string(dest) {
-	case "worker", "sharedworker":
+	switch x.dest {
+	case toWorker:
 		return true
-	case "":
+	case unknown:
 		return !x.secure && containsFold(x.answer.get(nameContentType), "javascript")
 	}
 	return false

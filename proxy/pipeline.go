@@ -25,21 +25,15 @@ var errBomb = errors.New("the page decodes to far more than it came as")
 func (d *document) open() error {
 	x := d.x
 	d.rest = d.body
-	var r io.Reader = (*raw)(d)
-	for i := len(d.codings) - 1; i >= 0; i-- {
-		dec, err := newDecoder(r, d.codings[i])
-		if err != nil {
-			return err
-		}
-		d.decoders = append(d.decoders, dec)
-		r = dec
+	err := d.undo()
+	if err != nil {
+		return err
 	}
-	var err error
 	if len(d.codings) == 0 && d.done {
 		d.text, err = newCharsetText(d.body, x.answer.get(nameContentType))
 	} else {
 		d.buf = getBuffer(largeBuffer)
-		d.text, err = newCharsetReader(r, x.answer.get(nameContentType), d.buf)
+		d.text, err = newCharsetReader(d.decoded, x.answer.get(nameContentType), d.buf)
 	}
 	if err != nil {
 		return err
@@ -60,6 +54,21 @@ func (d *document) open() error {
 		d.options.Granted, d.options.HoldUnclassified, d.options.Let = 0, true, nil
 	}
 	d.rewriter = rewrite.Acquire((*rewritten)(d), &d.options)
+	d.opened = true
+	return nil
+}
+
+// undo begins to undo the codings of the body.
+func (d *document) undo() error {
+	d.decoded = (*raw)(d)
+	for i := len(d.codings) - 1; i >= 0; i-- {
+		dec, err := newDecoder(d.decoded, d.codings[i])
+		if err != nil {
+			return err
+		}
+		d.decoders = append(d.decoders, dec)
+		d.decoded = dec
+	}
 	return nil
 }
 
@@ -102,8 +111,10 @@ func (d *document) close() error {
 		}
 		d.copy(&d.body, p)
 	}
-	if err := d.rewriter.Close(); err != nil {
-		return err
+	if d.rewriter != nil {
+		if err := d.rewriter.Close(); err != nil {
+			return err
+		}
 	}
 	if d.encoder != nil {
 		return d.encoder.Close()
@@ -128,7 +139,7 @@ func (r *raw) Read(p []byte) (int, error) {
 		case err != nil:
 			return 0, err
 		}
-		if d.rewriter == nil {
+		if !d.opened {
 			// What open cannot read is sent as it came.
 			d.body = append(d.body, b...)
 		} else {
@@ -208,7 +219,7 @@ func (d *document) flushStalled(silent time.Duration) error {
 		}
 		return errPause
 	case streaming:
-		if d.encoder != nil && d.rewriter != nil {
+		if d.encoder != nil && d.opened {
 			if err := d.encoder.Flush(); err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ const (
 	toFrame               // a page within another
 	toScript              // fetch and XMLHttpRequest
 	toElement             // an image, a script, a style sheet and the like
+	toWorker              // a worker's script, or a module that it imports
 )
 
 // check refuses a request that two readers could take for different ones, and
@@ -212,6 +213,8 @@ func destinationOf(s []byte) destination {
 		return toFrame
 	case "empty":
 		return toScript
+	case "worker", "sharedworker":
+		return toWorker
 	}
 	return toElement
 }
@@ -325,14 +328,14 @@ func (x *exchange) composeRequest(upgrade bool) {
 			out = appendCodings(out, f)
 			continue
 		case nameRange, nameIfRange:
-			if page {
+			if page || x.guards {
 				continue
 			}
 		case nameIfNoneMatch, nameIfMatch:
 			out = x.appendValidators(out, f)
 			continue
 		case nameIfModifiedSince:
-			if x.mayBePage() {
+			if x.mayBePage() || x.guards {
 				continue
 			}
 		}
@@ -463,7 +466,7 @@ func (x *exchange) mayBePage() bool {
 	if x.asksForPage() {
 		return true
 	}
-	return x.rewrites && x.dest != toElement && pagePath(x.path())
+	return x.rewrites && x.dest < toElement && pagePath(x.path())
 }
 
 // pagePath reports whether a path ends as those of pages do.

@@ -31,6 +31,8 @@ type site struct {
 	answers *answers
 	lock    *lock // nil for none
 	news    *arrivals
+	// byPage says that what is held may depend on the page's path.
+	byPage bool
 	// marker tells pages apart that one upstream page was made into under
 	// other rules or another configuration; see variant.
 	marker uint64
@@ -137,6 +139,7 @@ func bannerOptions(c *configs.Site, o Options) banner.Options {
 		Anew:         c.Banner.Release == "reload",
 		Clear:        c.Banner.Clear,
 		SecondLock:   c.SecondLock,
+		OwnRules:     len(c.Lists) > 0 || slices.ContainsFunc(c.Overrides, func(o rules.Override) bool { return o.URL != "" }),
 		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,
 	}
@@ -179,6 +182,7 @@ func newSite(cfg *configs.Config, c *configs.Site, aliases *rules.Aliases, o Opt
 		places:  newPlaces(&cfg.Location),
 	}
 	s.varies = s.fieldsAsked(&cfg.Location)
+	s.byPage = len(c.UnderAge.Paths) > 0 || slices.ContainsFunc(c.Overrides, func(o rules.Override) bool { return o.Pages != "" })
 	s.policy = newContentPolicy(b, c.Prefix)
 	s.marker = s.mark()
 	return s, nil

@@ -37,6 +37,9 @@ func (x *exchange) variant() uint64 {
 	h.Write(b[:8])
 	h.Write(x.acceptLanguage())
 	io.WriteString(h, x.section())
+	if x.guards {
+		h.Write(x.appendWorkerGuard(nil, x.site.byPage))
+	}
 	return h.Sum64()
 }
 
@@ -105,8 +108,8 @@ func cutMark(dst, tag []byte) (original []byte, variant uint64, ok bool) {
 // appendValidators appends an If-None-Match or If-Match field with its tags as
 // the upstream knows them. In If-None-Match, tags of pages that were made for
 // something else are left out: the visitor needs the page anew. So are tags
-// without a mark where a page is asked for: the visitor has it from before
-// there was a mark.
+// without a mark where a page is asked for, or a worker's script: the visitor has it
+// from before there was a mark, or for another use.
 func (x *exchange) appendValidators(out []byte, f *field) []byte {
 	if !x.cfg.Rewrite {
 		return appendField(out, f.name, f.value)
@@ -115,7 +118,7 @@ func (x *exchange) appendValidators(out []byte, f *field) []byte {
 	out = append(append(out, f.name...), ": "...)
 	empty := len(out)
 	must := f.id == nameIfMatch
-	page := x.mayBePage()
+	page := x.mayBePage() || x.guards
 	var current uint64 // x.variant(), once it is asked for
 	asked := false
 	for rest := f.value; len(rest) > 0; {

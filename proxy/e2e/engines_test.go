@@ -33,8 +33,13 @@ type engine struct {
 // open goes to a page of the shop and waits until all is there that the guard needs.
 func (e *engine) open(page string) {
 	e.t.Helper()
-	if _, err := e.do("Navigate", map[string]any{"url": "http://shop.test" + page}); err != nil {
-		e.t.Fatal(page, ": ", err)
+	e.openAt("http://shop.test" + page)
+}
+
+func (e *engine) openAt(address string) {
+	e.t.Helper()
+	if _, err := e.do("Navigate", map[string]any{"url": address}); err != nil {
+		e.t.Fatal(address, ": ", err)
 	}
 	e.until(`document.readyState === "complete" && (askfirst.get().categories.length === 4 ||
 		performance.getEntriesByType("resource").some(r => r.name.includes(".names.json") && r.responseEnd))`)
@@ -73,17 +78,39 @@ func (e *engine) press(selector string) {
 	e.until(`(() => { const el = ` + control(selector) + `; el?.click(); return el })()`)
 }
 
-// works waits for what a worker that the page makes of its own text tells of a call
-// to a tag: the name of its error, or that it was answered.
+// caller is the script of a worker that tells of a call to a tag: the name of its
+// error, or that it was answered.
+const caller = `fetch('https://static.hotjar.com/c/worker.js', {mode: 'no-cors'}).then(() => 'answered', e => e.name).then(postMessage)`
+
+// works waits for what workers tell: one that the page makes of a text, and, on a page
+// that came by https, one whose script is a file of the site's, and one that such a
+// worker starts of a text.
 func (e *engine) works(outcome string) {
 	e.t.Helper()
-	e.until(`(self.worker ??= (() => {
-		const address = URL.createObjectURL(new Blob(["fetch('https://static.hotjar.com/c/worker.js', {mode: 'no-cors'}).then(() => 'answered', e => e.name).then(postMessage)"], {type: "text/javascript"}))
-		const worker = new Worker(address)
+	e.until(`(self.workers ??= (() => {
+		const address = URL.createObjectURL(new Blob(["` + caller + `"], {type: "text/javascript"}))
+		const workers = [address, ...(location.protocol === "https:" ? ["/caller.js", "/starts.js"] : [])].map(address => new Worker(address))
 		URL.revokeObjectURL(address)
-		worker.onmessage = e => self.outcome = e.data
-		return worker
-	})()) && self.outcome === "` + outcome + `"`)
+		self.outcomes = []
+		workers.forEach((worker, i) => worker.onmessage = e => self.outcomes[i] = e.data)
+		return workers
+	})()).every((_, i) => self.outcomes[i] === "` + outcome + `")`)
+}
+
+// withWorkers is the demo site with two workers.
+func withWorkers() http.Handler {
+	site := http.NewServeMux()
+	site.Handle("/", demoSite())
+	for path, text := range map[string]string{
+		"/caller.js": caller,
+		"/starts.js": `const worker = new Worker(URL.createObjectURL(new Blob(["` + caller + `"], {type: "text/javascript"}))); worker.onmessage = e => postMessage(e.data)`,
+	} {
+		site.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/javascript")
+			io.WriteString(w, text)
+		})
+	}
+	return site
 }
 
 // engines are the browsers by their names: the program that must be there, and what
@@ -107,7 +134,7 @@ func TestEngines(t *testing.T) {
 				}
 				t.Skip("this browser is not on this machine: ", err)
 			}
-			s := raise(t, demoSite())
+			s := raise(t, withWorkers())
 			e := browser.start(t, throughProxy(t, s))
 			for _, page := range demo.Pages {
 				e.open(page)
@@ -115,6 +142,8 @@ func TestEngines(t *testing.T) {
 					e.sees(control)
 				}
 			}
+			e.works("TypeError")
+			e.openAt("https://shop.test/")
 			e.works("TypeError")
 			e.press(settings)
 			e.until(`getComputedStyle(document.querySelector("askfirst-banner").shadowRoot.querySelector(".for")).display === "none"`)
@@ -138,6 +167,9 @@ func TestEngines(t *testing.T) {
 			e.open("/")
 			e.until(`askfirst.get().made && /\b_ga_DEMO12345=/.test(document.cookie)`)
 			e.works("answered")
+			e.openAt("https://shop.test/")
+			e.works("answered")
+			e.open("/")
 			e.press(reopen)
 			e.press(withdraw)
 			e.until(`askfirst.get().made && !askfirst.get().categories.length && /^askfirst=[^;]*$/.test(document.cookie)`)
@@ -150,15 +182,19 @@ func TestEngines(t *testing.T) {
 	}
 }
 
-// throughProxy returns the address of an HTTP proxy that leads shop.test to askfirst
-// and all else to the third parties, but for what a browser asks of its maker.
+// throughProxy returns the address of an HTTP proxy that leads shop.test to askfirst,
+// by https too, and all else to the third parties, but for what a browser asks of its maker.
 func throughProxy(t *testing.T, s *stage) string {
 	site := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.proxy})
+	secure := httptest.NewTLSServer(site)
+	t.Cleanup(secure.Close)
 	p := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.URL.Hostname()
 		switch {
 		case strings.Contains(host, "mozilla") || strings.Contains(host, "firefox") || host == "update.googleapis.com":
 			http.Error(w, "no way out", http.StatusBadGateway)
+		case r.Method == http.MethodConnect && host == "shop.test":
+			tunnel(w, secure.Listener.Addr().String())
 		case r.Method == http.MethodConnect:
 			tunnel(w, s.parties)
 		case host == "shop.test":
