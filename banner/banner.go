@@ -84,9 +84,6 @@ type Options struct {
 	// SecondLock says that pages come with a policy that names whom they may
 	// contact, so that no more can be let in without loading them anew.
 	SecondLock bool
-	// OwnRules says that the operator's rules may name addresses of the site itself,
-	// about which workers then ask as about all others.
-	OwnRules bool
 	// Log takes what goes wrong. Nil for slog.Default.
 	Log *slog.Logger
 }

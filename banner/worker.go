@@ -24,7 +24,6 @@ type workerPage struct {
 	Ask   string `json:"ask"`
 	Page  string `json:"page"`
 	Child bool   `json:"child"`
-	Own   bool   `json:"own"` // it asks about what is called on the site itself too
 }
 
 // call is a worker's question.
@@ -52,7 +51,7 @@ func (b *Banner) serveWorker(ctx *fasthttp.RequestCtx, _ *Visit) {
 // AppendWorker appends what comes first in a worker's script: the guard of workers, told
 // of the page that the worker is for. It is one line that ends a statement.
 func (b *Banner) AppendWorker(dst []byte, path string, child bool) []byte {
-	page := workerPage{Ask: b.o.Prefix + "worker", Page: path, Child: child, Own: b.o.OwnRules}
+	page := workerPage{Ask: b.o.Prefix + "worker", Page: path, Child: child}
 	if !isLocal(path) || len(path) > maxPage {
 		page.Page = "/"
 	}

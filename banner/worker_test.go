@@ -12,11 +12,11 @@ import (
 func TestWorkersGuardKnowsItsPage(t *testing.T) {
 	e := serve(t, Options{})
 	for query, want := range map[string]string{
-		"false/shop/shoes":                      `{"ask":"/_askfirst/worker","page":"/shop/shoes","child":false,"own":false}`,
-		"true/":                                 `{"ask":"/_askfirst/worker","page":"/","child":true,"own":false}`,
-		"false//evil.example/":                  `{"ask":"/_askfirst/worker","page":"/","child":false,"own":false}`,
-		`false/</script>"`:                      `{"ask":"/_askfirst/worker","page":"/\u003c/script\u003e\"","child":false,"own":false}`,
-		"false/" + strings.Repeat("x", maxPage): `{"ask":"/_askfirst/worker","page":"/","child":false,"own":false}`,
+		"false/shop/shoes":                      `{"ask":"/_askfirst/worker","page":"/shop/shoes","child":false}`,
+		"true/":                                 `{"ask":"/_askfirst/worker","page":"/","child":true}`,
+		"false//evil.example/":                  `{"ask":"/_askfirst/worker","page":"/","child":false}`,
+		`false/</script>"`:                      `{"ask":"/_askfirst/worker","page":"/\u003c/script\u003e\"","child":false}`,
+		"false/" + strings.Repeat("x", maxPage): `{"ask":"/_askfirst/worker","page":"/","child":false}`,
 	} {
 		a := e.do("GET", "/_askfirst/worker?"+query, "")
 		e.status(a, http.StatusOK)

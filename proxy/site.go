@@ -139,7 +139,6 @@ func bannerOptions(c *configs.Site, o Options) banner.Options {
 		Anew:         c.Banner.Release == "reload",
 		Clear:        c.Banner.Clear,
 		SecondLock:   c.SecondLock,
-		OwnRules:     len(c.Lists) > 0 || slices.ContainsFunc(c.Overrides, func(o rules.Override) bool { return o.URL != "" }),
 		Uniform:      c.Caching == configs.Uniform,
 		Log:          o.Log,
 	}

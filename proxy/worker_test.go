@@ -357,21 +357,6 @@ func TestWorkersPage(t *testing.T) {
 	}
 }
 
-// TestWorkersAskAboutTheirSite where a rule of the operator's may name it, as about others.
-func TestWorkersAskAboutTheirSite(t *testing.T) {
-	for url, want := range map[string]string{"": `"own":false`, "shop.example/stats/*": `"own":true`} {
-		s := newStage(t, always(t, answerWith([]byte("work()"), isScript)), func(c *configs.Config) {
-			c.Sites[0].Overrides = []rules.Override{{Domain: "partner.example", Category: consent.Necessary}}
-			if url != "" {
-				c.Sites[0].Overrides = []rules.Override{{URL: url, As: "matomo"}}
-			}
-		})
-		if got := readAll(t, s.dial().send(get("/w.js", forWorker)).answer("GET").Body); !strings.Contains(got, want) {
-			t.Errorf("with a rule about %q: %.150q", url, got)
-		}
-	}
-}
-
 // TestWorkersAreStreamed: what has come of a script is sent before the rest has.
 func TestWorkersAreStreamed(t *testing.T) {
 	goOn := make(chan struct{})

@@ -19,7 +19,7 @@ import { apply, wrap } from './wrap'
 declare const WorkerGlobalScope: Function
 declare global {
 	interface Window {
-		__askfirst_page?: { ask: string; page: string; child: boolean; own: boolean } | undefined
+		__askfirst_page?: { ask: string; page: string; child: boolean } | undefined
 	}
 }
 let page = self.__askfirst_page
@@ -31,10 +31,8 @@ const maxAllowed = 1000
 
 /** An address that is to be called, and what to ask about it; undefined where that is known. What is no address fails by itself. */
 function question(reference: any, kind: Kind): [url: string, body: string] | undefined {
-	const { protocol, host, href: url } = new URL(reference?.url ?? reference, self.location.href)
+	const { protocol, href: url } = new URL(reference?.url ?? reference, self.location.href)
 	if (!/^(http|ws)s?:/.test(protocol) || allowed.has(url)) return
-	// Most workers call their own site, and most sites have no rule about themselves.
-	if (kind === 'connect' && !page?.own && host === new URL(address).host) return
 	return [url, JSON.stringify({ ...page, kind, url })]
 }
 
