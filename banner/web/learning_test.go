@@ -92,6 +92,20 @@ return [before, decoded, seen.complete, held.complete].join()`)
 	}
 }
 
+// TestPreloadedSheetsApply: links are made style sheets' as they have loaded, when
+// nothing has been learned.
+func TestPreloadedSheetsApply(t *testing.T) {
+	w := newWorld(t)
+	w.set("/early", document(`<link rel="preload" as="style" href="https://free.example/swapped.css" onload="this.onload=null;this.rel='stylesheet'">`))
+	ctx := tab(t, browser(t, w), "/early")
+	got := do[string](t, ctx, `const link = document.querySelector('[as]');
+for (let n = 0; n < 50 && !link.sheet; n++) await new Promise(f => setTimeout(f, 20));
+return [!!link.sheet, link.rel, link.href, Object.keys(link.dataset)].join(' ')`)
+	if want := "true stylesheet https://free.example/swapped.css "; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 // TestNothingIsLearnedForNothing: a visitor who agreed to all waits for no rule.
 func TestNothingIsLearnedForNothing(t *testing.T) {
 	w := newWorld(t)

@@ -1,5 +1,5 @@
 /** What scripts do to nodes: set attributes, put them into a document. */
-import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, label, restyle, styled, valueHolds, waiting } from './held'
+import { acting, acts, admit, emptied, fail, forget, hold, holds, isElement, isHeld, isScript, isStyle, keep, kept, restyle, styled, valueHolds, waiting } from './held'
 import { stay } from './asking'
 import { srcdoc } from './markup'
 import { parse } from './matcher'
@@ -34,7 +34,7 @@ function assign(el: Element, attribute: string, args: unknown[], at: number): An
 		const d = href === null ? undefined : valueHolds(el, 'href', href, String(value))
 		if (d) {
 			keep(el, 'href', href)
-			label(el, d)
+			hold(el, d)
 		}
 		return
 	}
