@@ -60,6 +60,8 @@ const heldFilm = `<askfirst-placeholder data-vendor="tube" data-category="market
 func TestWhatIsHydratedHasNoBoxes(t *testing.T) {
 	for name, page := range map[string]string{
 		"Angular":      `<app-root ngh="0"><div>` + heldFilm + `</div></app-root>`,
+		"Docusaurus":   `<div id="__docusaurus"><div>` + heldFilm + `</div></div>`,
+		"Solid":        `<main data-hk="0000"><div>` + heldFilm + `</div></main>`,
 		"React Router": `<link rel="modulepreload" href="/assets/entry.client-C0ffee00.js"><div>` + heldFilm + `</div>`,
 	} {
 		t.Run(name, func(t *testing.T) {
