@@ -94,7 +94,11 @@ document.head.append(link);
 const again = Object.assign(document.createElement('script'), {__reactMarker$1: true, async: true, src: 'https://meter.example/tag.js'});
 document.head.append(again);
 await until(() => !again.isConnected);
-return await started && await styled && !self.otherLoaded`) {
+const sheet = Object.assign(document.createElement('link'), {rel: 'stylesheet', media: 'preload', href: 'https://meter.example/next.css'});
+sheet.dataset.originalMedia = 'screen';
+const paged = new Promise(resolve => sheet.addEventListener('load', () => resolve(true)));
+document.head.append(sheet);
+return await paged && sheet.media === 'screen' && await started && await styled && !self.otherLoaded`) {
 		t.Error("a script that waits for no framework has loaded")
 	}
 	if got := w.third("/"); len(got) > 0 {

@@ -50,13 +50,15 @@ const prefix = new URL('.', import.meta.url).href
 /**
  * Does for frameworks what they wait for of a held element or look for in it.
  * Next.js starts after the scripts that it loads before, and React shows what
- * needs a style sheet with a precedence after that: they are told that it has
- * loaded. A script of React's own that it did not find by its address, as it is
+ * needs a style sheet with a precedence after that, as WordPress's router shows a
+ * page after its sheets: they are told that it has loaded. A script of React's own that it did not find by its address, as it is
  * held, is in the page already.
  */
 function accommodate(el: Element): void {
 	const loaded = new Event('load')
-	if (el.matches('link[data-precedence]')) el.dispatchEvent(loaded)
+	if (el.matches('link[data-precedence],link[media=preload]')) el.dispatchEvent(loaded)
+	// WordPress's router gives a sheet its media back once it has rules.
+	if (el instanceof HTMLLinkElement && el.media === 'preload') el.media = el.dataset.originalMedia ?? ''
 	const src = el.getAttribute('data-askfirst-src')
 	if (el.localName !== 'script' || !src) return
 	// Whoever listens to a held script is kept from an event that is dispatched.
