@@ -120,3 +120,71 @@ return times`); got != 1 {
 		t.Errorf("Turbo was told %d times", got)
 	}
 }
+
+// TestBoxesMadeAnew by a framework after what it read of them, as WordPress's router
+// does: what it makes of a declared tree is an empty template, or none. Such a box has
+// its tree all the same, and after the choice shows what is in it.
+func TestBoxesMadeAnew(t *testing.T) {
+	w := newWorld(t)
+	w.set("/", document(`<script type="text/plain" data-askfirst-src="https://friend.example/sdk.js" data-askfirst-category="social" data-askfirst-vendor="friend"></script><main></main>`))
+	ctx := tab(t, browser(t, w), "/")
+	const make = until + `
+const element = (name, attributes, ...within) => {
+	const el = document.createElement(name);
+	for (const [key, value] of Object.entries(attributes)) el.setAttribute(key, value);
+	for (const child of within) el.appendChild(child);
+	return el;
+};
+const main = document.querySelector('main');
+const box = (vendor, category, size, ...within) => element('askfirst-placeholder', {'data-vendor': vendor, 'data-category': category, ...size}, ...within);
+const fill = () => {
+	main.textContent = '';
+	const film = element('iframe', {width: 400, height: 200, 'data-askfirst-src': 'https://tube.example/film', 'data-askfirst-category': 'marketing', 'data-askfirst-vendor': 'tube'});
+	const card = element('p', {class: 'friend-card', 'data-askfirst-category': 'social', 'data-askfirst-vendor': 'friend'});
+	main.appendChild(element('div', {}, box('tube', 'marketing', {width: 400, height: 200}, element('template', {shadowrootmode: 'open'}), film), box('friend', 'social', {}), card));
+};
+const trees = () => [...main.querySelectorAll('askfirst-placeholder')].map(b => b.dataset.vendor + (b.shadowRoot?.querySelector('[data-askfirst=load]') ? ' asks' : ' asks nothing')).join();
+`
+	if got := do[string](t, ctx, make+`fill(); await until(() => !trees().includes('nothing')); return trees()`); got != "tube asks,friend asks" {
+		t.Errorf("boxes: %s", got)
+	}
+	if got := w.third("/"); len(got) > 0 {
+		t.Errorf("asked for %q", got)
+	}
+	if got := do[string](t, ctx, make+`await askfirst.set('accept-all'); fill();
+await until(() => main.querySelector('iframe').clientHeight);
+return main.querySelector('iframe').clientHeight + ' ' + main.querySelectorAll('askfirst-placeholder').length`); got != "200 1" {
+		t.Errorf("after the choice, the frame's height and the boxes: %s", got)
+	}
+}
+
+// TestBoxesMadeAlike: who makes a page like another node by node, as Alpine's morph
+// does for Livewire, puts the declaration of a box's tree into the box that is there.
+func TestBoxesMadeAlike(t *testing.T) {
+	w := newWorld(t)
+	w.set("/", document(`<script type="text/plain" data-askfirst-src="https://friend.example/sdk.js" data-askfirst-category="social" data-askfirst-vendor="friend"></script>`+heldFilm+`
+<askfirst-placeholder data-vendor="friend" data-category="social" class="friend-card"><template shadowrootmode="open"><p></p></template></askfirst-placeholder><p class="friend-card" data-askfirst-category="social" data-askfirst-vendor="friend"></p>`))
+	ctx := tab(t, browser(t, w), "/")
+	if got := do[int](t, ctx, until+`await until(() => self.adder);
+for (const box of document.querySelectorAll('askfirst-placeholder')) {
+	const tree = document.createElement('template');
+	tree.innerHTML = '<button data-askfirst="load">Load</button>';
+	box.insertBefore(tree, box.firstChild);
+}
+await new Promise(f => setTimeout(f, 60));
+document.querySelector('askfirst-placeholder').shadowRoot.querySelector('[data-askfirst=load]').click();
+await until(() => document.querySelector('iframe').src);
+await askfirst.set('accept-all');
+return document.querySelectorAll('askfirst-placeholder').length`); got != 0 {
+		t.Errorf("%d boxes after the choice", got)
+	}
+	if got := w.await("/film", 1); !slices.Equal(got, []string{"tube.example/film"}) {
+		t.Errorf("loaded once: asked for %q", got)
+	}
+	// In a page that was fetched before the choice there is one still.
+	if got := do[int](t, ctx, until+`document.body.insertAdjacentHTML('beforeend', '<askfirst-placeholder data-vendor="friend" data-category="social"><template shadowrootmode="open"><p></p></template></askfirst-placeholder><p class="friend-card"></p>');
+await until(() => !document.querySelector('askfirst-placeholder'));
+return document.querySelectorAll('askfirst-placeholder').length`); got != 0 {
+		t.Errorf("%d boxes in a page from before the choice", got)
+	}
+}

@@ -45,6 +45,10 @@ type Marks = [selector: string, vendor: string, category: string][]
 /** Where no box may stand: what the parser, or a list, a table or a choice, would not have there. */
 const crowded = 'table,tbody,thead,tfoot,tr,select,picture,video,audio,svg,math,head,ul,ol,dl'
 
+const placeholder = 'askfirst-placeholder'
+/** What declares a box's tree, until that is there. */
+const declaration = placeholder + '>template'
+
 const prefix = new URL('.', import.meta.url).href
 
 /**
@@ -92,20 +96,51 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 		set(frame, 'srcdoc', trust('createHTML', text))
 	}
 
+	/** The box for what has no size of its own, with its tree as it is declared; undefined where there is nothing to be seen of the vendor. */
+	async function made(vendor: string, category: string): Promise<Element | undefined> {
+		const template = document.createElement('template')
+		template.innerHTML = trust('createHTML', await markup(vendor, category)) as string
+		return template.content.children[0]
+	}
+
 	const boxes = new Map<Element, Element>()
 
 	async function stand(el: Element, marks: Marks): Promise<void> {
-		if (isHeld(el) || el.localName === 'askfirst-placeholder' || !el.parentElement || el.parentElement.matches(crowded) || unseen(el) === 'hidden') return
+		if (isHeld(el) || !el.parentElement || el.parentElement.matches(crowded) || unseen(el) === 'hidden') return
 		const [, vendor, category] = marks.find(([selector]) => el.matches(selector)) as Marks[number]
 		if (allowedFor(category, vendor)) return
 		set(el, 'data-askfirst-category', category)
 		set(el, 'data-askfirst-vendor', vendor)
-		const template = document.createElement('template')
-		template.innerHTML = trust('createHTML', await markup(vendor, category)) as string
-		const box = template.content.firstElementChild
+		const box = await made(vendor, category)
 		if (!box || !isHeld(el) || !el.isConnected) return
 		boxes.set(el, box)
 		el.before(box)
+	}
+
+	/**
+	 * Gives a box its tree where a script has made it, or changed it, after what it read of
+	 * one: the tree is declared in it still, or lost. Where nothing in it is held any more
+	 * it shows what is in it, or goes.
+	 */
+	async function renew(box: HTMLElement): Promise<void> {
+		if (document.readyState === 'loading') return
+		const root = box.shadowRoot ?? box.attachShadow({ mode: 'open' })
+		const declared = box.firstElementChild
+		if (declared instanceof HTMLTemplateElement) {
+			declared.remove()
+			root.replaceChildren(declared.content)
+		}
+		const { vendor = '', category = '' } = box.dataset
+		const within = box.firstElementChild
+		const allowed = allowedFor(category, vendor)
+		if (allowed && !within) box.remove()
+		if (root.firstChild) return
+		if (allowed) return root.append(document.createElement('slot'))
+		const tree = ((await made(vendor, category))?.firstElementChild as HTMLTemplateElement | undefined)?.content
+		if (!tree || root.firstChild) return
+		const strut = tree.querySelector('svg')
+		if (within) for (const name of ['class', 'width', 'height']) strut?.setAttribute(name, name === 'class' ? 'strut' : (box.getAttribute(name) ?? ''))
+		root.append(tree)
 	}
 
 	/** Takes away the boxes of what has gone or is no longer held, and keeps the others where they belong. */
@@ -120,11 +155,11 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 
 	async function watch(): Promise<void> {
 		const marks = (await list('marks')) as Marks
-		const any = marks.map(([selector]) => selector).join()
-		if (!any) return
+		const any = [placeholder, declaration, ...marks.map(([selector]) => selector)].join()
+		const see = (el: Element) => void (el.matches(declaration) ? renew(el.parentElement as HTMLElement) : el.matches(placeholder) ? renew(el as HTMLElement) : stand(el, marks))
 		const look = (root: Element) => {
-			if (root.matches(any)) void stand(root, marks)
-			for (const el of root.querySelectorAll(any)) void stand(el, marks)
+			if (root.matches(any)) see(root)
+			root.querySelectorAll(any).forEach(see)
 		}
 		look(document.documentElement)
 		new MutationObserver((records) => {
