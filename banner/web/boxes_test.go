@@ -188,3 +188,26 @@ return document.querySelectorAll('askfirst-placeholder').length`); got != 0 {
 		t.Errorf("%d boxes in a page from before the choice", got)
 	}
 }
+
+// TestGatsbyScripts that were held as long as their page was there: Gatsby takes them
+// out with it, and adds none of them a second time.
+func TestGatsbyScripts(t *testing.T) {
+	w := newWorld(t)
+	ctx := tab(t, browser(t, w), "/")
+	do[bool](t, ctx, until+`const add = (src, strategy) => {
+	const script = document.createElement('script');
+	if (strategy) script.dataset.strategy = strategy;
+	script.src = src;
+	return document.body.appendChild(script);
+};
+const scripts = [add('https://meter.example/page.js', 'post-hydrate'), add('https://adder.example/page.js', 'idle'), add('https://meter.example/other.js')];
+await until(() => self.adder);
+await new Promise(f => setTimeout(f, 60));
+for (const script of scripts) script.remove();
+await new Promise(f => setTimeout(f, 60));
+await askfirst.set(['analytics']);
+return true`)
+	if got := w.await("/", 1); !slices.Equal(got, []string{"meter.example/page.js"}) {
+		t.Errorf("asked for %q", got)
+	}
+}

@@ -77,6 +77,14 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 	self.addEventListener('askfirst-late-load', () => self.dispatchEvent(new Event('consentScriptsLoaded')))
 	// Pages that Turbo keeps are as they were before the choice: it would run what is held in their heads again.
 	self.askfirst?.on(() => self.Turbo?.cache?.clear?.())
+	// Gatsby adds each script once, and takes it out with its page: one that was held till then would never run.
+	const gone = new Set<HTMLScriptElement>()
+	self.askfirst?.on(() => {
+		for (const el of gone) {
+			const { askfirstCategory = '', askfirstVendor = '' } = el.dataset
+			if (allowedFor(askfirstCategory, askfirstVendor) && gone.delete(el)) document.head.append(el)
+		}
+	})
 	void list('calls').then((calls) => standIn(calls as Call[], allowedFor), () => {})
 
 	/** The markup of a box; empty where there is nothing to be seen of the vendor. */
@@ -164,7 +172,10 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 		look(document.documentElement)
 		new MutationObserver((records) => {
 			tidy()
-			for (const { addedNodes } of records) for (const node of addedNodes) if (node instanceof Element && node.isConnected) look(node)
+			for (const { addedNodes, removedNodes } of records) {
+				for (const node of addedNodes) if (node instanceof Element && node.isConnected) look(node)
+				for (const node of removedNodes) if (node instanceof HTMLScriptElement && node.dataset.strategy && isHeld(node)) gone.add(node)
+			}
 		}).observe(document, { childList: true, subtree: true, attributeFilter: ['data-askfirst-category'] })
 	}
 	let watched: Promise<void> | undefined
