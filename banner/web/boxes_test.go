@@ -106,18 +106,20 @@ return await paged && sheet.media === 'screen' && await started && await styled 
 	}
 }
 
-// TestTurboForgetsPages as they were before the choice: it would put what was held
-// in their heads into the page again, where that has run.
-func TestTurboForgetsPages(t *testing.T) {
+// TestKeptPagesAreForgotten as they were before the choice: Turbo would put what was
+// held in their heads into the page again, where that has run, and Unpoly would run
+// twice what was held in their bodies.
+func TestKeptPagesAreForgotten(t *testing.T) {
 	w := newWorld(t)
 	ctx := tab(t, browser(t, w), "/")
-	if got := do[int](t, ctx, `let times = 0;
-self.Turbo = {cache: {clear() { times++ }}};
+	if got := do[string](t, ctx, `const told = [];
+self.Turbo = {cache: {clear() { told.push('Turbo') }}};
+self.up = {cache: {evict() { told.push('Unpoly') }}};
 document.body.append(Object.assign(document.createElement('script'), {src: 'https://meter.example/tag.js'}));
 await new Promise(f => setTimeout(f, 100));
 await askfirst.set(['analytics']);
-return times`); got != 1 {
-		t.Errorf("Turbo was told %d times", got)
+return told.join()`); got != "Turbo,Unpoly" {
+		t.Errorf("told: %q", got)
 	}
 }
 

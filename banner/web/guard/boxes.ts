@@ -36,6 +36,8 @@ declare global {
 		__next_s?: [src?: string, props?: object][]
 		/** Hotwire's Turbo, from its seventh version on. */
 		Turbo?: { cache?: { clear?(): void } }
+		/** Unpoly, from its third version on. */
+		up?: { cache?: { evict?(): void } }
 	}
 }
 
@@ -75,8 +77,11 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 	const list = async (name: string): Promise<unknown> => (await nativeFetch.call(self, `${prefix}rules.${parts}.${name}.json`)).json()
 	// After a release; for this event of its consent banner BigCommerce's tags wait that run once the page has loaded.
 	self.addEventListener('askfirst-late-load', () => self.dispatchEvent(new Event('consentScriptsLoaded')))
-	// Pages that Turbo keeps are as they were before the choice: it would run what is held in their heads again.
-	self.askfirst?.on(() => self.Turbo?.cache?.clear?.())
+	// Pages that Turbo and Unpoly keep are as they were before the choice: they would run what is held in them again.
+	self.askfirst?.on(() => {
+		self.Turbo?.cache?.clear?.()
+		self.up?.cache?.evict?.()
+	})
 	// Gatsby adds each script once, and takes it out with its page: one that was held till then would never run.
 	const gone = new Set<HTMLScriptElement>()
 	self.askfirst?.on(() => {
