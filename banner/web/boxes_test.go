@@ -123,6 +123,19 @@ return told.join()`); got != "Turbo,Unpoly" {
 	}
 }
 
+// TestBoxesAreDefined: pages hide elements that are not defined until they are, and
+// is-land gives those in it other names.
+func TestBoxesAreDefined(t *testing.T) {
+	w := newWorld(t)
+	w.set("/", document(`<style>:not(:defined) { visibility: hidden }</style>`+heldFilm))
+	ctx := tab(t, browser(t, w), "/")
+	if !do[bool](t, ctx, until+`const box = document.querySelector('askfirst-placeholder');
+await until(() => box.matches(':defined'));
+return box.checkVisibility({visibilityProperty: true})`) {
+		t.Error("the box is hidden")
+	}
+}
+
 // TestBoxesMadeAnew by a framework after what it read of them, as WordPress's router
 // does: what it makes of a declared tree is an empty template, or none. Such a box has
 // its tree all the same, and after the choice shows what is in it.

@@ -74,6 +74,8 @@ function accommodate(el: Element): void {
 
 /** Has functions stand in from now on. Returns what shows a held element's box. */
 export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFetch, parts, set, trust, unseen }: Guard): (el: Element) => void {
+	// What is not defined some pages hide till it is, and is-land renames.
+	customElements.define(placeholder, class extends HTMLElement {})
 	const list = async (name: string): Promise<unknown> => (await nativeFetch.call(self, `${prefix}rules.${parts}.${name}.json`)).json()
 	// After a release; for this event of its consent banner BigCommerce's tags wait that run once the page has loaded.
 	self.addEventListener('askfirst-late-load', () => self.dispatchEvent(new Event('consentScriptsLoaded')))
