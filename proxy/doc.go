@@ -3,15 +3,16 @@
 //
 // It reads as a request travels: server.go sets fasthttp up, visitor.go lets one
 // checked head after another through to it, and exchange.go takes one request
-// through everything: request.go checks it, site.go finds the site, cookies.go
-// and rules/consent the choice, ask.go sends it to an upstream over a connection
-// of upstream.go and reads the head of the answer, response.go and redirect.go
-// say what of that may pass, answer.go passes it on. A page goes through document.go on its way,
-// which decodes, rewrites and encodes it (encoding.go, charset.go), remembers it
-// (remember.go, memo.go; refinery.go makes what is remembered smaller) and makes
-// its head true (documenthead.go, validators.go, csp.go, lock.go). Where one page
-// serves all, uniform.go says for whom it is made. A worker's script has a guard put
-// into it (worker.go). All else is passed on untouched, as it comes. own.go answers what is asked of us, tunnel.go carries
+// through everything: request.go checks it, site.go finds the site, cookies.go and
+// rules/consent the choice, ask.go sends it to an upstream over a connection of
+// upstream.go and reads the head of the answer, response.go and redirect.go say
+// what of that may pass, answer.go passes it on. A page goes through document.go
+// on its way, which decodes, rewrites and encodes it (encoding.go, charset.go),
+// remembers it (remember.go, memo.go; refinery.go makes what is remembered
+// smaller) and makes its head true (documenthead.go, validators.go, csp.go,
+// lock.go). Where one page serves all, uniform.go says for whom it is made. A
+// worker's script has a guard put into it (worker.go). All else is passed on
+// untouched, as it comes. own.go answers what is asked of us, tunnel.go carries
 // WebSockets, servers.go chooses among several upstreams.
 //
 // What cannot be read is held all the same: a page in an unknown or broken

@@ -57,8 +57,8 @@ const prefix = new URL('.', import.meta.url).href
  * Does for frameworks what they wait for of a held element or look for in it.
  * Next.js starts after the scripts that it loads before, and React shows what
  * needs a style sheet with a precedence after that, as WordPress's router shows a
- * page after its sheets: they are told that it has loaded. A script of React's own that it did not find by its address, as it is
- * held, is in the page already.
+ * page after its sheets: they are told that it has loaded. A script of React's own
+ * that it did not find by its address, as it is held, is in the page already.
  */
 function accommodate(el: Element): void {
 	const loaded = new Event('load')

@@ -389,9 +389,9 @@ function unbox(el: Element): void {
 /**
  * The boxes in what a framework will find again, once it runs, element for element
  * as its server wrote it. Roots of React's and Vue's often have names that begin with
- * two underscores. What Angular hydrates is marked ngh, Solid's data-hk. Where React takes up
- * a whole document there is a script with the id _R_, or React Router's entry.client.
- * Astro's router brings further islands once the page is there.
+ * two underscores. What Angular hydrates is marked ngh, and Solid's data-hk. Where React
+ * takes up a whole document there is a script with the id _R_, or React Router's
+ * entry.client. Astro's router brings further islands once the page is there.
  */
 const hydrated = ':is(#root,#app,[id^=__],astro-island,[ngh],[data-hk],[data-server-rendered],:has(#_R_,[href*="entry.client-"])) askfirst-placeholder'
 
