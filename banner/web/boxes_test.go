@@ -186,7 +186,7 @@ for (const box of document.querySelectorAll('askfirst-placeholder')) {
 	tree.innerHTML = '<button data-askfirst="load">Load</button>';
 	box.insertBefore(tree, box.firstChild);
 }
-await new Promise(f => setTimeout(f, 60));
+await until(() => !document.querySelector('askfirst-placeholder > template'));
 document.querySelector('askfirst-placeholder').shadowRoot.querySelector('[data-askfirst=load]').click();
 await until(() => document.querySelector('iframe').src);
 await askfirst.set('accept-all');
@@ -216,10 +216,9 @@ func TestGatsbyScripts(t *testing.T) {
 	return document.body.appendChild(script);
 };
 const scripts = [add('https://meter.example/page.js', 'post-hydrate'), add('https://adder.example/page.js', 'idle'), add('https://meter.example/other.js')];
-await until(() => self.adder);
-await new Promise(f => setTimeout(f, 60));
+await new Promise(f => new PerformanceObserver(seen => seen.getEntries().some(e => e.name.includes('.marks.')) && f()).observe({type: 'resource', buffered: true}));
+await fetch('/barrier');
 for (const script of scripts) script.remove();
-await new Promise(f => setTimeout(f, 60));
 await askfirst.set(['analytics']);
 return true`)
 	if got := w.await("/", 1); !slices.Equal(got, []string{"meter.example/page.js"}) {
