@@ -165,7 +165,7 @@ type Banner struct {
 	lastSite    atomic.Pointer[hostSite]
 	reportLimit limiter
 	choiceLimit limiter
-	flooded     atomic.Int64 // the minute in which that was last logged
+	flooded     atomic.Int64 // the minute in which a flood of choices was last logged
 	hosts       hosts
 	counters    counters
 }

@@ -293,7 +293,7 @@ const commonCode = commonRuns + "window. document. google article graph square e
 	"duration aster faster acking stack ets. ntIn adder allow allows nts. Load load. query. Serv Service -gra graph ticket pocket bracket platform enter_ _data flow follow like record " +
 	"right light might weight flight thunder lights service services part parts work worker network artist merchandise commerce merchant navigator operator iterator _config _con " +
 	"intelligent excellent amazon ding. ring. ting. tic. side- ide- queue Image Images ward forward cover discover Review Reviews percent eCon eConfig tails details mail cial " +
-	"social media hrough through shape shared strong strong1 stroke astro ents. ants: _set et_s ed_s _ref _ref= _tr_ "
+	"social media hrough through shape shared strong stroke astro ents. ants: _set et_s ed_s _ref _ref= _tr_ "
 
 // commonestCode is what they say in every other line.
 const commonestCode = "type Type shop state format right options Option port event before reference track account site page product form service client " +

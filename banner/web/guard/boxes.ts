@@ -153,8 +153,11 @@ export default function ({ allowedFor, boxed, element, isHeld, listen, nativeFet
 		if (allowed) return root.append(document.createElement('slot'))
 		const tree = ((await made(vendor, category))?.firstElementChild as HTMLTemplateElement | undefined)?.content
 		if (!tree || root.firstChild) return
-		const strut = tree.querySelector('svg')
-		if (within) for (const name of ['class', 'width', 'height']) strut?.setAttribute(name, name === 'class' ? 'strut' : (box.getAttribute(name) ?? ''))
+		if (within) {
+			const strut = tree.querySelector('svg')
+			strut?.setAttribute('class', 'strut')
+			for (const name of ['width', 'height']) strut?.setAttribute(name, box.getAttribute(name) ?? '')
+		}
 		root.append(tree)
 	}
 
